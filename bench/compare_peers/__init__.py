@@ -1,0 +1,4 @@
+"""Our artifacts against those of litert-torch with ai-edge-quantizer: same weights, calibration inputs and runtime.
+
+`python -m mobiledeploy.bench.compare_peers --help` drives it; README.md in this folder says how to set up the peers.
+"""

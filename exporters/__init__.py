@@ -1,0 +1,1 @@
+"""PyTorch to ONNX, ONNX rewrites, ONNX to TFLite."""

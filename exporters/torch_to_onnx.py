@@ -1,0 +1,98 @@
+"""nn.Module -> onnx_ir.Model (float32, NCHW, static shapes, batch as given)."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain, count
+
+import onnx_ir as ir
+import torch
+from torch import nn
+
+from mobiledeploy.errors import UnsupportedModelError
+from mobiledeploy.exporters.onnx_graph import simplify
+
+__all__ = ["torch_to_onnx"]
+
+
+def torch_to_onnx(module: nn.Module, inputs: Mapping[str, tuple[int, ...]]) -> ir.Model:
+    """Export a module in evaluation mode.
+
+    Args:
+        module: Called with one float32 tensor per entry of ``inputs``, in order.
+        inputs: Input name -> static shape, NCHW for images. The names become the ONNX input names.
+
+    Raises:
+        UnsupportedModelError: torch.export or the ONNX translation refuses the module.
+    """
+    examples = tuple(torch.zeros(shape) for shape in inputs.values())
+    try:
+        with _quiet(), torch.no_grad():
+            # Exported first by hand: torch.onnx.export would otherwise try several strategies on failure,
+            # minutes of work that end in the same error.
+            program = torch.export.export(module.eval(), examples, strict=False)
+            exported = torch.onnx.export(
+                program,
+                examples,
+                dynamo=True,
+                input_names=list(inputs),
+                verbose=False,
+                optimize=True,
+                external_data=False,
+            )
+    except Exception as error:
+        raise UnsupportedModelError(
+            f"{type(module).__name__} cannot be exported to ONNX: {_first_line(error)}; "
+            "the forward method must be traceable by torch.export with fixed shapes"
+        ) from error
+    assert exported is not None
+    model = exported.model
+    _name_values_by_module(model)
+    return simplify(model)
+
+
+def _name_values_by_module(model: ir.Model) -> None:
+    """Name each activation after the module that computes it, so that reports speak the user's language.
+
+    Value names survive onnxsim, node metadata does not.
+    """
+    taken = {value.name for value in model.graph.inputs} | set(model.graph.initializers)
+    for node in model.graph:
+        scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
+        path = next((scope for scope in reversed(scopes[:-1]) if scope), None)
+        for value in node.outputs:
+            stem = path or value.name or node.op_type.lower()
+            name = next(n for n in chain([stem], (f"{stem}:{i}" for i in count(1))) if n not in taken)
+            taken.add(name)
+            value.name = name
+    outputs = model.graph.outputs
+    for index, value in enumerate(outputs):
+        value.name = "output" if len(outputs) == 1 else f"output_{index}"
+
+
+def _first_line(error: BaseException) -> str:
+    root: BaseException = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    text = str(root).strip() or type(root).__name__
+    return text.splitlines()[0]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences the exporter's progress lines and deprecation notes, which are no concern of the user."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,192 @@
+"""What a runtime's XNNPACK delegate takes, as data.
+
+Rewrites, the partition forecast and the explanation of a refusal all read these tables; nothing else in the
+project knows which op a runtime likes. To describe another runtime version, add a table and list it in TARGETS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from mobiledeploy.errors import InputError
+
+__all__ = ["LITERT_2_3", "TARGETS", "Delegated", "OpUse", "Precision", "Target", "get_target"]
+
+Precision = Literal["float32", "int8"]
+
+
+@dataclass(frozen=True)
+class OpUse:
+    """One op of an artifact, as far as delegation depends on it.
+
+    Attributes:
+        op: TFLite builtin name, such as CONV_2D.
+        precision: Of the activations that enter it.
+        activation_inputs: Number of inputs that are not constant.
+        outputs: Number of outputs.
+        equal_outputs: Whether all outputs have one shape (SPLIT).
+        input_scales: Per-tensor scales of the inputs that carry one, constants included; empty in float.
+        weight_scales: (smallest, largest) scale of the weights of a convolution or fully connected op.
+        output_scale: Scale of the first output; None in float.
+        reduced_axes: Axes of a MEAN, in the NHWC tensor's own numbering.
+        rank: Rank of the first input.
+    """
+
+    op: str
+    precision: Precision
+    activation_inputs: int = 1
+    outputs: int = 1
+    equal_outputs: bool = True
+    input_scales: tuple[float, ...] = ()
+    weight_scales: tuple[float, float] | None = None
+    output_scale: float | None = None
+    reduced_axes: tuple[int, ...] = ()
+    rank: int = 4
+
+
+Condition = Callable[[OpUse], str | None]
+
+
+@dataclass(frozen=True)
+class Delegated:
+    """In which precisions an op is delegated, and under which conditions (each returns a reason to refuse)."""
+
+    precisions: frozenset[Precision]
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A runtime version: its delegation table and the activations it can fuse.
+
+    Attributes:
+        ops: TFLite builtin name -> delegation; an op that is not listed is never delegated.
+        fused_activations: Activations an op can carry.
+        fusing_ops: ONNX ops whose TFLite form can carry a fused activation.
+    """
+
+    name: str
+    description: str
+    ops: MappingProxyType[str, Delegated]
+    fused_activations: frozenset[str] = frozenset({"RELU", "RELU6", "RELU_N1_TO_1"})
+    fusing_ops: frozenset[str] = field(default=frozenset({"Conv", "Gemm", "Add", "Sub", "Mul"}))
+
+    def delegates(self, op: str, precision: Precision) -> bool:
+        """Whether the op is delegated in that precision, conditions on its use aside."""
+        return op in self.ops and precision in self.ops[op].precisions
+
+    def why_not(self, use: OpUse) -> str | None:
+        """The reason why this use of an op stays outside the delegate, or None when it is delegated."""
+        entry = self.ops.get(use.op)
+        if entry is None:
+            return f"{use.op} is never delegated by {self.name}"
+        if use.precision not in entry.precisions:
+            return f"{use.op} is not delegated in {use.precision} by {self.name}"
+        return next((reason for check in entry.conditions if (reason := check(use))), None)
+
+
+def get_target(name: str) -> Target:
+    """The target of that name.
+
+    Raises:
+        InputError: No such target; the message lists those there are.
+    """
+    if name not in TARGETS:
+        raise InputError(f"unknown target {name!r}, expected one of {', '.join(TARGETS)}")
+    return TARGETS[name]
+
+
+# Conditions. Bounds are powers of two because XNNPACK encodes the ratio as a fixed-point shift.
+
+
+def _ratio(low: int, high: int, numbers: Callable[[OpUse], Sequence[float]]) -> Condition:
+    def check(use: OpUse) -> str | None:
+        for ratio in numbers(use) if use.output_scale else ():
+            if not 2.0**low <= ratio < 2.0**high:
+                return f"scale ratio {ratio:.3g} of {use.op} is outside [2^{low}, 2^{high})"
+        return None
+
+    return check
+
+
+def _product_over_output(use: OpUse) -> Sequence[float]:
+    assert use.output_scale is not None
+    first, second = use.input_scales[:2]
+    return [first * second / use.output_scale]
+
+
+def _each_over_output(use: OpUse) -> Sequence[float]:
+    assert use.output_scale is not None
+    return [scale / use.output_scale for scale in use.input_scales]
+
+
+def _weights_over_output(use: OpUse) -> Sequence[float]:
+    if use.weight_scales is None or use.output_scale is None:
+        return []
+    return [use.input_scales[0] * scale / use.output_scale for scale in use.weight_scales]
+
+
+def _inputs_between(low: int, high: int) -> Condition:
+    def check(use: OpUse) -> str | None:
+        if low <= use.activation_inputs <= high:
+            return None
+        return f"{use.op} of {use.activation_inputs} inputs, {low} to {high} are delegated"
+
+    return check
+
+
+def _two_to_four_equal_outputs(use: OpUse) -> str | None:
+    if 2 <= use.outputs <= 4 and use.equal_outputs:
+        return None
+    return f"{use.op} into {use.outputs} outputs, 2 to 4 of equal size are delegated"
+
+
+def _spatial_axes(use: OpUse) -> str | None:
+    if use.rank == 4 and set(use.reduced_axes) <= {1, 2}:
+        return None
+    return f"{use.op} over axes {list(use.reduced_axes)} of rank {use.rank}, only height and width are delegated"
+
+
+def _table(
+    both: str, float_only: str, conditions: dict[str, tuple[Condition, ...]]
+) -> MappingProxyType[str, Delegated]:
+    every: frozenset[Precision] = frozenset({"float32", "int8"})
+    single: frozenset[Precision] = frozenset({"float32"})
+    rows = {op: Delegated(every, conditions.get(op, ())) for op in both.split()}
+    rows |= {op: Delegated(single, conditions.get(op, ())) for op in float_only.split()}
+    return MappingProxyType(rows)
+
+
+_CONVOLUTION = (_ratio(-32, 8, _weights_over_output),)
+_SUM = (_ratio(-10, 8, _each_over_output),)
+
+LITERT_2_3 = Target(
+    name="litert-2.3",
+    description="LiteRT 2.3 (ai-edge-litert) with its built-in XNNPACK delegate",
+    ops=_table(
+        both="""CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED TRANSPOSE_CONV ADD SUB MUL PAD MEAN MAX_POOL_2D
+            CONCATENATION SPLIT SLICE STRIDED_SLICE RESHAPE TRANSPOSE RESIZE_BILINEAR SPACE_TO_DEPTH
+            DEPTH_TO_SPACE BATCH_MATMUL QUANTIZE DEQUANTIZE ELU LEAKY_RELU LOGISTIC TANH""",
+        float_only="""HARD_SWISH AVERAGE_POOL_2D SOFTMAX RELU RELU6 RELU_N1_TO_1 ABS NEG EXP SQRT RSQRT SQUARE
+            GELU DIV PRELU""",
+        conditions={
+            "CONV_2D": _CONVOLUTION,
+            "DEPTHWISE_CONV_2D": _CONVOLUTION,
+            "TRANSPOSE_CONV": _CONVOLUTION,
+            "FULLY_CONNECTED": _CONVOLUTION,
+            "ADD": _SUM,
+            "SUB": _SUM,
+            "MUL": (_ratio(-16, 8, _product_over_output),),
+            "QUANTIZE": (_ratio(-8, 7, _each_over_output),),
+            "LEAKY_RELU": (_ratio(-8, 7, _each_over_output),),
+            "CONCATENATION": (_inputs_between(2, 5),),
+            "SPLIT": (_two_to_four_equal_outputs,),
+            "MEAN": (_spatial_axes,),
+        },
+    ),
+)
+
+TARGETS = MappingProxyType({LITERT_2_3.name: LITERT_2_3})

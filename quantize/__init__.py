@@ -1,0 +1,1 @@
+"""Post-training quantization: calibration statistics, ranges, and the one writer of QDQ."""

@@ -1,0 +1,99 @@
+"""Quantization parameters and the affine mapping between real and integer values.
+
+``real = scale * (q - zero_point)``, with the ranges of the TFLite 8-bit quantization specification
+(https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["QuantParams", "activation_params", "dequantize", "quantize", "weight_params"]
+
+_TINY = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True, eq=False)
+class QuantParams:
+    """How a tensor's integers stand for real numbers.
+
+    Attributes:
+        scale: float32, shape (1,) per tensor or (channels,) per channel.
+        zero_point: int64, same shape as ``scale``; all zero for symmetric parameters.
+        axis: The channel axis of per-channel parameters; None per tensor.
+        dtype: int8 for activations and weights, int32 for biases, uint8 at a model's border.
+    """
+
+    scale: NDArray[np.float32]
+    zero_point: NDArray[np.int64]
+    axis: int | None = None
+    dtype: np.dtype[Any] = np.dtype(np.int8)
+
+    @property
+    def low(self) -> float:
+        """The smallest real number a per-tensor mapping can represent."""
+        return float(self.scale[0]) * float(np.iinfo(self.dtype).min - self.zero_point[0])
+
+    @property
+    def high(self) -> float:
+        """The largest real number a per-tensor mapping can represent."""
+        return float(self.scale[0]) * float(np.iinfo(self.dtype).max - self.zero_point[0])
+
+    def same_as(self, other: QuantParams) -> bool:
+        """Whether both map every integer to the same real number."""
+        return (
+            self.axis == other.axis
+            and self.dtype == other.dtype
+            and np.array_equal(self.scale, other.scale)
+            and np.array_equal(self.zero_point, other.zero_point)
+        )
+
+
+def activation_params(low: float, high: float) -> QuantParams:
+    """Asymmetric int8 parameters that cover [low, high] and represent 0 exactly, as padding needs.
+
+    Args:
+        low: Smallest value to represent; widened to include 0.
+        high: Largest value to represent; widened to include 0.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = np.float32(max((high - low) / 255.0, _TINY))
+    zero_point = int(np.clip(round(-128 - low / float(scale)), -128, 127))
+    return QuantParams(np.array([scale], np.float32), np.array([zero_point], np.int64))
+
+
+def weight_params(weights: NDArray[np.float32], axis: int | None) -> QuantParams:
+    """Symmetric int8 parameters in [-127, 127], per channel along ``axis`` or per tensor.
+
+    A channel of zeros gets scale 1, so that no scale is zero.
+    """
+    other = None if axis is None else tuple(i for i in range(weights.ndim) if i != axis)
+    bound = np.atleast_1d(np.abs(weights).max(axis=other)) if weights.size else np.zeros(1)
+    scale = np.where(bound > _TINY * 127, bound / 127.0, 1.0).astype(np.float32)
+    return QuantParams(scale, np.zeros(scale.shape, np.int64), axis)
+
+
+def _broadcast(values: NDArray[Any], params: QuantParams, ndim: int) -> NDArray[Any]:
+    if params.axis is None:
+        return values
+    return values.reshape([-1 if i == params.axis else 1 for i in range(ndim)])
+
+
+def quantize(real: NDArray[np.floating[Any]], params: QuantParams) -> NDArray[Any]:
+    """Real to integer, rounding half to even and saturating at the range of ``params.dtype``."""
+    info = np.iinfo(params.dtype)
+    scale = _broadcast(params.scale.astype(np.float64), params, real.ndim)
+    zero_point = _broadcast(params.zero_point, params, real.ndim)
+    low = -127 if params.dtype == np.int8 and params.axis is not None else info.min
+    return np.clip(np.rint(real / scale) + zero_point, low, info.max).astype(params.dtype)
+
+
+def dequantize(integers: NDArray[Any], params: QuantParams) -> NDArray[np.float32]:
+    """Integer to real."""
+    scale = _broadcast(params.scale.astype(np.float64), params, integers.ndim)
+    zero_point = _broadcast(params.zero_point, params, integers.ndim)
+    return ((integers.astype(np.float64) - zero_point) * scale).astype(np.float32)
