@@ -1,0 +1,144 @@
+"""Turn a QDQ graph into one whose ops compute on integers.
+
+An op whose inputs all come from DequantizeLinear and whose outputs all go to QuantizeLinear computes in int8: it is
+joined to the integers directly and the Q and DQ nodes around it fall away. Parameters are kept to the bit, in
+``value.meta[PARAMS]``. Q and DQ nodes that remain are the borders to ops that stay in float.
+
+uint8 parameters, as ONNX Runtime's quantizer writes them, become int8 by subtracting 128 from integers and zero
+points alike, which changes no real number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from mobiledeploy.errors import UnsupportedModelError
+from mobiledeploy.exporters.onnx_graph import constant, describe
+from mobiledeploy.quantize.params import QuantParams, dequantize
+
+__all__ = ["PARAMS", "fold_qdq"]
+
+PARAMS = "quantization"
+"""Key of ``onnx_ir.Value.meta`` under which the QuantParams of an integer value stand."""
+
+
+def fold_qdq(model: ir.Model, has_int8_form: Callable[[ir.Node], bool]) -> None:
+    """Fold Q and DQ nodes into the ops between them, in place.
+
+    Args:
+        has_int8_form: Whether a node's op can compute in int8 at all; others stay in float.
+
+    Raises:
+        UnsupportedModelError: Q or DQ nodes of another type than int8, uint8, or (for biases) int32.
+    """
+    graph = model.graph
+    for node in graph:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            integers = node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0]
+            assert integers is not None
+            integers.meta[PARAMS] = _params(node)
+    for node in graph:
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear") and has_int8_form(node):
+            _join_to_integers(node)
+    for node in graph:
+        if node.op_type == "QuantizeLinear" and (producer := _dequantizer(node.inputs[0])) is not None:
+            node.replace_input_with(0, producer.inputs[0])
+    _drop_unused(graph)
+    _fold_constants(graph)
+
+
+def _params(node: ir.Node) -> QuantParams:
+    """The int8 (or int32) parameters of a Q or DQ node."""
+    scale, zero_point = constant(node.inputs[1]), constant(node.inputs[2] if len(node.inputs) > 2 else None)
+    if scale is None:
+        raise UnsupportedModelError(
+            f"{describe(node)} has a scale that is computed at run time; make it constant"
+        )
+    scale = np.atleast_1d(scale.astype(np.float32))
+    dtype = zero_point.dtype if zero_point is not None else np.dtype(np.uint8)
+    if zero_point is None and node.op_type == "DequantizeLinear":
+        stored = node.inputs[0]
+        dtype = stored.dtype.numpy() if stored is not None and stored.dtype is not None else dtype
+    if dtype not in (np.int8, np.uint8, np.int32):
+        raise UnsupportedModelError(
+            f"{describe(node)} quantizes to {dtype}, expected int8 or uint8; quantize the model again in 8 bits"
+        )
+    offset = np.zeros(scale.shape, np.int64) if zero_point is None else np.atleast_1d(zero_point.astype(np.int64))
+    if dtype == np.uint8:
+        offset, dtype = offset - 128, np.dtype(np.int8)
+    axis = int(node.attributes.get_int("axis", 1)) if scale.size > 1 else None
+    return QuantParams(scale, np.broadcast_to(offset, scale.shape).copy(), axis, np.dtype(dtype))
+
+
+def _dequantizer(value: ir.Value | None) -> ir.Node | None:
+    node = value.producer() if value is not None else None
+    return node if node is not None and node.op_type == "DequantizeLinear" else None
+
+
+def _quantizers(value: ir.Value) -> list[ir.Node] | None:
+    """The Q nodes that are the only readers of a value, if they agree on the parameters; else None."""
+    readers = [use.node for use in value.uses()]
+    if not readers or value.is_graph_output() or any(node.op_type != "QuantizeLinear" for node in readers):
+        return None
+    params: list[QuantParams] = [node.outputs[0].meta[PARAMS] for node in readers]
+    return readers if all(p.same_as(params[0]) for p in params) else None
+
+
+def _is_float(value: ir.Value) -> bool:
+    return value.dtype in (ir.DataType.FLOAT, None)
+
+
+def _join_to_integers(node: ir.Node) -> None:
+    """Join a node to the integers around it if it is a whole int8 unit, else leave it."""
+    activations = 0
+    for value in node.inputs:
+        if value is None or constant(value) is not None:
+            continue
+        dequantizer = _dequantizer(value)
+        if dequantizer is None:
+            return
+        activations += constant(dequantizer.inputs[0]) is None
+    quantizers = [_quantizers(value) for value in node.outputs]
+    if not activations or any(readers is None for readers in quantizers):
+        return
+    for index, value in enumerate(node.inputs):
+        if (dequantizer := _dequantizer(value)) is not None:
+            node.replace_input_with(index, dequantizer.inputs[0])
+    for value, readers in zip(node.outputs, quantizers, strict=True):
+        assert readers is not None
+        value.meta[PARAMS] = readers[0].outputs[0].meta[PARAMS]
+        value.dtype = ir.DataType.INT8
+        for reader in readers:
+            reader.outputs[0].replace_all_uses_with(value)
+
+
+def _drop_unused(graph: ir.Graph) -> None:
+    outputs = set(graph.outputs)
+    for node in reversed(list(graph)):
+        if not any(value.uses() or value in outputs for value in node.outputs):
+            graph.remove(node, safe=True)
+
+
+def _fold_constants(graph: ir.Graph) -> None:
+    """Constants as int8, and in float where an op in float reads them."""
+    for value in list(graph.initializers.values()):
+        if (params := value.meta.get(PARAMS)) is not None:
+            value.const_value = ir.tensor(_signed(constant(value)))
+            value.dtype = value.const_value.dtype
+            for node in [use.node for use in value.uses() if use.node.op_type == "DequantizeLinear"]:
+                folded = node.outputs[0]
+                data = dequantize(value.const_value.numpy(), params)
+                replacement = ir.Value(name=folded.name, const_value=ir.tensor(data, name=folded.name))
+                graph.initializers[folded.name or ""] = replacement
+                folded.replace_all_uses_with(replacement)
+                graph.remove(node, safe=True)
+
+
+def _signed(array: NDArray[Any] | None) -> NDArray[Any]:
+    assert array is not None
+    return (array.astype(np.int16) - 128).astype(np.int8) if array.dtype == np.uint8 else array

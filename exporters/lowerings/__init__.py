@@ -1,0 +1,17 @@
+"""One ONNX op, one short function. The files group ops by family; importing this package registers them all."""
+
+from mobiledeploy.exporters.lowerings import activation, conv, elementwise, linear, pool, quantization, shape
+from mobiledeploy.exporters.lowerings.registry import lowering_for, lowers, supported_ops
+
+__all__ = [
+    "activation",
+    "conv",
+    "elementwise",
+    "linear",
+    "lowering_for",
+    "lowers",
+    "pool",
+    "quantization",
+    "shape",
+    "supported_ops",
+]

@@ -1,0 +1,103 @@
+"""Activation functions that stand alone; those that follow a linear op are fused into it before lowering."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mobiledeploy.exporters.builder import Builder
+from mobiledeploy.exporters.lowerings.registry import lowers
+from mobiledeploy.exporters.tflite_graph import Tensor
+from mobiledeploy.quantize.params import QuantParams
+
+__all__ = ["ACTIVATION_BOUNDS", "clip", "elu", "hard_swish", "leaky_relu", "relu", "sigmoid", "softmax", "tanh"]
+
+ACTIVATION_BOUNDS = {
+    "RELU": (0.0, float("inf")),
+    "RELU6": (0.0, 6.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+}
+"""What each of TFLite's clamping activations clamps to."""
+
+
+def _clamp(b: Builder, x: Tensor, low: float, high: float) -> Tensor:
+    """In int8 an output that cannot represent anything outside the bounds clamps by saturating."""
+    params = b.result.params
+    if params is not None and params.low >= low and params.high <= high:
+        return b.op("QUANTIZE", x)
+    name = next((name for name, bounds in ACTIVATION_BOUNDS.items() if bounds == (low, high)), None)
+    if name is not None:
+        return b.op(name, b.same_params(x))
+    if params is not None:
+        raise b.refuse(
+            f"bounds [{low:g}, {high:g}] inside the range of its int8 output",
+            "give the output quantization parameters that end at the bounds",
+        )
+    lower = b.constant(np.array(low, np.float32), "min")
+    upper = b.constant(np.array(high, np.float32), "max")
+    if np.isinf(low):
+        return b.op("MINIMUM", x, upper)
+    raised = x.with_shape(x.shape, "raised") if np.isfinite(high) else b.result
+    x = b.op("MAXIMUM", x, lower, to=raised)
+    return b.op("MINIMUM", x, upper) if np.isfinite(high) else x
+
+
+@lowers("Relu")
+def relu(b: Builder, x: Tensor) -> Tensor:
+    return _clamp(b, x, 0.0, float("inf"))
+
+
+@lowers("Clip")
+def clip(b: Builder, x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
+    bounds = [float("-inf"), float("inf")]
+    for index, bound in enumerate((low, high)):
+        if bound is not None:
+            if bound.data is None:
+                raise b.refuse("bounds that are computed at run time", "make them constants")
+            bounds[index] = float(bound.data.reshape(-1)[0])
+    return _clamp(b, x, *bounds)
+
+
+@lowers("HardSwish")
+def hard_swish(b: Builder, x: Tensor) -> Tensor:
+    return b.op("HARD_SWISH", x)
+
+
+def _fixed_output(b: Builder, scale: float, zero_point: int, name: str, x: Tensor, **options: float) -> Tensor:
+    """An op whose int8 kernel demands these output parameters, and a QUANTIZE to the node's own if they differ."""
+    fixed = QuantParams(np.array([scale], np.float32), np.array([zero_point], np.int64))
+    if b.result.params is None or b.result.params.same_as(fixed):
+        return b.op(name, x, **options)
+    inner = replace(b.result, name=f"{b.result.name}/fixed", params=fixed)
+    return b.op("QUANTIZE", b.op(name, x, to=inner, **options))
+
+
+@lowers("Sigmoid")
+def sigmoid(b: Builder, x: Tensor) -> Tensor:
+    return _fixed_output(b, 1 / 256, -128, "LOGISTIC", x)
+
+
+@lowers("Tanh")
+def tanh(b: Builder, x: Tensor) -> Tensor:
+    return _fixed_output(b, 1 / 128, 0, "TANH", x)
+
+
+@lowers("LeakyRelu")
+def leaky_relu(b: Builder, x: Tensor, *, alpha: float = 0.01) -> Tensor:
+    return b.op("LEAKY_RELU", x, alpha=alpha)
+
+
+@lowers("Elu")
+def elu(b: Builder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
+    if alpha != 1.0:
+        raise b.refuse(f"alpha={alpha:g}", "TFLite's ELU has alpha 1")
+    return b.op("ELU", x)
+
+
+@lowers("Softmax")
+def softmax(b: Builder, x: Tensor, *, axis: int = -1) -> Tensor:
+    """SOFTMAX works on the last axis in memory."""
+    if x.axis(axis) != len(x.shape) - 1:
+        raise b.refuse(f"axis {axis}", "TFLite's SOFTMAX works on the channel axis of images, else the last axis")
+    return _fixed_output(b, 1 / 256, -128, "SOFTMAX", x, beta=1.0)

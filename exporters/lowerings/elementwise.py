@@ -1,0 +1,44 @@
+"""Element-wise arithmetic with broadcasting."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mobiledeploy.exporters.builder import Builder
+from mobiledeploy.exporters.lowerings.registry import lowers
+from mobiledeploy.exporters.tflite_graph import Tensor
+from mobiledeploy.quantize.params import activation_params, quantize
+
+__all__ = ["binary", "binary_in_float", "unary_in_float"]
+
+_BINARY = {"Add": "ADD", "Sub": "SUB", "Mul": "MUL"}
+_BINARY_IN_FLOAT = {"Div": "DIV", "Max": "MAXIMUM", "Min": "MINIMUM"}
+_UNARY_IN_FLOAT = {"Abs": "ABS", "Neg": "NEG", "Exp": "EXP", "Sqrt": "SQRT"}
+
+
+def _operand(b: Builder, x: Tensor) -> Tensor:
+    x = b.broadcastable(x)
+    if b.is_int8 and x.data is not None and x.params is None:
+        params = activation_params(float(x.data.min()), float(x.data.max()))
+        data = quantize(x.data, params)
+        return replace(x, dtype=data.dtype, params=params, data=data)
+    return x
+
+
+@lowers(*_BINARY)
+def binary(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    """Constants that come in float are quantized when the node is int8."""
+    assert b.node is not None
+    return b.op(_BINARY[b.node.op_type], _operand(b, x), _operand(b, y))
+
+
+@lowers(*_BINARY_IN_FLOAT, int8=False)
+def binary_in_float(b: Builder, x: Tensor, y: Tensor) -> Tensor:
+    assert b.node is not None
+    return b.op(_BINARY_IN_FLOAT[b.node.op_type], b.broadcastable(x), b.broadcastable(y))
+
+
+@lowers(*_UNARY_IN_FLOAT, int8=False)
+def unary_in_float(b: Builder, x: Tensor) -> Tensor:
+    assert b.node is not None
+    return b.op(_UNARY_IN_FLOAT[b.node.op_type], x)

@@ -1,0 +1,168 @@
+"""Ops that move data without computing: reshape, transpose, concatenate, split, slice, pad, resize."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from mobiledeploy.exporters.builder import Builder
+from mobiledeploy.exporters.lowerings.registry import lowers
+from mobiledeploy.exporters.onnx_graph import shape_of
+from mobiledeploy.exporters.tflite_graph import Tensor
+
+__all__ = ["concat", "depth_to_space", "pad", "reshape", "resize", "slice_", "split", "transpose"]
+
+
+def _onnx_shape(b: Builder) -> tuple[int, ...]:
+    assert b.node is not None
+    value: ir.Value = b.node.outputs[0]
+    return shape_of(value)
+
+
+@lowers("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+def reshape(
+    b: Builder, x: Tensor, shape: Tensor | None = None, *, allowzero: int = 0, axis: int = 1
+) -> Tensor:
+    """The result's shape is known from shape inference, whatever the op."""
+    x = b.onnx_order(b.same_params(x))
+    to = b.result if b.result.shape == _onnx_shape(b) and b.result.layout is x.layout else None
+    return b.reshape(x, _onnx_shape(b), to=to)
+
+
+@lowers("Transpose")
+def transpose(b: Builder, x: Tensor, *, perm: Sequence[int] = ()) -> Tensor:
+    x = b.onnx_order(b.same_params(x))
+    return b.transpose(x, perm or range(len(x.shape))[::-1])
+
+
+@lowers("Concat")
+def concat(b: Builder, *xs: Tensor, axis: int) -> Tensor:
+    """CONCATENATION needs all inputs to share the output's parameters."""
+    return b.op(
+        "CONCATENATION",
+        *(b.same_params(b.broadcastable(x)) for x in xs),
+        axis=b.result.axis(axis),
+        fused_activation_function="NONE",
+    )
+
+
+def _ints(b: Builder, value: Tensor | None, what: str) -> NDArray[np.int64]:
+    if value is None or value.data is None:
+        raise b.refuse(f"{what} that are computed at run time", "make them constants")
+    return value.data.astype(np.int64).reshape(-1)
+
+
+@lowers("Split")
+def split(b: Builder, x: Tensor, sizes: Tensor | None = None, *, axis: int = 0, num_outputs: int = 0) -> list[Tensor]:
+    """SPLIT into equal parts (delegated for 2 to 4), else one SLICE per part (SPLIT_V is never delegated)."""
+    along, x = x.axis(axis), b.same_params(x)
+    parts = [result.shape[along] for result in b.results]
+    if len(set(parts)) == 1 and 2 <= len(parts) <= 4:
+        b.op("SPLIT", b.constant(np.array(along, np.int32), "axis"), x, to=b.results, num_splits=len(parts))
+        return b.results
+    starts = np.cumsum([0, *parts])
+    for result, start in zip(b.results, starts, strict=False):
+        begin = np.array([start if i == along else 0 for i in range(len(x.shape))], np.int32)
+        size = np.array(result.shape, np.int32)
+        b.op("SLICE", x, b.constant(begin, f"begin{start}"), b.constant(size, f"size{start}"), to=result)
+    return b.results
+
+
+@lowers("Slice")
+def slice_(
+    b: Builder,
+    x: Tensor,
+    starts: Tensor,
+    ends: Tensor,
+    axes: Tensor | None = None,
+    steps: Tensor | None = None,
+) -> Tensor:
+    """SLICE for unit steps, STRIDED_SLICE else."""
+    first = _ints(b, starts, "starts")
+    along = _ints(b, axes, "axes") if axes is not None else np.arange(len(first))
+    step = _ints(b, steps, "steps") if steps is not None else np.ones(len(first), np.int64)
+    if (step < 1).any():
+        raise b.refuse("a negative step", "TFLite's slices run forward")
+    rank, x = len(x.shape), b.same_params(x)
+    begin, stride = np.zeros(rank, np.int32), np.ones(rank, np.int32)
+    for axis, start, by in zip(along, first, step, strict=True):
+        place = x.axis(int(axis))
+        size = x.shape[place]
+        begin[place], stride[place] = np.clip(start + size if start < 0 else start, 0, size), by
+    extent = np.array(b.result.shape, np.int32)
+    if (stride == 1).all():
+        return b.op("SLICE", x, b.constant(begin, "begin"), b.constant(extent, "size"))
+    end = begin + (extent - 1) * stride + 1
+    return b.op(
+        "STRIDED_SLICE", x, b.constant(begin, "begin"), b.constant(end, "end"), b.constant(stride, "strides")
+    )
+
+
+@lowers("Pad")
+def pad(
+    b: Builder,
+    x: Tensor,
+    pads: Tensor,
+    value: Tensor | None = None,
+    axes: Tensor | None = None,
+    *,
+    mode: str = "constant",
+) -> Tensor:
+    """PAD writes real 0."""
+    if mode != "constant" or (value is not None and (value.data is None or np.any(value.data != 0))):
+        raise b.refuse(f"mode {mode} or a value other than 0", "only padding with zeros is supported")
+    widths = _ints(b, pads, "pads").reshape(2, -1)
+    along = _ints(b, axes, "axes") if axes is not None else np.arange(widths.shape[1])
+    paddings = np.zeros((len(x.shape), 2), np.int32)
+    for axis, before, after in zip(along, *widths, strict=True):
+        paddings[x.axis(int(axis))] = before, after
+    return b.op("PAD", b.same_params(x), b.constant(paddings, "paddings"))
+
+
+@lowers("Resize")
+def resize(
+    b: Builder,
+    x: Tensor,
+    roi: Tensor | None = None,
+    scales: Tensor | None = None,
+    sizes: Tensor | None = None,
+    *,
+    antialias: int = 0,
+    axes: Sequence[int] = (),
+    coordinate_transformation_mode: str = "half_pixel",
+    cubic_coeff_a: float = -0.75,
+    exclude_outside: int = 0,
+    extrapolation_value: float = 0.0,
+    keep_aspect_ratio_policy: str = "stretch",
+    mode: str = "nearest",
+    nearest_mode: str = "round_prefer_floor",
+) -> Tensor:
+    """RESIZE_BILINEAR or RESIZE_NEAREST_NEIGHBOR of height and width to a fixed size."""
+    coordinates = coordinate_transformation_mode
+    if mode not in ("linear", "nearest") or antialias:
+        raise b.refuse(f"mode {mode}", "only linear and nearest resizing without antialiasing are supported")
+    if coordinates not in ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"):
+        raise b.refuse(f"coordinate_transformation_mode {coordinates}", "use half_pixel or align_corners")
+    if mode == "nearest" and (coordinates, nearest_mode) != ("asymmetric", "floor"):
+        raise b.refuse(
+            f"nearest resizing with {coordinates}, {nearest_mode}", "use asymmetric with floor, PyTorch's nearest"
+        )
+    size = b.constant(np.array(b.result.shape[1:3], np.int32), "size")
+    name = "RESIZE_BILINEAR" if mode == "linear" else "RESIZE_NEAREST_NEIGHBOR"
+    return b.op(
+        name,
+        b.same_params(x),
+        size,
+        align_corners=coordinates == "align_corners",
+        half_pixel_centers=coordinates in ("half_pixel", "pytorch_half_pixel"),
+    )
+
+
+@lowers("DepthToSpace")
+def depth_to_space(b: Builder, x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    if mode != "DCR":
+        raise b.refuse(f"mode {mode}", "TFLite's DEPTH_TO_SPACE orders depth as DCR")
+    return b.op("DEPTH_TO_SPACE", b.same_params(x), block_size=blocksize)

@@ -1,0 +1,155 @@
+"""ONNX (float or QDQ) -> TFLite: the visible list of steps from graph to flatbuffer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from mobiledeploy.errors import UnsupportedModelError
+from mobiledeploy.exporters.builder import Builder
+from mobiledeploy.exporters.fold_qdq import PARAMS, fold_qdq
+from mobiledeploy.exporters.layout import Layout, choose_layouts, nhwc_shape
+from mobiledeploy.exporters.lowerings import lowering_for, supported_ops
+from mobiledeploy.exporters.lowerings.registry import accepted_attributes, has_int8_form
+from mobiledeploy.exporters.onnx_graph import constant, describe, shape_of, tidy
+from mobiledeploy.exporters.rewrites.fuse_activation import FUSED_ACTIVATION, fusion_rules
+from mobiledeploy.exporters.rewrites.rule import apply_rules
+from mobiledeploy.exporters.tflite_graph import Op, Tensor, TfliteGraph
+from mobiledeploy.quantize.params import QuantParams
+from mobiledeploy.targets import Target
+
+__all__ = ["IoType", "lower", "set_io_type"]
+
+IoType = Literal["float32", "int8", "uint8"]
+
+
+def lower(model: ir.Model, target: Target, io: IoType = "float32") -> TfliteGraph:
+    """Lower a float or QDQ model to a TFLite graph. Rank-4 image inputs and outputs become NHWC.
+
+    Args:
+        model: Not changed.
+        io: Type of the inputs and outputs of a quantized model.
+
+    Raises:
+        UnsupportedModelError: A node has no lowering, or a form that TFLite cannot express.
+    """
+    model = tidy(model.clone())
+    apply_rules(model, fusion_rules(target), target, "float32")
+    fold_qdq(model, has_int8_form)
+    _require_lowerings(model.graph)
+    graph = _lower_nodes(model.graph, choose_layouts(model.graph))
+    set_io_type(graph, io)
+    graph.remove_dead_ops()
+    return graph
+
+
+def _require_lowerings(graph: ir.Graph) -> None:
+    missing = {node.op_type: node for node in graph if lowering_for(node.op_type) is None or node.domain}
+    if missing:
+        nodes = "; ".join(describe(node) for node in missing.values())
+        raise UnsupportedModelError(
+            f"no TFLite lowering for {nodes}; replace the op in the model, or add a lowering (docs/add_an_op.md). "
+            f"Supported: {', '.join(supported_ops())}"
+        )
+
+
+def _lower_nodes(graph: ir.Graph, layouts: dict[ir.Value, Layout]) -> TfliteGraph:
+    result = TfliteGraph()
+    tensors: dict[ir.Value, Tensor] = {}
+    for value in graph.inputs:
+        tensors[value] = _activation_tensor(value, layouts[value])
+        result.inputs[value.name or ""] = tensors[value]
+    for value in graph.initializers.values():
+        tensors[value] = _constant_tensor(value)
+
+    b = Builder(result)
+    for node in graph:
+        b.node = node
+        b.results = [_activation_tensor(value, layouts[value]) for value in node.outputs]
+        lowering = lowering_for(node.op_type)
+        assert lowering is not None
+        inputs = [None if value is None else tensors[value] for value in node.inputs]
+        lowered = lowering(b, *inputs, **_attributes(node, accepted_attributes(lowering)))
+        outputs = lowered if isinstance(lowered, list) else [lowered]
+        _fuse_activation(node, outputs, result.ops)
+        for value, tensor, expected in zip(node.outputs, outputs, b.results, strict=True):
+            tensors[value] = b.to_layout(tensor, expected)
+    for value in graph.outputs:
+        result.outputs[value.name or ""] = tensors[value]
+    return result
+
+
+def _activation_tensor(value: ir.Value, layout: Layout) -> Tensor:
+    shape = shape_of(value)
+    params: QuantParams | None = value.meta.get(PARAMS)
+    dtype = params.dtype if params is not None else _numpy_dtype(value)
+    name = value.name or "unnamed"
+    return Tensor(name, nhwc_shape(shape) if layout is Layout.NHWC else shape, dtype, layout, params)
+
+
+def _numpy_dtype(value: ir.Value) -> np.dtype[Any]:
+    return value.dtype.numpy() if value.dtype is not None else np.dtype(np.float32)
+
+
+def _constant_tensor(value: ir.Value) -> Tensor:
+    data = constant(value)
+    assert data is not None
+    return Tensor(
+        value.name or "unnamed", data.shape, data.dtype, params=value.meta.get(PARAMS), data=data
+    )
+
+
+def _attributes(node: ir.Node, accepted: frozenset[str]) -> dict[str, Any]:
+    unknown = set(node.attributes) - accepted
+    if unknown:
+        raise UnsupportedModelError(
+            f"{describe(node)} has the attributes {', '.join(sorted(unknown))}, which its lowering does not "
+            "handle; export the model without them"
+        )
+    return {name: attribute.value for name, attribute in node.attributes.items()}
+
+
+def _fuse_activation(node: ir.Node, outputs: Sequence[Tensor], ops: list[Op]) -> None:
+    if (activation := node.meta.get(FUSED_ACTIVATION)) is not None:
+        assert outputs[0] in ops[-1].outputs, "a fused activation belongs to the node's last op"
+        ops[-1].options["fused_activation_function"] = activation
+
+
+def set_io_type(graph: TfliteGraph, io: IoType) -> None:
+    """Let a quantized graph take and give integers instead of float32, in place. Float borders stay as they are.
+
+    int8 drops the QUANTIZE and DEQUANTIZE at the borders; uint8 adds a QUANTIZE to and from uint8 whose parameters
+    are those of int8 with 128 added to the zero point.
+    """
+    if io == "float32":
+        return
+    for name, tensor in graph.inputs.items():
+        readers = [op for op in graph.ops if tensor in op.inputs]
+        if readers and all(op.name == "QUANTIZE" for op in readers):
+            inner = readers[0].outputs[0]
+            graph.ops.remove(readers[0])
+            inner.name = name
+            graph.inputs[name] = inner
+            if io == "uint8":
+                inner.name = f"{name}/int8"
+                graph.inputs[name] = outer = _uint8(inner, name)
+                graph.ops.insert(0, Op("QUANTIZE", [outer], [inner]))
+    for name, tensor in graph.outputs.items():
+        producer = graph.producer(tensor)
+        if producer is not None and producer.name == "DEQUANTIZE" and producer.inputs[0] is not None:
+            inner = producer.inputs[0]
+            graph.outputs[name] = inner
+            if io == "uint8":
+                graph.outputs[name] = outer = _uint8(inner, name)
+                graph.ops.append(Op("QUANTIZE", [inner], [outer]))
+
+
+def _uint8(tensor: Tensor, name: str) -> Tensor:
+    assert tensor.params is not None
+    dtype = np.dtype(np.uint8)
+    params = replace(tensor.params, zero_point=tensor.params.zero_point + 128, dtype=dtype)
+    return replace(tensor, name=name, dtype=dtype, params=params)

@@ -1,0 +1,64 @@
+"""Fuse Relu, Clip(0, 6) and Clip(-1, 1) into the op that computes their input.
+
+TFLite ops carry a fused activation and ONNX ops do not, so this is the last rewrite before lowering: the node keeps
+its ONNX op type and notes the activation in ``node.meta[FUSED_ACTIVATION]``. It works on float and on QDQ graphs
+alike, since QDQ puts no Q/DQ pair between an op and the activation that follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import onnx_ir as ir
+
+from mobiledeploy.exporters.onnx_graph import scalar
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.targets import Target
+
+__all__ = ["FUSED_ACTIVATION", "fusion_rules"]
+
+FUSED_ACTIVATION = "fused_activation"
+"""Key of ``onnx_ir.Node.meta`` under which the TFLite name of the activation stands."""
+
+_BOUNDS = {(0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1", (0.0, None): "RELU"}
+
+
+def _activation(result: ir.Value) -> str | None:
+    node = result.producer()
+    assert node is not None
+    if node.op_type == "Relu":
+        return "RELU"
+    bounds = [scalar(value) for value in (*node.inputs[1:], None, None)[:2]]
+    return _BOUNDS.get((bounds[0] if bounds[0] is not None else float("-inf"), bounds[1]))
+
+
+def fusion_rules(target: Target) -> Sequence[type[Rule]]:
+    """One rule per op that can carry an activation and per ONNX form of the activation."""
+    return [_fuse(op, form, target) for op in sorted(target.fusing_ops) for form in ("Relu", "Clip")]
+
+
+def _fuse(op_type: str, form: str, target: Target) -> type[Rule]:
+    class Fuse(Rule):
+        def pattern(self, op: Any) -> Any:
+            linear = getattr(op, op_type)(_allow_other_inputs=True, _outputs=["linear"])
+            return getattr(op, form)(linear, _allow_other_inputs=True, _outputs=["result"])
+
+        def refuse(self, linear: ir.Value, result: ir.Value) -> str | None:
+            node = linear.producer()
+            assert node is not None
+            if FUSED_ACTIVATION in node.meta:
+                return f"the {op_type} carries {node.meta[FUSED_ACTIVATION]} already"
+            if _activation(result) not in target.fused_activations:
+                return f"{target.name} fuses only {', '.join(sorted(target.fused_activations))}"
+            return None
+
+        def rewrite(self, op: Any, linear: ir.Value, result: ir.Value) -> Any:
+            node = linear.producer()
+            assert node is not None
+            fused = getattr(op, op_type)(*node.inputs, **node.attributes)
+            fused.producer().meta[FUSED_ACTIVATION] = _activation(result)
+            return fused
+
+    Fuse.__name__ = Fuse.__qualname__ = f"Fuse{form}Into{op_type}"
+    return Fuse
