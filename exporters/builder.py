@@ -63,9 +63,7 @@ class Builder:
 
     def constant(self, array: NDArray[Any], suffix: str, params: QuantParams | None = None) -> Tensor:
         """A constant that belongs to the node, such as paddings (int32) or repacked weights."""
-        return Tensor(
-            f"{self.results[0].name}/{suffix}", array.shape, array.dtype, params=params, data=array
-        )
+        return Tensor(f"{self.results[0].name}/{suffix}", array.shape, array.dtype, params=params, data=array)
 
     def refuse(self, what: str, remedy: str) -> UnsupportedModelError:
         """The error to raise when the node cannot be expressed in TFLite."""
@@ -130,7 +128,9 @@ class Builder:
 
     def reshape(self, x: Tensor, shape: tuple[int, ...], to: Tensor | None = None) -> Tensor:
         """RESHAPE, or nothing where the shape is there already; chains collapse into one."""
-        while (op := self.graph.producer(x)) is not None and op.name == "RESHAPE" and op.inputs[0] is not None:
+        while (
+            (op := self.graph.producer(x)) is not None and op.name == "RESHAPE" and op.inputs[0] is not None
+        ):
             x = op.inputs[0]
         if to is None:
             if x.shape == shape:

@@ -68,7 +68,9 @@ def _params(node: ir.Node) -> QuantParams:
         raise UnsupportedModelError(
             f"{describe(node)} quantizes to {dtype}, expected int8 or uint8; quantize the model again in 8 bits"
         )
-    offset = np.zeros(scale.shape, np.int64) if zero_point is None else np.atleast_1d(zero_point.astype(np.int64))
+    offset = (
+        np.zeros(scale.shape, np.int64) if zero_point is None else np.atleast_1d(zero_point.astype(np.int64))
+    )
     if dtype == np.uint8:
         offset, dtype = offset - 128, np.dtype(np.int8)
     axis = int(node.attributes.get_int("axis", 1)) if scale.size > 1 else None
@@ -112,7 +114,8 @@ def _join_to_integers(node: ir.Node) -> None:
     for value, readers in zip(node.outputs, quantizers, strict=True):
         assert readers is not None
         value.meta[PARAMS] = readers[0].outputs[0].meta[PARAMS]
-        value.dtype = ir.DataType.INT8
+        # A new type object: the old one may be shared with the model this one was cloned from.
+        value.type = ir.TensorType(ir.DataType.INT8)
         for reader in readers:
             reader.outputs[0].replace_all_uses_with(value)
 
@@ -129,7 +132,7 @@ def _fold_constants(graph: ir.Graph) -> None:
     for value in list(graph.initializers.values()):
         if (params := value.meta.get(PARAMS)) is not None:
             value.const_value = ir.tensor(_signed(constant(value)))
-            value.dtype = value.const_value.dtype
+            value.type = ir.TensorType(value.const_value.dtype)
             for node in [use.node for use in value.uses() if use.node.op_type == "DequantizeLinear"]:
                 folded = node.outputs[0]
                 data = dequantize(value.const_value.numpy(), params)

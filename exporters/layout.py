@@ -1,8 +1,8 @@
 """Decides the memory layout of every activation once, for the whole graph.
 
 TFLite convolutions want NHWC. Rank-4 values that are joined by ops which do not care about layout (element-wise ops,
-concatenation, slicing, ...) form a group; a group is NHWC if any op in it works on images, or if it touches the
-model's image input. Every other value keeps ONNX's own order. Transposes are then needed only where a
+concatenation, slicing, ...) form a group; a group is NHWC if any op in it works on images, or if it touches an
+input or output of the model, so that rank-4 inputs and outputs are NHWC without exception. Every other value keeps ONNX's own order. Transposes are then needed only where a
 layout-bound op such as Reshape joins an NHWC group, and only if they would move data at all.
 """
 
@@ -19,12 +19,11 @@ __all__ = ["IMAGE_OPS", "LAYOUT_BOUND_OPS", "TO_NHWC", "Layout", "choose_layouts
 TO_NHWC = (0, 2, 3, 1)
 
 IMAGE_OPS = frozenset(
-    "Conv ConvTranspose MaxPool AveragePool GlobalAveragePool GlobalMaxPool Resize DepthToSpace SpaceToDepth "
-    "BatchNormalization InstanceNormalization".split()
+    ["Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Resize", "DepthToSpace", "SpaceToDepth", "BatchNormalization", "InstanceNormalization"]
 )
 """Ops that TFLite defines on NHWC images."""
 
-LAYOUT_BOUND_OPS = frozenset("Reshape Flatten Squeeze Unsqueeze Transpose MatMul Gemm Expand Gather".split())
+LAYOUT_BOUND_OPS = frozenset(["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MatMul", "Gemm", "Expand", "Gather"])
 """Ops whose meaning depends on the order of the axes in memory: they see ONNX's own order."""
 
 
@@ -43,7 +42,7 @@ def nhwc_shape(nchw: tuple[int, ...]) -> tuple[int, ...]:
 def choose_layouts(graph: ir.Graph) -> dict[ir.Value, Layout]:
     """The layout of every activation of the graph."""
     groups = _Groups()
-    images: list[ir.Value] = [value for value in graph.inputs if _rank(value) == 4]
+    images: list[ir.Value] = [value for value in (*graph.inputs, *graph.outputs) if _rank(value) == 4]
     for node in graph:
         rank4 = [v for v in (*node.inputs, *node.outputs) if v is not None and _rank(v) == 4]
         activations = [value for value in rank4 if constant(value) is None]

@@ -98,9 +98,7 @@ def _numpy_dtype(value: ir.Value) -> np.dtype[Any]:
 def _constant_tensor(value: ir.Value) -> Tensor:
     data = constant(value)
     assert data is not None
-    return Tensor(
-        value.name or "unnamed", data.shape, data.dtype, params=value.meta.get(PARAMS), data=data
-    )
+    return Tensor(value.name or "unnamed", data.shape, data.dtype, params=value.meta.get(PARAMS), data=data)
 
 
 def _attributes(node: ir.Node, accepted: frozenset[str]) -> dict[str, Any]:

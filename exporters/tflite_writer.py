@@ -43,7 +43,9 @@ _OPTION_TABLES = {
 }
 
 # Builtins that carry no option table.
-_NO_OPTIONS = frozenset({"RELU", "RELU6", "RELU_N1_TO_1", "LOGISTIC", "TANH", "ELU", "SQRT", "RSQRT", "PRELU"})
+_NO_OPTIONS = frozenset(
+    {"RELU", "RELU6", "RELU_N1_TO_1", "LOGISTIC", "TANH", "ELU", "SQRT", "RSQRT", "PRELU"}
+)
 
 
 def write_tflite(graph: TfliteGraph, description: str) -> bytes:

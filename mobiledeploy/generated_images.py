@@ -1,14 +1,16 @@
 """Images with the statistics of photographs, drawn from a seed: what calibration falls back on without data.
 
-Uniform noise drives a network's activations to ranges that no photograph does. What matters is that neighbouring
-pixels and the three colours go together and that there are edges, so an image here is a stack of opaque shapes of
-every size ("dead leaves": Lee, Mumford and Huang 2001, "Occlusion models for natural images"), each with a colour
-and with texture whose amplitude falls as 1/f (Field 1987, "Relations between the statistics of natural images and
-the response properties of cortical cells").
+Uniform noise drives a network to ranges that no photograph does. What matters is that neighbouring pixels and
+the three colours go together and that there are edges. So an image here is a heap of opaque shapes of many
+sizes ("dead leaves": Lee, Mumford and Huang 2001, "Occlusion models for natural images"), each with a colour
+and with a texture whose amplitude spectrum falls as 1/f (Field 1987, "Relations between the statistics of
+natural images and the response properties of cortical cells"). The constants are set so that mean, contrast,
+spectrum, edge strength and colour correlation come out as on 125 photographs of ImageNet classes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -31,24 +33,24 @@ def generated_images(count: int, size: tuple[int, int], seed: int) -> Iterator[N
 
 
 def generated_image(index: int, size: tuple[int, int], seed: int) -> NDArray[np.uint8]:
-    """Image number `index` of the sequence that `seed` names: (height, width, 3), RGB, the same on every call."""
+    """Image number `index` of the sequence that `seed` names, (height, width, 3), RGB."""
     rng = np.random.default_rng([seed, index])
     leaf = _leaf_map(size, rng)
-    # One row for each leaf and one for the ground they lie on: its colour, and the colour of its texture's grain.
+    # One row for each leaf and one for the ground they lie on: its colour, and the colour of its texture.
     colours = rng.normal(0.0, 2.0, (_LEAVES + 1, 3)) @ _COLOUR_AXES
     grains = rng.normal(0.0, (1.2, 0.6, 0.6), (_LEAVES + 1, 3)) @ _COLOUR_AXES
     contrast = rng.uniform(0.6, 1.4)
     exposure = rng.normal(0.0, 0.35) + rng.normal(_COLOUR_CAST, 0.25)
 
-    colour = (contrast * colours + exposure).astype(np.float32)[leaf]  # (height, width, 3)
-    grain = (contrast * grains).astype(np.float32)[leaf]  # (height, width, 3)
+    colour = (contrast * colours + exposure).astype(np.float32).take(leaf, axis=0)  # (height, width, 3)
+    grain = (contrast * grains).astype(np.float32).take(leaf, axis=0)  # (height, width, 3)
     light = _soften(colour + grain * _texture(size, rng)[:, :, None])
     # The S-shaped response of film: very bright and very dark parts keep their detail.
     return np.rint(255.0 / (1.0 + np.exp(-light))).astype(np.uint8)
 
 
 def _leaf_map(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.intp]:
-    """(height, width) number of the leaf seen at each pixel, 0 for the ground. Leaves are ellipses and boxes."""
+    """(height, width) number of the leaf on top at each pixel, 0 for the ground. Leaves: ellipses, boxes."""
     height, width = size
     leaf = np.zeros(size, np.intp)
     radii = _power_law(_LEAVES, *_LEAF_RADII, rng) * min(size)
@@ -59,9 +61,9 @@ def _leaf_map(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.int
         window = leaf[top : int(y + radius) + 1, left : int(x + radius) + 1]
         down = (np.arange(top, top + window.shape[0], dtype=np.float32) - y)[:, None]
         across = np.arange(left, left + window.shape[1], dtype=np.float32) - x
-        angle, flatness = rng.uniform(0, np.pi), rng.uniform(1.0, 3.0)
-        along = np.cos(angle) * across + np.sin(angle) * down
-        beside = (np.cos(angle) * down - np.sin(angle) * across) * flatness
+        angle, flatness = rng.uniform(0, math.pi), rng.uniform(1.0, 3.0)
+        along = math.cos(angle) * across + math.sin(angle) * down
+        beside = flatness * math.cos(angle) * down - flatness * math.sin(angle) * across
         if rng.random() < 0.5:
             inside = along**2 + beside**2 <= radius**2
         else:
@@ -82,12 +84,14 @@ def _texture(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.floa
     frequency[0, 0] = np.inf  # no mean
     real, imaginary = rng.standard_normal((2, *frequency.shape), np.float32)
     spectrum = (real + 1j * imaginary) / frequency.astype(np.float32)
-    noise: NDArray[np.float32] = np.fft.irfft2(spectrum, s=size)
-    return noise / max(float(noise.std()), 1e-12)
+    noise: NDArray[np.float32] = np.fft.irfft2(spectrum, s=size).astype(np.float32)
+    noise /= max(float(noise.std()), 1e-12)
+    return noise
 
 
 def _soften(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Blur (height, width, 3) by 1-6-1 both ways, the border repeated: no lens draws a perfectly sharp edge."""
+    """Blur (height, width, 3) by 1-6-1 both ways, the border repeated: no lens draws perfect edges."""
     padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    rows = (padded[:-2] + 6.0 * padded[1:-1] + padded[2:]) / 8.0
-    return (rows[:, :-2] + 6.0 * rows[:, 1:-1] + rows[:, 2:]) / 8.0
+    rows = (padded[:-2] + np.float32(6.0) * padded[1:-1] + padded[2:]) / np.float32(8.0)
+    softened: NDArray[np.float32] = (rows[:, :-2] + 6.0 * rows[:, 1:-1] + rows[:, 2:]) / np.float32(8.0)
+    return softened

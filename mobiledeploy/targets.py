@@ -147,7 +147,9 @@ def _two_to_four_equal_outputs(use: OpUse) -> str | None:
 def _spatial_axes(use: OpUse) -> str | None:
     if use.rank == 4 and set(use.reduced_axes) <= {1, 2}:
         return None
-    return f"{use.op} over axes {list(use.reduced_axes)} of rank {use.rank}, only height and width are delegated"
+    return (
+        f"{use.op} over axes {list(use.reduced_axes)} of rank {use.rank}, only height and width are delegated"
+    )
 
 
 def _table(

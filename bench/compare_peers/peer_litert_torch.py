@@ -2,8 +2,8 @@
 
     python peer_litert_torch.py --program net.pt2 --calibration inputs.npz --out PREFIX
 
-Writes PREFIX_fp32.tflite, PREFIX_int8.tflite and PREFIX_versions.json. The file stands alone: it imports nothing of
-mobiledeploy, so the peers' environment needs only the peers.
+Writes PREFIX_fp32.tflite, PREFIX_int8.tflite and PREFIX_versions.json. The file stands alone: it imports
+nothing of mobiledeploy, so the peers' environment needs only the peers.
 """
 # mypy: disable-error-code="import-not-found, import-untyped"
 
@@ -30,10 +30,10 @@ PACKAGES = ("litert-torch", "ai-edge-quantizer", "ai-edge-litert", "torch")
 
 
 def convert(program: Path, input_shape: tuple[int, ...], destination: Path) -> None:
-    """Convert a `torch.export` program with one NCHW input of `input_shape` to float TFLite with an NHWC input.
+    """Convert a `torch.export` program of one NCHW input, of `input_shape`, to float TFLite with NHWC input.
 
-    `to_channel_last_io` is the documented way to an NHWC input; without it the artifact keeps the NCHW input and
-    pays for a TRANSPOSE in every inference.
+    `to_channel_last_io` is the documented way to an NHWC input; without it the artifact keeps the NCHW input
+    and pays for a TRANSPOSE in every inference.
     """
     network = torch.export.load(program).module()
     batch, channels, height, width = input_shape
@@ -65,9 +65,13 @@ def quantize(source: Path, inputs: NDArray[np.float32], destination: Path) -> No
 
 def main() -> int:
     """Command line: convert, quantize, and note versions and seconds."""
-    parser = argparse.ArgumentParser(description="litert-torch and ai-edge-quantizer on a handed-over network")
+    parser = argparse.ArgumentParser(
+        description="litert-torch and ai-edge-quantizer on a handed-over network"
+    )
     parser.add_argument("--program", type=Path, required=True, help="network saved by torch.export.save")
-    parser.add_argument("--calibration", type=Path, required=True, help=".npz with 'inputs', (count, C, H, W)")
+    parser.add_argument(
+        "--calibration", type=Path, required=True, help=".npz with 'inputs', (count, C, H, W)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="prefix of the files to write")
     args = parser.parse_args()
 

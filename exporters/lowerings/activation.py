@@ -11,7 +11,17 @@ from mobiledeploy.exporters.lowerings.registry import lowers
 from mobiledeploy.exporters.tflite_graph import Tensor
 from mobiledeploy.quantize.params import QuantParams
 
-__all__ = ["ACTIVATION_BOUNDS", "clip", "elu", "hard_swish", "leaky_relu", "relu", "sigmoid", "softmax", "tanh"]
+__all__ = [
+    "ACTIVATION_BOUNDS",
+    "clip",
+    "elu",
+    "hard_swish",
+    "leaky_relu",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "tanh",
+]
 
 ACTIVATION_BOUNDS = {
     "RELU": (0.0, float("inf")),
@@ -64,7 +74,9 @@ def hard_swish(b: Builder, x: Tensor) -> Tensor:
     return b.op("HARD_SWISH", x)
 
 
-def _fixed_output(b: Builder, scale: float, zero_point: int, name: str, x: Tensor, **options: float) -> Tensor:
+def _fixed_output(
+    b: Builder, scale: float, zero_point: int, name: str, x: Tensor, **options: float
+) -> Tensor:
     """An op whose int8 kernel demands these output parameters, and a QUANTIZE to the node's own if they differ."""
     fixed = QuantParams(np.array([scale], np.float32), np.array([zero_point], np.int64))
     if b.result.params is None or b.result.params.same_as(fixed):
@@ -99,5 +111,7 @@ def elu(b: Builder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
 def softmax(b: Builder, x: Tensor, *, axis: int = -1) -> Tensor:
     """SOFTMAX works on the last axis in memory."""
     if x.axis(axis) != len(x.shape) - 1:
-        raise b.refuse(f"axis {axis}", "TFLite's SOFTMAX works on the channel axis of images, else the last axis")
+        raise b.refuse(
+            f"axis {axis}", "TFLite's SOFTMAX works on the channel axis of images, else the last axis"
+        )
     return _fixed_output(b, 1 / 256, -128, "SOFTMAX", x, beta=1.0)

@@ -34,7 +34,8 @@ def gemm(
     """x (batch, in) by weights (in, out), or (out, in) with transB."""
     if transA or alpha != 1.0 or beta != 1.0 or weights.data is None:
         raise b.refuse(
-            "a transposed or scaled operand, or computed weights", "use a plain linear layer with fixed weights"
+            "a transposed or scaled operand, or computed weights",
+            "use a plain linear layer with fixed weights",
         )
     if bias is not None and bias.data is not None and bias.data.size == 1:
         raise b.refuse("one bias for all outputs", "write the bias out, one number per output")

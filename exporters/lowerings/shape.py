@@ -56,7 +56,9 @@ def _ints(b: Builder, value: Tensor | None, what: str) -> NDArray[np.int64]:
 
 
 @lowers("Split")
-def split(b: Builder, x: Tensor, sizes: Tensor | None = None, *, axis: int = 0, num_outputs: int = 0) -> list[Tensor]:
+def split(
+    b: Builder, x: Tensor, sizes: Tensor | None = None, *, axis: int = 0, num_outputs: int = 0
+) -> list[Tensor]:
     """SPLIT into equal parts (delegated for 2 to 4), else one SLICE per part (SPLIT_V is never delegated)."""
     along, x = x.axis(axis), b.same_params(x)
     parts = [result.shape[along] for result in b.results]
@@ -148,7 +150,8 @@ def resize(
         raise b.refuse(f"coordinate_transformation_mode {coordinates}", "use half_pixel or align_corners")
     if mode == "nearest" and (coordinates, nearest_mode) != ("asymmetric", "floor"):
         raise b.refuse(
-            f"nearest resizing with {coordinates}, {nearest_mode}", "use asymmetric with floor, PyTorch's nearest"
+            f"nearest resizing with {coordinates}, {nearest_mode}",
+            "use asymmetric with floor, PyTorch's nearest",
         )
     size = b.constant(np.array(b.result.shape[1:3], np.int32), "size")
     name = "RESIZE_BILINEAR" if mode == "linear" else "RESIZE_NEAREST_NEIGHBOR"

@@ -1,7 +1,7 @@
 """Fold a BatchNormalization that the exporter left into the convolution or fully connected layer before it.
 
-    gamma * (conv(x) + b - mean) / sqrt(var + eps) + beta
-      = (gamma / sqrt(var + eps)) * conv(x) + ((b - mean) * gamma / sqrt(var + eps) + beta)
+gamma * (conv(x) + b - mean) / sqrt(var + eps) + beta
+  = (gamma / sqrt(var + eps)) * conv(x) + ((b - mean) * gamma / sqrt(var + eps) + beta)
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from mobiledeploy.exporters.onnx_graph import scalar
 from mobiledeploy.exporters.rewrites.rule import Rule
 from mobiledeploy.targets import Target
 
-__all__ = ["FUSED_ACTIVATION", "fusion_rules"]
+__all__ = ["FUSED_ACTIVATION", "fusion_rules", "will_fuse"]
 
 FUSED_ACTIVATION = "fused_activation"
 """Key of ``onnx_ir.Node.meta`` under which the TFLite name of the activation stands."""
@@ -31,6 +31,19 @@ def _activation(result: ir.Value) -> str | None:
         return "RELU"
     bounds = [scalar(value) for value in (*node.inputs[1:], None, None)[:2]]
     return _BOUNDS.get((bounds[0] if bounds[0] is not None else float("-inf"), bounds[1]))
+
+
+def will_fuse(node: ir.Node, reader: ir.Node, target: Target) -> bool:
+    """Whether ``reader`` is an activation that the rules will fuse into ``node``."""
+    result = node.outputs[0]
+    return (
+        node.op_type in target.fusing_ops
+        and reader.op_type in ("Relu", "Clip")
+        and reader.inputs[0] is result
+        and len(result.uses()) == 1
+        and not result.is_graph_output()
+        and _activation(reader.outputs[0]) in target.fused_activations
+    )
 
 
 def fusion_rules(target: Target) -> Sequence[type[Rule]]:

@@ -1,0 +1,180 @@
+"""Our two artifacts beside a peer's two: speed in turns on one core, and closeness to the PyTorch network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobiledeploy.bench.compare_peers.artifact import Artifact
+from mobiledeploy.bench.compare_peers.latency import interleaved_ms, pinned
+from mobiledeploy.bench.compare_peers.ratios import Ratio, Spread, ratio, spread
+from mobiledeploy.metrics import Accumulator, Accuracy, Difference
+
+__all__ = ["RATIOS", "Comparison", "Labelled", "Row", "compare", "table"]
+
+Labelled = tuple[NDArray[np.float32], int | None]
+"""An evaluation input (1, C, H, W) and its class, if that is known."""
+
+RATIOS = (
+    ("ours int8", "theirs int8"),
+    ("ours fp32", "theirs fp32"),
+    ("ours int8", "ours fp32"),
+    ("theirs int8", "theirs fp32"),
+)
+"""Pairs of artifacts whose latencies are set in relation, the numerator first."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of one artifact.
+
+    Attributes:
+        path: the file.
+        size_bytes: of the file.
+        partitions: number of XNNPACK partitions.
+        latency_ms: median and quartiles over rounds.
+        rounds_ms: the latency in each round.
+        to_pytorch: difference of its outputs from those of the PyTorch network.
+        to_own_fp32: difference of its outputs from those of the same producer's float artifact.
+        top1: share of labelled inputs it classifies correctly, if there are labels.
+    """
+
+    path: Path
+    size_bytes: int
+    partitions: int
+    latency_ms: Spread
+    rounds_ms: list[float]
+    to_pytorch: Difference
+    to_own_fp32: Difference
+    top1: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Four artifacts of one network.
+
+    Attributes:
+        rows: by "ours fp32", "ours int8", "theirs fp32", "theirs int8".
+        ratios: by "A / B", for the pairs of `RATIOS`.
+        pytorch_top1: share of labelled inputs that the PyTorch network classifies correctly; None: no labels.
+        core: the core that the latencies were taken on.
+    """
+
+    rows: dict[str, Row]
+    ratios: dict[str, Ratio]
+    pytorch_top1: float | None
+    core: int
+
+
+def compare(
+    files: Mapping[str, Path],
+    network: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    inputs: Iterable[Labelled],
+    *,
+    rounds: int = 200,
+    core: int | None = None,
+) -> Comparison:
+    """Measure the four artifacts, then run them and the network on every evaluation input.
+
+    Args:
+        files: "ours fp32", "ours int8", "theirs fp32", "theirs int8" -> .tflite file.
+        network: the PyTorch network, (1, C, H, W) to logits (1, classes).
+        inputs: evaluation inputs; read once, one in memory at a time.
+        rounds: of the latency measurement.
+        core: to measure on; None: the last that this process may use.
+
+    Raises:
+        InputError: a file that LiteRT does not load, or an input that does not fit.
+    """
+    with pinned(core) as chosen:
+        taken = interleaved_ms(files, rounds=rounds)
+
+    artifacts = {name: Artifact(path) for name, path in files.items()}
+    to_pytorch, to_own = ({name: Accumulator() for name in artifacts} for _ in range(2))
+    accuracy = {name: Accuracy() for name in ("pytorch", *artifacts)}
+    for image, label in inputs:
+        outputs = {"pytorch": network(image)} | {name: run(image) for name, run in artifacts.items()}
+        for name in artifacts:
+            to_pytorch[name].add(outputs["pytorch"], outputs[name])
+            to_own[name].add(outputs[f"{name.split()[0]} fp32"], outputs[name])
+        if label is not None:
+            for name, logits in outputs.items():
+                accuracy[name].add(logits, label)
+
+    rows = {
+        name: Row(
+            path=artifact.path,
+            size_bytes=artifact.path.stat().st_size,
+            partitions=artifact.partitions,
+            latency_ms=spread(taken[name]),
+            rounds_ms=[round(value, 6) for value in taken[name].tolist()],
+            to_pytorch=to_pytorch[name].result(),
+            to_own_fp32=to_own[name].result(),
+            top1=accuracy[name].top1,
+        )
+        for name, artifact in artifacts.items()
+    }
+    ratios = {f"{above} / {below}": ratio(taken[above], taken[below]) for above, below in RATIOS}
+    return Comparison(rows, ratios, accuracy["pytorch"].top1, chosen)
+
+
+def table(comparison: Comparison) -> str:
+    """The comparison as text for a terminal."""
+    rows = [
+        ["", "median ms", "quartiles", "partitions", "MB", "SQNR dB", "to own fp32", "agrees %", "top-1 %"]
+    ]
+    for name, row in comparison.rows.items():
+        unstable = "" if row.latency_ms.is_stable else " !"
+        rows.append(
+            [
+                name,
+                f"{row.latency_ms.median:.3f}",
+                f"{row.latency_ms.low:.3f} - {row.latency_ms.high:.3f}{unstable}",
+                f"{row.partitions}",
+                f"{row.size_bytes / 1e6:.2f}",
+                f"{row.to_pytorch.sqnr_db:.2f}",
+                "" if name.endswith("fp32") else f"{row.to_own_fp32.sqnr_db:.2f}",
+                _percent(row.to_pytorch.top1_agreement),
+                _percent(row.top1),
+            ]
+        )
+    relative = [["latency ratio", "median", "quartiles", "95 % interval"]]
+    relative += [
+        [
+            name,
+            f"{value.rounds.median:.3f}",
+            f"{value.rounds.low:.3f} - {value.rounds.high:.3f}",
+            f"{value.interval[0]:.3f} - {value.interval[1]:.3f}",
+        ]
+        for name, value in comparison.ratios.items()
+    ]
+    inputs = comparison.rows["ours fp32"].to_pytorch.samples
+    notes = [f"{inputs} evaluation inputs; SQNR and agreement against the PyTorch network"]
+    if comparison.pytorch_top1 is not None:
+        notes[0] += f", whose top-1 is {_percent(comparison.pytorch_top1)} %"
+    notes.append(f"latencies taken in turns on core {comparison.core}, one thread")
+    if any(not row.latency_ms.is_stable for row in comparison.rows.values()):
+        notes.append(
+            "! the quartiles are more than 10 % apart: the machine was busy; trust the ratios, or run again"
+        )
+    return "\n".join([*_aligned(rows), "", *_aligned(relative), "", *notes])
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    """Columns padded to their widest cell, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]

@@ -1,0 +1,143 @@
+"""The runtimes that artifacts and graphs are executed on, each behind one small class."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from mobiledeploy.errors import InputError
+
+__all__ = ["OnnxSession", "TfliteSession"]
+
+
+class OnnxSession:
+    """An ONNX model in ONNX Runtime, on the CPU.
+
+    Args:
+        extra_outputs: Names of inner values that can be asked for, too.
+        optimize: Whether ONNX Runtime may rewrite the graph. It must not for a QDQ model that stands for the exact
+            arithmetic, since it would replace QDQ by its own integer kernels.
+        threads: Threads within an op; one gives the same bits on any machine with the same instruction set.
+    """
+
+    def __init__(
+        self, model: ir.Model, extra_outputs: Sequence[str] = (), optimize: bool = True, threads: int = 0
+    ) -> None:
+        import onnxruntime
+
+        proto = ir.to_proto(model)
+        own = {value.name for value in proto.graph.output} | {value.name for value in proto.graph.input}
+        for name in extra_outputs:
+            if name not in own:
+                proto.graph.output.add(name=name)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = threads
+        levels = onnxruntime.GraphOptimizationLevel
+        options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
+        self._session = onnxruntime.InferenceSession(
+            proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self.output_names = [value.name or "" for value in model.graph.outputs]
+
+    def run(
+        self, sample: Mapping[str, NDArray[Any]], names: Sequence[str] | None = None
+    ) -> list[NDArray[Any]]:
+        """The values of that name (the model's outputs when left out), for one sample in ONNX layout."""
+        wanted = list(names if names is not None else self.output_names)
+        computed = [name for name in wanted if name not in sample]
+        results = (
+            dict(zip(computed, self._session.run(computed, dict(sample)), strict=True)) if computed else {}
+        )
+        return [sample[name] if name in sample else results[name] for name in wanted]
+
+
+class TfliteSession:
+    """A .tflite file in LiteRT, XNNPACK on, one thread.
+
+    Takes and gives float32 in the artifact's own layout; integer inputs and outputs are converted with the
+    parameters that the artifact states.
+
+    Raises:
+        InputError: The file is missing or is no TFLite model.
+    """
+
+    def __init__(self, path: Path, keep_all: bool = False, delegate: bool = True) -> None:
+        with _quiet_stderr():
+            from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        if not path.is_file():
+            raise InputError(f"{path}: no such file, expected a .tflite model")
+        resolver = OpResolverType.AUTO if delegate else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        try:
+            with _quiet_stderr():
+                self.interpreter = Interpreter(
+                    str(path),
+                    num_threads=1,
+                    experimental_preserve_all_tensors=keep_all,
+                    experimental_op_resolver_type=resolver,
+                )
+                self.interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"{path}: LiteRT cannot load it ({reason}); export it again") from error
+        self.signature = next(iter(self.interpreter._get_full_signature_list().values()), None)
+        self.inputs = self._named("inputs", self.interpreter.get_input_details())
+        self.outputs = self._named("outputs", self.interpreter.get_output_details())
+
+    def _named(self, side: str, details: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Details by signature name; by tensor name in a file without signatures."""
+        if self.signature is None:
+            return {detail["name"]: detail for detail in details}
+        by_index = {detail["index"]: detail for detail in details}
+        return {name: by_index[index] for name, index in self.signature[side].items()}
+
+    def run(self, sample: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """Output name -> float32, for one sample in the artifact's layout."""
+        for name, detail in self.inputs.items():
+            self.interpreter.set_tensor(detail["index"], _to_storage(sample[name], detail))
+        self.interpreter.invoke()
+        return {name: self.value(detail) for name, detail in self.outputs.items()}
+
+    def value(self, detail: Mapping[str, Any]) -> NDArray[np.float32]:
+        """The tensor's current content as real numbers."""
+        array = self.interpreter.get_tensor(detail["index"])
+        scale, zero_point = detail["quantization"]
+        if array.dtype.kind in "iu" and scale:
+            array = (array.astype(np.int32) - zero_point) * np.float32(scale)
+        return np.asarray(array, np.float32)
+
+
+def _to_storage(array: NDArray[np.float32], detail: Mapping[str, Any]) -> NDArray[Any]:
+    dtype = np.dtype(detail["dtype"])
+    if dtype.kind not in "iu":
+        return array.astype(dtype, copy=False)
+    scale, zero_point = detail["quantization"]
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(array / scale) + zero_point, limits.min, limits.max).astype(dtype)
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keeps the native runtime's INFO lines, which Python's logging cannot reach, off the user's screen."""
+    try:
+        stderr = sys.__stderr__.fileno() if sys.__stderr__ is not None else 2
+        saved = os.dup(stderr)
+    except (OSError, ValueError):
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as sink:
+            os.dup2(sink.fileno(), stderr)
+        yield
+    finally:
+        os.dup2(saved, stderr)
+        os.close(saved)

@@ -1,0 +1,93 @@
+"""MobileNetV2: Inverted Residuals and Linear Bottlenecks (arXiv:1801.04381), with torchvision's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from mobiledeploy.models.blocks import Bottleneck, ConvBNAct, init_weights, inverted_residual, round_channels
+
+__all__ = ["MobileNetV2", "mobilenetv2"]
+
+
+class Stage(NamedTuple):
+    """A row of table 2; the stride is that of the stage's first block."""
+
+    expansion: int
+    out_channels: int
+    repeats: int
+    stride: int
+
+
+STEM, LAST = 32, 1280
+STAGES = (
+    #     t    c  n  s
+    Stage(1, 16, 1, 1),  # 112 x 112
+    Stage(6, 24, 2, 2),  # 56 x 56
+    Stage(6, 32, 3, 2),  # 28 x 28
+    Stage(6, 64, 4, 2),  # 14 x 14
+    Stage(6, 96, 3, 1),
+    Stage(6, 160, 3, 2),  # 7 x 7
+    Stage(6, 320, 1, 1),
+)
+
+
+class InvertedResidual(nn.Module):
+    """(N, in, H, W) -> (N, out, H / stride, W / stride)."""
+
+    def __init__(self, shape: Bottleneck) -> None:
+        super().__init__()
+        *layers, project = inverted_residual(shape, nn.BatchNorm2d)
+        # torchvision's keys have the projection's convolution and batch norm beside the other layers.
+        self.conv = nn.Sequential(*layers, *project.children())
+        self.has_shortcut = shape.has_shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(x)
+        return x + y if self.has_shortcut else y
+
+
+class MobileNetV2(nn.Module):
+    """Images (N, 3, H, W) -> logits (N, num_classes).
+
+    The last convolution is widened above width 1 and keeps its 1280 channels below, as the paper has it.
+    """
+
+    def __init__(self, num_classes: int, width_mult: float) -> None:
+        super().__init__()
+        stem = round_channels(STEM * width_mult)
+        last = round_channels(LAST * max(1.0, width_mult))
+        bottlenecks = list(_bottlenecks(stem, width_mult))
+        self.features = nn.Sequential(
+            ConvBNAct(3, stem, 3, stride=2, norm=nn.BatchNorm2d, activation=nn.ReLU6),
+            *map(InvertedResidual, bottlenecks),
+            ConvBNAct(bottlenecks[-1].out_channels, last, norm=nn.BatchNorm2d, activation=nn.ReLU6),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(last, num_classes))
+        init_weights(self)
+
+    def head(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.avgpool(x).flatten(1))
+        return logits
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+
+def _bottlenecks(in_channels: int, width_mult: float) -> Iterator[Bottleneck]:
+    for stage in STAGES:
+        out_channels = round_channels(stage.out_channels * width_mult)
+        for stride in (stage.stride, *[1] * (stage.repeats - 1)):
+            expanded = in_channels * stage.expansion
+            yield Bottleneck(
+                in_channels, expanded, out_channels, kernel=3, stride=stride, activation=nn.ReLU6
+            )
+            in_channels = out_channels
+
+
+def mobilenetv2(num_classes: int = 1000, width_mult: float = 1.0) -> MobileNetV2:
+    """MobileNetV2; the paper's widths are 0.35 to 1.4."""
+    return MobileNetV2(num_classes, width_mult)

@@ -1,0 +1,113 @@
+"""Every network by name: its facts without torch, its module on demand.
+
+A network is registered by being listed in `SPECS` of a module in `facts/`; the architecture module of the
+same name in this folder holds a factory function with the network's name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import inspect
+import math
+import pkgutil
+import re
+from typing import TYPE_CHECKING
+
+from mobiledeploy.errors import InputError
+from mobiledeploy.models import facts
+from mobiledeploy.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+__all__ = ["create", "factory", "resolve", "specs"]
+
+
+def specs() -> dict[str, ModelSpec]:
+    """All networks by name, ordered by family."""
+    return {name: spec for name, (_, spec) in _catalogue().items()}
+
+
+def resolve(name: str) -> ModelSpec:
+    """The network called `name`, by registry name or alias; case, dashes and underscores do not matter.
+
+    Raises:
+        InputError: no such network; the message holds the nearest names.
+    """
+    names = _spellings()
+    key = _spelling(name)
+    if key in names:
+        return specs()[names[key]]
+    near = [names[k] for k in difflib.get_close_matches(key, names, n=5, cutoff=0.5)]
+    nearest = f", nearest are {', '.join(dict.fromkeys(near))}" if near else ""
+    raise InputError(
+        f"model {name!r} is not known, expected a name from the registry{nearest}; "
+        "`mobiledeploy list` shows all of them"
+    )
+
+
+def create(name: str, **options: int | float) -> nn.Module:
+    """Build a network with initial weights drawn from torch's global random generator.
+
+    Args:
+        name: as `resolve` takes it.
+        options: what the network's factory takes, such as num_classes and width_mult.
+
+    Raises:
+        InputError: unknown name, an option that this network does not have, or one that is not positive.
+    """
+    spec = resolve(name)
+    build = factory(spec)
+    known = inspect.signature(build).parameters
+    for option, value in options.items():
+        if option not in known:
+            raise InputError(
+                f"{spec.name} has no option {option!r}, expected one of {', '.join(known)}; leave it out"
+            )
+        if not 0 < value < math.inf:
+            raise InputError(f"{option} {value} for {spec.name}, expected more than 0; the default works")
+    return build(**options)
+
+
+def factory(spec: ModelSpec) -> Callable[..., nn.Module]:
+    """The function that builds a network of the registry. Imports torch."""
+    family, _ = _catalogue()[spec.name]
+    build: Callable[..., nn.Module] = getattr(
+        importlib.import_module(f"mobiledeploy.models.{family}"), spec.name
+    )
+    return build
+
+
+@functools.cache
+def _catalogue() -> dict[str, tuple[str, ModelSpec]]:
+    """Name -> (architecture module, spec) of everything in facts/."""
+    catalogue: dict[str, tuple[str, ModelSpec]] = {}
+    for module in pkgutil.iter_modules(facts.__path__):
+        entries: tuple[ModelSpec, ...] = importlib.import_module(f"{facts.__name__}.{module.name}").SPECS
+        for spec in entries:
+            if spec.name in catalogue:
+                raise ValueError(
+                    f"{spec.name} stands in facts/{catalogue[spec.name][0]} and facts/{module.name}"
+                )
+            catalogue[spec.name] = (module.name, spec)
+    return catalogue
+
+
+@functools.cache
+def _spellings() -> dict[str, str]:
+    """Every accepted name, reduced to its spelling key -> registry name."""
+    names: dict[str, str] = {}
+    for spec in specs().values():
+        for alias in (spec.name, *spec.aliases):
+            owner = names.setdefault(_spelling(alias), spec.name)
+            if owner != spec.name:
+                raise ValueError(f"{alias!r} of {spec.name} is also a name of {owner}")
+    return names
+
+
+def _spelling(name: str) -> str:
+    return re.sub(r"[-_\s]", "", name.lower())

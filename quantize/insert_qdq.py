@@ -1,0 +1,114 @@
+"""The one writer of quantization parameters into graphs: QuantizeLinear / DequantizeLinear pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from mobiledeploy.exporters.onnx_graph import constant, float_array
+from mobiledeploy.quantize.op_table import WEIGHTED
+from mobiledeploy.quantize.params import QuantParams, activation_params, quantize, weight_params
+from mobiledeploy.quantize.points import QuantizationPoints
+
+__all__ = ["insert_qdq"]
+
+
+def insert_qdq(model: ir.Model, points: QuantizationPoints, params: Mapping[ir.Value, QuantParams]) -> None:
+    """Write parameters into a float graph, in place, as the TFLite int8 specification wants them.
+
+    Activations get a Q/DQ pair. Weights become int8 constants behind a DQ, symmetric per output channel; biases int32
+    constants behind a DQ with scale = input scale * weight scale; other constants int8, per tensor.
+
+    Args:
+        params: int8 parameters of every value in ``points``.
+    """
+    writer = _Writer(model.graph)
+    for node in points.int8_nodes & set(model.graph):
+        _quantize_constants(writer, node, params)
+    for value in points.values:
+        writer.insert_pair(value, params[value])
+
+
+class _Writer:
+    def __init__(self, graph: ir.Graph) -> None:
+        self.graph = graph
+
+    def constant(self, name: str, array: NDArray[Any]) -> ir.Value:
+        value = self.graph.initializers.get(name)
+        if value is None:
+            value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
+            self.graph.initializers[name] = value
+        return value
+
+    def parameters(self, name: str, params: QuantParams) -> tuple[ir.Value, ir.Value]:
+        per_tensor = params.axis is None
+        scale = params.scale[0] if per_tensor else params.scale
+        zero_point = (params.zero_point[0] if per_tensor else params.zero_point).astype(params.dtype)
+        return (
+            self.constant(f"{name}/scale", np.asarray(scale, np.float32)),
+            self.constant(f"{name}/zero_point", np.asarray(zero_point)),
+        )
+
+    def insert_pair(self, value: ir.Value, params: QuantParams) -> None:
+        """value -> Q -> DQ -> the readers of value, which keeps its name if it is an output of the model."""
+        name = value.name or "value"
+        scale, zero_point = self.parameters(name, params)
+        readers = list(value.uses())
+        q = ir.Node("", "QuantizeLinear", [value, scale, zero_point], name=f"{name}/Q")
+        dq = ir.Node("", "DequantizeLinear", [q.outputs[0], scale, zero_point], name=f"{name}/DQ")
+        q.outputs[0].name, q.outputs[0].dtype = f"{name}/int8", ir.DataType.INT8
+        dq.outputs[0].name, dq.outputs[0].dtype = f"{name}/real", ir.DataType.FLOAT
+        q.outputs[0].shape = dq.outputs[0].shape = value.shape
+        for use in readers:
+            use.node.replace_input_with(use.idx, dq.outputs[0])
+        producer = value.producer()
+        if producer is not None:
+            self.graph.insert_after(producer, [q, dq])
+        else:
+            self.graph.insert_before(self.graph[0], [q, dq])
+        if value.is_graph_output():
+            index = list(self.graph.outputs).index(value)
+            self.graph.outputs[index] = dq.outputs[0]
+            value.name, dq.outputs[0].name = f"{name}/float", name
+
+    def replace_constant(self, node: ir.Node, index: int, array: NDArray[Any], params: QuantParams) -> None:
+        value = node.inputs[index]
+        assert value is not None
+        name = f"{value.name}/{node.outputs[0].name}"
+        scale, zero_point = self.parameters(name, params)
+        integers = self.constant(f"{name}/int8", array)
+        axis = [] if params.axis is None else [ir.AttrInt64("axis", params.axis)]
+        dq = ir.Node("", "DequantizeLinear", [integers, scale, zero_point], axis, name=f"{name}/DQ")
+        dq.outputs[0].name, dq.outputs[0].dtype = f"{name}/real", ir.DataType.FLOAT
+        dq.outputs[0].shape = ir.Shape(array.shape)
+        self.graph.insert_before(node, dq)
+        node.replace_input_with(index, dq.outputs[0])
+
+
+def _quantize_constants(writer: _Writer, node: ir.Node, params: Mapping[ir.Value, QuantParams]) -> None:
+    if node.op_type not in WEIGHTED:
+        if node.op_type in ("Add", "Sub", "Mul"):
+            for index, value in enumerate(node.inputs):
+                if (array := float_array(value)) is not None:
+                    own = activation_params(float(array.min()), float(array.max()))
+                    writer.replace_constant(node, index, quantize(array, own), own)
+        return
+    weights = float_array(node.inputs[1])
+    if weights is None:
+        return
+    axis = WEIGHTED[node.op_type]
+    if node.op_type == "Gemm" and not node.attributes.get_int("transB", 0):
+        axis = 1
+    own = weight_params(weights, axis)
+    writer.replace_constant(node, 1, quantize(weights, own), own)
+    x, bias = node.inputs[0], node.inputs[2] if len(node.inputs) > 2 else None
+    if x in params and constant(bias) is not None:
+        array = float_array(bias)
+        assert array is not None
+        scale = (params[x].scale * own.scale).astype(np.float32)
+        bias_params = QuantParams(scale, np.zeros(scale.shape, np.int64), 0, np.dtype(np.int32))
+        writer.replace_constant(node, 2, quantize(array, bias_params), bias_params)

@@ -1,0 +1,31 @@
+"""How each ONNX op is quantized. Ops that are not listed quantize the standard way: inputs and outputs in int8,
+each with parameters of its own."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import numpy as np
+
+from mobiledeploy.quantize.params import QuantParams
+
+__all__ = ["FIXED_OUTPUT", "SAME_SCALE", "WEIGHTED"]
+
+SAME_SCALE = frozenset(
+    ["MaxPool", "AveragePool", "Concat", "Split", "Slice", "Pad", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Resize", "DepthToSpace", "SpaceToDepth"]
+)
+"""Ops whose int8 kernels demand that inputs and outputs share one scale and zero point."""
+
+WEIGHTED = MappingProxyType({"Conv": 0, "ConvTranspose": 1, "Gemm": 0, "MatMul": 1})
+"""Ops whose second input is weights -> their output channel axis (Gemm as with transB=1)."""
+
+_PROBABILITY = QuantParams(np.array([1 / 256], np.float32), np.array([-128], np.int64))
+
+FIXED_OUTPUT = MappingProxyType(
+    {
+        "Sigmoid": _PROBABILITY,
+        "Softmax": _PROBABILITY,
+        "Tanh": QuantParams(np.array([1 / 128], np.float32), np.array([0], np.int64)),
+    }
+)
+"""Ops whose output parameters the TFLite int8 specification fixes."""
