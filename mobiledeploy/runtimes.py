@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import onnx_ir as ir
@@ -15,7 +15,23 @@ from numpy.typing import NDArray
 
 from mobiledeploy.errors import InputError
 
-__all__ = ["OnnxSession", "TfliteSession"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["OnnxSession", "Outputs", "Runner", "Sample", "TfliteSession", "TorchRunner"]
+
+Sample = Mapping[str, NDArray[np.float32]]
+"""Input name -> array with batch 1; images are (1, C, H, W)."""
+
+Outputs = dict[str, NDArray[np.float32]]
+"""Output name -> array; images are (1, C, H, W)."""
+
+
+class Runner(Protocol):
+    """Something that can run a model."""
+
+    def run(self, sample: Sample) -> Outputs:
+        """Output name -> array."""
 
 
 class OnnxSession:
@@ -48,29 +64,56 @@ class OnnxSession:
         )
         self.output_names = [value.name or "" for value in model.graph.outputs]
 
-    def run(
-        self, sample: Mapping[str, NDArray[Any]], names: Sequence[str] | None = None
-    ) -> list[NDArray[Any]]:
-        """The values of that name (the model's outputs when left out), for one sample in ONNX layout."""
-        wanted = list(names if names is not None else self.output_names)
-        computed = [name for name in wanted if name not in sample]
-        results = (
-            dict(zip(computed, self._session.run(computed, dict(sample)), strict=True)) if computed else {}
-        )
-        return [sample[name] if name in sample else results[name] for name in wanted]
+    def run(self, sample: Sample) -> Outputs:
+        """Output name -> array."""
+        return dict(zip(self.output_names, self._session.run(self.output_names, dict(sample)), strict=True))
+
+    def values(self, sample: Sample, names: Sequence[str]) -> list[NDArray[np.float32]]:
+        """The values of those names, inputs and `extra_outputs` among them."""
+        computed = [name for name in names if name not in sample]
+        results = dict(zip(computed, self._session.run(computed, dict(sample)), strict=True))
+        return [sample[name] if name in sample else results[name] for name in names]
+
+
+class TorchRunner:
+    """A module in PyTorch, in evaluation mode.
+
+    Args:
+        outputs: Names for what the module returns, in order.
+    """
+
+    def __init__(self, module: nn.Module, outputs: Sequence[str]) -> None:
+        self._module = module.eval()
+        self._names = list(outputs)
+
+    def run(self, sample: Sample) -> Outputs:
+        """Output name -> array."""
+        import torch
+        from torch.utils._pytree import tree_leaves
+
+        with torch.inference_mode():
+            results = tree_leaves(self._module(*(torch.from_numpy(array) for array in sample.values())))
+        return dict(zip(self._names, (result.numpy() for result in results), strict=True))
 
 
 class TfliteSession:
-    """A .tflite file in LiteRT, XNNPACK on, one thread.
+    """A .tflite file in LiteRT, one thread.
 
-    Takes and gives float32 in the artifact's own layout; integer inputs and outputs are converted with the
-    parameters that the artifact states.
+    Takes and gives float32 as the other runners do, images NCHW: what the file holds as NHWC is transposed, and
+    integer inputs and outputs are converted with the parameters that the file states.
+
+    Args:
+        delegate: Whether XNNPACK runs what it can, as in an app.
+        keep_all: Whether inner tensors can be read after `run`; only those outside a delegate hold anything.
+        nhwc: Whether rank-4 inputs and outputs are NHWC; None to tell it from the first input's shape.
 
     Raises:
         InputError: The file is missing or is no TFLite model.
     """
 
-    def __init__(self, path: Path, keep_all: bool = False, delegate: bool = True) -> None:
+    def __init__(
+        self, path: Path, delegate: bool = True, keep_all: bool = False, nhwc: bool | None = None
+    ) -> None:
         with _quiet_stderr():
             from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -92,6 +135,19 @@ class TfliteSession:
         self.signature = next(iter(self.interpreter._get_full_signature_list().values()), None)
         self.inputs = self._named("inputs", self.interpreter.get_input_details())
         self.outputs = self._named("outputs", self.interpreter.get_output_details())
+        self.nhwc = self._looks_nhwc() if nhwc is None else nhwc
+
+    def _looks_nhwc(self) -> bool:
+        """Images have 1 or 3 channels; anything else is taken for NHWC, as TFLite files mostly are."""
+        shape = next(iter(self.inputs.values()))["shape"]
+        return len(shape) != 4 or shape[3] in (1, 3) or shape[1] not in (1, 3)
+
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Input name -> shape as `run` takes it, images NCHW."""
+        shapes = {name: tuple(int(d) for d in detail["shape"]) for name, detail in self.inputs.items()}
+        return {
+            name: (s[0], s[3], s[1], s[2]) if self.nhwc and len(s) == 4 else s for name, s in shapes.items()
+        }
 
     def _named(self, side: str, details: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Details by signature name; by tensor name in a file without signatures."""
@@ -100,19 +156,24 @@ class TfliteSession:
         by_index = {detail["index"]: detail for detail in details}
         return {name: by_index[index] for name, index in self.signature[side].items()}
 
-    def run(self, sample: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        """Output name -> float32, for one sample in the artifact's layout."""
+    def run(self, sample: Sample) -> Outputs:
+        """Output name -> array."""
         for name, detail in self.inputs.items():
-            self.interpreter.set_tensor(detail["index"], _to_storage(sample[name], detail))
+            array = sample[name]
+            if self.nhwc and array.ndim == 4:
+                array = array.transpose(0, 2, 3, 1)
+            self.interpreter.set_tensor(detail["index"], _to_storage(array, detail))
         self.interpreter.invoke()
         return {name: self.value(detail) for name, detail in self.outputs.items()}
 
     def value(self, detail: Mapping[str, Any]) -> NDArray[np.float32]:
-        """The tensor's current content as real numbers."""
+        """The tensor's current content as real numbers, images NCHW."""
         array = self.interpreter.get_tensor(detail["index"])
         scale, zero_point = detail["quantization"]
         if array.dtype.kind in "iu" and scale:
             array = (array.astype(np.int32) - zero_point) * np.float32(scale)
+        if self.nhwc and array.ndim == 4:
+            array = array.transpose(0, 3, 1, 2)
         return np.asarray(array, np.float32)
 
 

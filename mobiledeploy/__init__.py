@@ -1,0 +1,31 @@
+"""mobiledeploy: PyTorch convolutional networks to fast, checked int8 TFLite for the CPU of a phone.
+
+``mobiledeploy.export`` does what the command of that name does; importing this package imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from mobiledeploy.version import __version__
+
+if TYPE_CHECKING:
+    from mobiledeploy.pipeline import ExportResult, ExportSettings, export, run_export
+    from mobiledeploy.verify import verify_files
+
+__all__ = ["ExportResult", "ExportSettings", "__version__", "export", "run_export", "verify_files"]
+
+_HOMES = {
+    "ExportResult": "mobiledeploy.pipeline",
+    "ExportSettings": "mobiledeploy.pipeline",
+    "export": "mobiledeploy.pipeline",
+    "run_export": "mobiledeploy.pipeline",
+    "verify_files": "mobiledeploy.verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mobiledeploy' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
