@@ -30,7 +30,7 @@ class WeightsError(InputError):
 
 
 class UnsupportedModelError(MobileDeployError):
-    """A graph with a node or shape that cannot be lowered. The message names the node and its source module."""
+    """A graph with a node or shape that cannot be lowered. The message names the node and its module."""
 
 
 class OutputError(MobileDeployError):

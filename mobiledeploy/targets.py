@@ -1,7 +1,8 @@
 """What a runtime's XNNPACK delegate takes, as data.
 
 Rewrites, the partition forecast and the explanation of a refusal all read these tables; nothing else in the
-project knows which op a runtime likes. To describe another runtime version, add a table and list it in TARGETS.
+project knows which op a runtime likes. To describe another runtime version, add a table and list it in
+TARGETS.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ Condition = Callable[[OpUse], str | None]
 
 @dataclass(frozen=True)
 class Delegated:
-    """In which precisions an op is delegated, and under which conditions (each returns a reason to refuse)."""
+    """In which precisions an op is delegated, and under which conditions; each returns a reason to refuse."""
 
     precisions: frozenset[Precision]
     conditions: tuple[Condition, ...] = ()
