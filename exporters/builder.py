@@ -1,4 +1,4 @@
-"""What a lowering builds with: it names, shapes, types, lays out and deduplicates, so that a lowering need not."""
+"""What a lowering builds with: it names, shapes, types and lays out, so that a lowering need not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mobiledeploy.errors import UnsupportedModelError
 from mobiledeploy.exporters.layout import TO_NHWC, Layout, nhwc_shape
 from mobiledeploy.exporters.onnx_graph import describe
 from mobiledeploy.exporters.tflite_graph import Op, Tensor, TfliteGraph
-from mobiledeploy.quantize.params import QuantParams, dequantize, quantize, weight_params
+from mobiledeploy.quantize.params import QuantParams, activation_params, dequantize, quantize, weight_params
 
 __all__ = ["Builder"]
 
@@ -26,7 +26,8 @@ class Builder:
 
     Attributes:
         node: The ONNX node being lowered.
-        results: Tensors that stand for the node's outputs: shape, type, parameters and layout already decided.
+        results: Tensors that stand for the node's outputs: shape, type, parameters and
+            layout are decided already.
     """
 
     def __init__(self, graph: TfliteGraph) -> None:
@@ -72,83 +73,96 @@ class Builder:
 
     # Weights and biases
 
-    def weights(self, value: Tensor, array: NDArray[Any], axis: int) -> Tensor:
-        """Weights repacked for TFLite, quantized symmetrically when the node is int8.
+    def weights(self, value: Tensor, order: Sequence[int], axis: int) -> Tensor:
+        """Constant weights in TFLite's order of axes, quantized symmetrically when the node is int8.
 
         Args:
-            value: The tensor that the ONNX node was given, for its name and parameters.
-            array: Its data in TFLite's order.
-            axis: The output channel axis of ``array``.
+            value: The tensor that the ONNX node was given.
+            order: TFLite's axes, counted as in ONNX.
+            axis: The output channel axis in TFLite's order.
         """
-        params = value.params
+        assert value.data is not None
+        array, params = np.ascontiguousarray(value.data.transpose(order)), value.params
         if params is not None:
             if np.any(params.zero_point):
                 raise self.refuse(
                     "asymmetric weights (zero point other than 0)",
                     "TFLite's int8 kernels need symmetric weights, quantize them with zero point 0",
                 )
+            if params.axis is not None and params.axis % array.ndim != order[axis]:
+                raise self.refuse(
+                    f"weights with one scale per slice of axis {params.axis}",
+                    f"quantize them per output channel, which is axis {order[axis]}",
+                )
             params = replace(params, axis=None if params.axis is None else axis)
         elif self.is_int8:
             params = weight_params(array, axis)
             array = quantize(array, params)
-        array = np.ascontiguousarray(array)
         return Tensor(value.name, array.shape, array.dtype, params=params, data=array)
 
     def bias(self, value: Tensor | None, channels: int, x: Tensor, weights: Tensor) -> Tensor:
-        """The bias of a linear op: float32, or int32 with scale = input scale * weight scale."""
-        name = value.name if value is not None else f"{self.result.name}/bias"
+        """The bias of a linear op, (channels,): float32, or int32 with scale = input scale * weight scale."""
         if value is None:
-            real: NDArray[np.float32] = np.zeros(channels, np.float32)
-        elif value.data is None:
+            value = self.constant(np.zeros(channels, np.float32), "bias")
+        if value.data is None:
             raise self.refuse("a bias that is computed at run time", "make it a constant")
-        else:
-            real = dequantize(value.data, value.params) if value.params is not None else value.data
+        if value.data.size not in (1, channels):
+            raise self.refuse(
+                f"a bias of shape {value.data.shape}", f"use one number for each of {channels} outputs"
+            )
+        data = np.broadcast_to(value.data.reshape(-1), channels)
         if weights.params is None or x.params is None:
-            return Tensor(name, real.shape, np.dtype(np.float32), data=real)
-        scale = np.broadcast_to(x.params.scale * weights.params.scale, real.shape).astype(np.float32)
-        if value is not None and value.params is not None and value.data is not None:
-            if value.data.dtype == np.int32 and np.allclose(value.params.scale, scale, rtol=1e-6, atol=0):
-                real_int = value.data
-            else:
-                real_int = np.rint(real / scale.astype(np.float64))
-        else:
-            real_int = np.rint(real / scale.astype(np.float64))
+            return Tensor(value.name, data.shape, data.dtype, data=data)
         per_channel = weights.params.axis is not None
+        scale = (x.params.scale * weights.params.scale).astype(np.float32)
         params = QuantParams(
-            scale if per_channel else scale[:1],
-            np.zeros(channels if per_channel else 1, np.int64),
-            0 if per_channel else None,
-            np.dtype(np.int32),
+            scale, np.zeros(scale.shape, np.int64), 0 if per_channel else None, np.dtype(np.int32)
         )
-        limits = np.iinfo(np.int32)
-        data = np.clip(real_int, limits.min, limits.max).astype(np.int32)
-        return Tensor(name, data.shape, data.dtype, params=params, data=data)
+        if value.params is None or not np.allclose(value.params.scale, scale, rtol=1e-6, atol=0):
+            real = data if value.params is None else dequantize(data, replace(value.params, axis=0))
+            data = quantize(real, params)
+        return Tensor(value.name, data.shape, data.dtype, params=params, data=data)
 
     # Shape and layout
 
     def reshape(self, x: Tensor, shape: tuple[int, ...], to: Tensor | None = None) -> Tensor:
         """RESHAPE, or nothing where the shape is there already; chains collapse into one."""
-        while (
-            (op := self.graph.producer(x)) is not None and op.name == "RESHAPE" and op.inputs[0] is not None
-        ):
-            x = op.inputs[0]
+        x = self._before(x, "RESHAPE")
+        if x.shape == shape and x.layout is (Layout.ONNX if to is None else to.layout):
+            return x
         if to is None:
-            if x.shape == shape:
-                return x
             to = replace(x.with_shape(shape, "reshape"), layout=Layout.ONNX)
         target = self.constant(np.array(shape, np.int32), "shape")
         return self.op("RESHAPE", x, target, to=to, new_shape=list(shape))
 
     def transpose(self, x: Tensor, order: Sequence[int], to: Tensor | None = None) -> Tensor:
-        """TRANSPOSE; where it only moves axes of size 1, a RESHAPE."""
-        order = tuple(order)
+        """TRANSPOSE; where it only moves axes of size 1, a RESHAPE. Chains collapse into one."""
+        while (before := self.graph.producer(x)) is not None and before.name == "TRANSPOSE":
+            x, earlier = _input(before, 0), _input(before, 1).data
+            assert earlier is not None
+            order = [int(earlier[axis]) for axis in order]
         shape = tuple(x.shape[axis] for axis in order)
-        if to is None:
-            to = replace(x.with_shape(shape, "transpose"), layout=Layout.ONNX)
         moved = [axis for axis in order if x.shape[axis] != 1]
         if moved == sorted(moved):
             return self.reshape(x, shape, to=to)
+        if to is None:
+            to = replace(x.with_shape(shape, "transpose"), layout=Layout.ONNX)
         return self.op("TRANSPOSE", x, self.constant(np.array(order, np.int32), "order"), to=to)
+
+    def _before(self, x: Tensor, name: str) -> Tensor:
+        """The tensor that the op named, applied once or several times over, made ``x`` of."""
+        while (op := self.graph.producer(x)) is not None and op.name == name:
+            x = _input(op, 0)
+        return x
+
+    @property
+    def onnx_result(self) -> Tensor:
+        """Where an op puts the node's result that computes it in ONNX's order of axes."""
+        result = self.result
+        if result.layout is Layout.ONNX:
+            return result
+        shape = tuple(result.shape[axis] for axis in _TO_NCHW)
+        return replace(result.with_shape(shape, "nchw"), layout=Layout.ONNX)
 
     def onnx_order(self, x: Tensor) -> Tensor:
         """The tensor with its axes in memory as ONNX orders them."""
@@ -180,10 +194,26 @@ class Builder:
 
     # Quantization
 
-    def same_params(self, x: Tensor) -> Tensor:
-        """The input with the node's output parameters, as ops that only move data need; QUANTIZE if they differ."""
-        wanted = self.result.params
-        if x.params is None or wanted is None or x.params.same_as(wanted):
+    def operand(self, x: Tensor) -> Tensor:
+        """An input that may have parameters of its own; a constant that comes in float gets them here."""
+        if not self.is_int8 or x.data is None or x.params is not None:
             return x
+        params = activation_params(float(x.data.min()), float(x.data.max()))
+        return replace(x, dtype=params.dtype, params=params, data=quantize(x.data, params))
+
+    def same_params(self, x: Tensor) -> Tensor:
+        """An input with the node's output parameters, as ops that only move data need; by QUANTIZE if not."""
+        wanted = self.result.params
+        if wanted is None or (x.params is not None and x.params.same_as(wanted)):
+            return x
+        if x.data is not None:
+            real = x.data if x.params is None else dequantize(x.data, x.params)
+            return replace(x, dtype=wanted.dtype, params=wanted, data=quantize(real, wanted))
         requantized = replace(x.with_shape(x.shape, "requantized"), params=wanted)
         return self.op("QUANTIZE", x, to=requantized)
+
+
+def _input(op: Op, index: int) -> Tensor:
+    tensor = op.inputs[index]
+    assert tensor is not None
+    return tensor

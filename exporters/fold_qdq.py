@@ -1,11 +1,11 @@
 """Turn a QDQ graph into one whose ops compute on integers.
 
-An op whose inputs all come from DequantizeLinear and whose outputs all go to QuantizeLinear computes in int8: it is
-joined to the integers directly and the Q and DQ nodes around it fall away. Parameters are kept to the bit, in
-``value.meta[PARAMS]``. Q and DQ nodes that remain are the borders to ops that stay in float.
+An op whose inputs all come from DequantizeLinear and whose outputs all go to QuantizeLinear computes in int8:
+it is joined to the integers directly and the Q and DQ nodes around it fall away. Parameters are kept to the
+bit, in ``value.meta[PARAMS]``. Q and DQ nodes that remain are the borders to ops that stay in float.
 
-uint8 parameters, as ONNX Runtime's quantizer writes them, become int8 by subtracting 128 from integers and zero
-points alike, which changes no real number.
+uint8 parameters, as ONNX Runtime's quantizer writes them, become int8 by subtracting 128 from the integers
+and the zero points alike, which changes no real number.
 """
 
 from __future__ import annotations
@@ -34,47 +34,121 @@ def fold_qdq(model: ir.Model, has_int8_form: Callable[[ir.Node], bool]) -> None:
         has_int8_form: Whether a node's op can compute in int8 at all; others stay in float.
 
     Raises:
-        UnsupportedModelError: Q or DQ nodes of another type than int8, uint8, or (for biases) int32.
+        UnsupportedModelError: Q or DQ nodes of another type than int8, uint8, or (for biases) int32;
+            parameters computed at run time, per block, per channel of an activation, or other in Q than DQ.
     """
     graph = model.graph
+    _attach_params(graph)
+    _quantize_constants(graph)
     for node in graph:
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            integers = node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0]
-            assert integers is not None
-            integers.meta[PARAMS] = _params(node)
-    for node in graph:
-        if node.op_type not in ("QuantizeLinear", "DequantizeLinear") and has_int8_form(node):
+        if node.op_type not in _BORDERS and has_int8_form(node):
             _join_to_integers(node)
     for node in graph:
         if node.op_type == "QuantizeLinear" and (producer := _dequantizer(node.inputs[0])) is not None:
-            node.replace_input_with(0, producer.inputs[0])
+            _requantize_directly(node, producer)
     _drop_unused(graph)
     _fold_constants(graph)
+
+
+_BORDERS = ("QuantizeLinear", "DequantizeLinear")
+
+
+def _attach_params(graph: ir.Graph) -> None:
+    """Note the parameters of every integer value that a Q or DQ node writes or reads."""
+    for node in graph:
+        if node.op_type not in _BORDERS:
+            continue
+        integers = node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0]
+        assert integers is not None
+        params = _params(node)
+        known: QuantParams = integers.meta.setdefault(PARAMS, params)
+        if not known.same_as(params):
+            raise UnsupportedModelError(
+                f"{describe(node)} gives {integers.name!r} other parameters than another node does, expected "
+                "one scale and zero point; quantize the model again"
+            )
+        if params.axis is not None and not _is_fixed(integers):
+            raise UnsupportedModelError(
+                f"{describe(node)} quantizes an activation per channel, expected one scale; "
+                "TFLite has per-channel scales for weights only, quantize activations per tensor"
+            )
+
+
+def _is_fixed(integers: ir.Value) -> bool:
+    """Whether the integers are constant, or quantized from a constant."""
+    producer = integers.producer()
+    return constant(integers if producer is None else producer.inputs[0]) is not None
 
 
 def _params(node: ir.Node) -> QuantParams:
     """The int8 (or int32) parameters of a Q or DQ node."""
     scale, zero_point = constant(node.inputs[1]), constant(node.inputs[2] if len(node.inputs) > 2 else None)
-    if scale is None:
+    if scale is None or (zero_point is None and len(node.inputs) > 2 and node.inputs[2] is not None):
         raise UnsupportedModelError(
-            f"{describe(node)} has a scale that is computed at run time; make it constant"
+            f"{describe(node)} has parameters that are computed at run time, expected constants; "
+            "quantize the model statically"
         )
-    scale = np.atleast_1d(scale.astype(np.float32))
-    dtype = zero_point.dtype if zero_point is not None else np.dtype(np.uint8)
-    if zero_point is None and node.op_type == "DequantizeLinear":
-        stored = node.inputs[0]
-        dtype = stored.dtype.numpy() if stored is not None and stored.dtype is not None else dtype
+    if scale.ndim > 1:
+        raise UnsupportedModelError(
+            f"{describe(node)} has one scale per block, expected one per tensor or channel; "
+            "quantize the model again"
+        )
+    dtype = zero_point.dtype if zero_point is not None else _integer_dtype(node)
     if dtype not in (np.int8, np.uint8, np.int32):
         raise UnsupportedModelError(
-            f"{describe(node)} quantizes to {dtype}, expected int8 or uint8; quantize the model again in 8 bits"
+            f"{describe(node)} quantizes to {dtype}, expected int8 or uint8; "
+            "quantize the model again in 8 bits"
         )
-    offset = (
-        np.zeros(scale.shape, np.int64) if zero_point is None else np.atleast_1d(zero_point.astype(np.int64))
-    )
+    scale = np.atleast_1d(scale.astype(np.float32))
+    offset = np.zeros(1, np.int64) if zero_point is None else np.atleast_1d(zero_point.astype(np.int64))
     if dtype == np.uint8:
         offset, dtype = offset - 128, np.dtype(np.int8)
-    axis = int(node.attributes.get_int("axis", 1)) if scale.size > 1 else None
-    return QuantParams(scale, np.broadcast_to(offset, scale.shape).copy(), axis, np.dtype(dtype))
+    return QuantParams(
+        scale,
+        np.broadcast_to(offset, scale.shape).copy(),
+        _axis(node) if scale.size > 1 else None,
+        np.dtype(dtype),
+    )
+
+
+def _integer_dtype(node: ir.Node) -> np.dtype[Any]:
+    """The integer type of a Q or DQ node without a zero point."""
+    if node.op_type == "QuantizeLinear":
+        wanted = ir.DataType(node.attributes.get_int("output_dtype", 0) or ir.DataType.UINT8)
+        return wanted.numpy()
+    stored = node.inputs[0]
+    return stored.dtype.numpy() if stored is not None and stored.dtype is not None else np.dtype(np.uint8)
+
+
+def _axis(node: ir.Node) -> int:
+    """The channel axis, counted from the front."""
+    axis, value = node.attributes.get_int("axis", 1), node.inputs[0]
+    known = value is not None and value.shape is not None
+    return axis % value.shape.rank() if known and value is not None and value.shape is not None else axis
+
+
+def _quantize_constants(graph: ir.Graph) -> None:
+    """Fold Q nodes of constants (PyTorch's fake-quantized weights are such), to the bit as ONNX has it."""
+    for node in graph:
+        real = constant(node.inputs[0]) if node.op_type == "QuantizeLinear" else None
+        if real is None or node.outputs[0].is_graph_output():
+            continue
+        result, params = node.outputs[0], _params(node)
+        along = [-1 if axis == params.axis else 1 for axis in range(real.ndim)]
+        steps = np.rint(real.astype(np.float32) / params.scale.reshape(along))
+        limits = np.iinfo(params.dtype)
+        data = np.clip(steps + params.zero_point.reshape(along), limits.min, limits.max).astype(params.dtype)
+        folded = ir.Value(
+            name=f"{result.name}/folded", const_value=ir.tensor(data, name=f"{result.name}/folded")
+        )
+        folded.shape, folded.type, folded.meta[PARAMS] = (
+            ir.Shape(data.shape),
+            ir.TensorType(ir.DataType.INT8),
+            params,
+        )
+        graph.register_initializer(folded)
+        result.replace_all_uses_with(folded)
+        graph.remove(node, safe=True)
 
 
 def _dequantizer(value: ir.Value | None) -> ir.Node | None:
@@ -89,10 +163,6 @@ def _quantizers(value: ir.Value) -> list[ir.Node] | None:
         return None
     params: list[QuantParams] = [node.outputs[0].meta[PARAMS] for node in readers]
     return readers if all(p.same_as(params[0]) for p in params) else None
-
-
-def _is_float(value: ir.Value) -> bool:
-    return value.dtype in (ir.DataType.FLOAT, None)
 
 
 def _join_to_integers(node: ir.Node) -> None:
@@ -117,7 +187,27 @@ def _join_to_integers(node: ir.Node) -> None:
         # A new type object: the old one may be shared with the model this one was cloned from.
         value.type = ir.TensorType(ir.DataType.INT8)
         for reader in readers:
-            reader.outputs[0].replace_all_uses_with(value)
+            _take_over(reader.outputs[0], value)
+
+
+def _take_over(old: ir.Value, new: ir.Value) -> None:
+    """Replace a value everywhere; an output of the model keeps its name."""
+    if old.is_graph_output():
+        name, old.name = old.name, f"{old.name}/integers"
+        old.replace_all_uses_with(new, replace_graph_outputs=True)
+        new.name = name
+    else:
+        old.replace_all_uses_with(new)
+
+
+def _requantize_directly(quantizer: ir.Node, dequantizer: ir.Node) -> None:
+    """Q(DQ(q)) -> Q(q), or q itself if the parameters are the same."""
+    integers, requantized = dequantizer.inputs[0], quantizer.outputs[0]
+    assert integers is not None
+    quantizer.replace_input_with(0, integers)
+    same = integers.meta[PARAMS].same_as(requantized.meta[PARAMS])
+    if same and not requantized.is_graph_output():
+        requantized.replace_all_uses_with(integers)
 
 
 def _drop_unused(graph: ir.Graph) -> None:
@@ -135,6 +225,8 @@ def _fold_constants(graph: ir.Graph) -> None:
             value.type = ir.TensorType(value.const_value.dtype)
             for node in [use.node for use in value.uses() if use.node.op_type == "DequantizeLinear"]:
                 folded = node.outputs[0]
+                if folded.is_graph_output():
+                    continue
                 data = dequantize(value.const_value.numpy(), params)
                 replacement = ir.Value(name=folded.name, const_value=ir.tensor(data, name=folded.name))
                 graph.initializers[folded.name or ""] = replacement

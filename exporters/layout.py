@@ -1,9 +1,10 @@
 """Decides the memory layout of every activation once, for the whole graph.
 
-TFLite convolutions want NHWC. Rank-4 values that are joined by ops which do not care about layout (element-wise ops,
-concatenation, slicing, ...) form a group; a group is NHWC if any op in it works on images, or if it touches an
-input or output of the model, so that rank-4 inputs and outputs are NHWC without exception. Every other value keeps ONNX's own order. Transposes are then needed only where a
-layout-bound op such as Reshape joins an NHWC group, and only if they would move data at all.
+TFLite convolutions want NHWC. Rank-4 values that are joined by ops which do not care about layout
+(element-wise ops, concatenation, slicing, ...) form a group; a group is NHWC if any op in it works on images,
+or if it touches an input or output of the model, so that rank-4 inputs and outputs are NHWC without
+exception. Every other value keeps ONNX's own order. Transposes are then needed only where a layout-bound op
+such as Reshape joins an NHWC group, and only if they would move data at all.
 """
 
 from __future__ import annotations
@@ -19,11 +20,25 @@ __all__ = ["IMAGE_OPS", "LAYOUT_BOUND_OPS", "TO_NHWC", "Layout", "choose_layouts
 TO_NHWC = (0, 2, 3, 1)
 
 IMAGE_OPS = frozenset(
-    ["Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Resize", "DepthToSpace", "SpaceToDepth", "BatchNormalization", "InstanceNormalization"]
+    [
+        "Conv",
+        "ConvTranspose",
+        "MaxPool",
+        "AveragePool",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "Resize",
+        "DepthToSpace",
+        "SpaceToDepth",
+        "BatchNormalization",
+        "InstanceNormalization",
+    ]
 )
 """Ops that TFLite defines on NHWC images."""
 
-LAYOUT_BOUND_OPS = frozenset(["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MatMul", "Gemm", "Expand", "Gather"])
+LAYOUT_BOUND_OPS = frozenset(
+    ["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MatMul", "Gemm", "Expand", "Gather"]
+)
 """Ops whose meaning depends on the order of the axes in memory: they see ONNX's own order."""
 
 

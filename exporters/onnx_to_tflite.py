@@ -12,7 +12,7 @@ import onnx_ir as ir
 from mobiledeploy.errors import UnsupportedModelError
 from mobiledeploy.exporters.builder import Builder
 from mobiledeploy.exporters.fold_qdq import PARAMS, fold_qdq
-from mobiledeploy.exporters.layout import Layout, choose_layouts, nhwc_shape
+from mobiledeploy.exporters.layout import TO_NHWC, Layout, choose_layouts, nhwc_shape
 from mobiledeploy.exporters.lowerings import lowering_for, supported_ops
 from mobiledeploy.exporters.lowerings.registry import accepted_attributes, has_int8_form
 from mobiledeploy.exporters.onnx_graph import constant, describe, shape_of, tidy
@@ -52,8 +52,8 @@ def _require_lowerings(graph: ir.Graph) -> None:
     if missing:
         nodes = "; ".join(describe(node) for node in missing.values())
         raise UnsupportedModelError(
-            f"no TFLite lowering for {nodes}; replace the op in the model, or add a lowering (docs/add_an_op.md). "
-            f"Supported: {', '.join(supported_ops())}"
+            f"no TFLite lowering for {nodes}; replace the op in the model, or add a lowering "
+            f"(docs/add_an_op.md). Supported: {', '.join(supported_ops())}"
         )
 
 
@@ -79,8 +79,16 @@ def _lower_nodes(graph: ir.Graph, layouts: dict[ir.Value, Layout]) -> TfliteGrap
         for value, tensor, expected in zip(node.outputs, outputs, b.results, strict=True):
             tensors[value] = b.to_layout(tensor, expected)
     for value in graph.outputs:
-        result.outputs[value.name or ""] = tensors[value]
+        result.outputs[value.name or ""] = _output_tensor(tensors[value])
     return result
+
+
+def _output_tensor(tensor: Tensor) -> Tensor:
+    """A constant of rank 4 becomes NHWC as an output, too."""
+    if tensor.data is None or tensor.data.ndim != 4:
+        return tensor
+    data = np.ascontiguousarray(tensor.data.transpose(TO_NHWC))
+    return replace(tensor, shape=data.shape, layout=Layout.NHWC, data=data)
 
 
 def _activation_tensor(value: ir.Value, layout: Layout) -> Tensor:
@@ -92,12 +100,19 @@ def _activation_tensor(value: ir.Value, layout: Layout) -> Tensor:
 
 
 def _numpy_dtype(value: ir.Value) -> np.dtype[Any]:
-    return value.dtype.numpy() if value.dtype is not None else np.dtype(np.float32)
+    dtype = value.dtype.numpy() if value.dtype is not None else np.dtype(np.float32)
+    if dtype.kind == "f" and dtype != np.float32:
+        raise UnsupportedModelError(
+            f"{value.name!r} has type {dtype}, expected float32; export the model in it"
+        )
+    return dtype
 
 
 def _constant_tensor(value: ir.Value) -> Tensor:
     data = constant(value)
     assert data is not None
+    if data.dtype.kind == "f":
+        data = data.astype(np.float32, copy=False)
     return Tensor(value.name or "unnamed", data.shape, data.dtype, params=value.meta.get(PARAMS), data=data)
 
 
@@ -118,32 +133,39 @@ def _fuse_activation(node: ir.Node, outputs: Sequence[Tensor], ops: list[Op]) ->
 
 
 def set_io_type(graph: TfliteGraph, io: IoType) -> None:
-    """Let a quantized graph take and give integers instead of float32, in place. Float borders stay as they are.
+    """Let a quantized graph take and give integers instead of float32, in place. Borders in float stay.
 
-    int8 drops the QUANTIZE and DEQUANTIZE at the borders; uint8 adds a QUANTIZE to and from uint8 whose parameters
-    are those of int8 with 128 added to the zero point.
+    int8 drops the QUANTIZE and DEQUANTIZE at the borders; uint8 puts a QUANTIZE to or from uint8 there, whose
+    parameters are those of int8 with 128 added to the zero point.
     """
     if io == "float32":
         return
     for name, tensor in graph.inputs.items():
         readers = [op for op in graph.ops if tensor in op.inputs]
         if readers and all(op.name == "QUANTIZE" for op in readers):
-            inner = readers[0].outputs[0]
-            graph.ops.remove(readers[0])
-            inner.name = name
-            graph.inputs[name] = inner
+            graph.inputs[name] = _bare_input(graph, name, readers)
             if io == "uint8":
-                inner.name = f"{name}/int8"
-                graph.inputs[name] = outer = _uint8(inner, name)
-                graph.ops.insert(0, Op("QUANTIZE", [outer], [inner]))
+                graph.inputs[name].name = f"{name}/int8"
+                outer = _uint8(graph.inputs[name], name)
+                graph.ops.insert(0, Op("QUANTIZE", [outer], [graph.inputs[name]]))
+                graph.inputs[name] = outer
     for name, tensor in graph.outputs.items():
         producer = graph.producer(tensor)
         if producer is not None and producer.name == "DEQUANTIZE" and producer.inputs[0] is not None:
-            inner = producer.inputs[0]
-            graph.outputs[name] = inner
+            inner = graph.outputs[name] = producer.inputs[0]
             if io == "uint8":
-                graph.outputs[name] = outer = _uint8(inner, name)
-                graph.ops.append(Op("QUANTIZE", [inner], [outer]))
+                graph.outputs[name] = _uint8(inner, name)
+                graph.ops.append(Op("QUANTIZE", [inner], [graph.outputs[name]]))
+
+
+def _bare_input(graph: TfliteGraph, name: str, readers: list[Op]) -> Tensor:
+    """The int8 tensor that the first QUANTIZE made of an input; the others, if any, requantize it."""
+    inner = readers[0].outputs[0]
+    graph.ops.remove(readers[0])
+    inner.name = name
+    for op in readers[1:]:
+        op.inputs[0] = inner
+    return inner
 
 
 def _uint8(tensor: Tensor, name: str) -> Tensor:

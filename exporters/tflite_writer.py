@@ -9,6 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from mobiledeploy.exporters.op_versions import op_version
 from mobiledeploy.exporters.tflite_graph import Op, Tensor, TfliteGraph
 
 __all__ = ["SIGNATURE", "write_tflite"]
@@ -24,18 +25,15 @@ _TYPES = {
     np.dtype(np.bool_): schema.TensorType.BOOL,
 }
 
-# Lowest op version that allows int8 activations, where it is not 2; float takes version 1. Older runtimes refuse a
-# model whose versions are higher than they know, so each op states the lowest that is true of it
-# (tensorflow/compiler/mlir/lite/schema/schema.fbs and lite/tools/versioning/op_version.cc).
-_INT8_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "QUANTIZE": 1, "HARD_SWISH": 1}
-
 # Where the option table's name cannot be derived from the op's.
 _OPTION_TABLES = {
+    "BATCH_MATMUL": "BatchMatMulOptions",
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "MAX_POOL_2D": "Pool2DOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "MEAN": "ReducerOptions",
+    "PADV2": "PadV2Options",
     "SUM": "ReducerOptions",
     "REDUCE_MAX": "ReducerOptions",
     "MAXIMUM": "MaximumMinimumOptions",
@@ -128,7 +126,7 @@ class _Writer:
 
     def _operator(self, op: Op) -> Any:
         result = schema.OperatorT()
-        key = (getattr(schema.BuiltinOperator, op.name), _version(op))
+        key = (getattr(schema.BuiltinOperator, op.name), op_version(op))
         result.opcodeIndex = self._codes.setdefault(key, len(self._codes))
         result.inputs = [-1 if t is None else self.index[t] for t in op.inputs]
         result.outputs = [self.index[t] for t in op.outputs]
@@ -160,21 +158,6 @@ class _Writer:
         entry.name = name
         entry.tensorIndex = self.index[tensor]
         return entry
-
-
-def _version(op: Op) -> int:
-    activation = op.inputs[0]
-    if activation is None or activation.dtype == np.float32:
-        dilated = op.options.get("dilation_h_factor", 1) > 1 or op.options.get("dilation_w_factor", 1) > 1
-        half_pixel = op.options.get("half_pixel_centers", False)
-        return 3 if half_pixel else 2 if dilated and op.name == "DEPTHWISE_CONV_2D" else 1
-    if op.name == "QUANTIZE":
-        return 2
-    if op.name == "RESIZE_BILINEAR":
-        return 3 if op.options.get("half_pixel_centers") else 2
-    if op.name == "RESHAPE":
-        return 1
-    return _INT8_VERSIONS.get(op.name, 2)
 
 
 def _camel(name: str) -> str:

@@ -23,7 +23,7 @@ def torch_to_onnx(module: nn.Module, inputs: Mapping[str, tuple[int, ...]]) -> i
     """Export a module in evaluation mode.
 
     Args:
-        module: Called with one float32 tensor per entry of ``inputs``, in order.
+        module: Called with one float32 tensor per entry of ``inputs``, in order. Put into evaluation mode.
         inputs: Input name -> static shape, NCHW for images. The names become the ONNX input names.
 
     Raises:
@@ -60,7 +60,9 @@ def _name_values_by_module(model: ir.Model) -> None:
 
     Value names survive onnxsim, node metadata does not.
     """
-    taken = {value.name for value in model.graph.inputs} | set(model.graph.initializers)
+    inputs, outputs = model.graph.inputs, model.graph.outputs
+    names = ["output"] if len(outputs) == 1 else [f"output_{index}" for index in range(len(outputs))]
+    taken = {value.name for value in inputs} | set(model.graph.initializers) | set(names)
     for node in model.graph:
         scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
         path = next((scope for scope in reversed(scopes[:-1]) if scope), None)
@@ -69,9 +71,8 @@ def _name_values_by_module(model: ir.Model) -> None:
             name = next(n for n in chain([stem], (f"{stem}:{i}" for i in count(1))) if n not in taken)
             taken.add(name)
             value.name = name
-    outputs = model.graph.outputs
-    for index, value in enumerate(outputs):
-        value.name = "output" if len(outputs) == 1 else f"output_{index}"
+    for name, value in zip(names, outputs, strict=True):
+        value.name = name
 
 
 def _first_line(error: BaseException) -> str:
@@ -85,7 +86,8 @@ def _first_line(error: BaseException) -> str:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silences the exporter's progress lines and deprecation notes, which are no concern of the user."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    names = ("torch.onnx", "torch.export", "torch.fx.experimental.symbolic_shapes", "onnxscript", "onnx_ir")
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

@@ -8,19 +8,33 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from mobiledeploy.errors import MobileDeployError
 from mobiledeploy.version import __version__
 
 if TYPE_CHECKING:
-    from mobiledeploy.pipeline import ExportResult, ExportSettings, export, run_export
-    from mobiledeploy.verify import verify_files
+    from mobiledeploy.api import ExportResult, ExportSettings, export, run_export
+    from mobiledeploy.thresholds import Thresholds
+    from mobiledeploy.verify import Verification, verify_files
 
-__all__ = ["ExportResult", "ExportSettings", "__version__", "export", "run_export", "verify_files"]
+__all__ = [
+    "ExportResult",
+    "ExportSettings",
+    "MobileDeployError",
+    "Thresholds",
+    "Verification",
+    "__version__",
+    "export",
+    "run_export",
+    "verify_files",
+]
 
 _HOMES = {
-    "ExportResult": "mobiledeploy.pipeline",
-    "ExportSettings": "mobiledeploy.pipeline",
-    "export": "mobiledeploy.pipeline",
-    "run_export": "mobiledeploy.pipeline",
+    "ExportResult": "mobiledeploy.api",
+    "ExportSettings": "mobiledeploy.api",
+    "Thresholds": "mobiledeploy.thresholds",
+    "Verification": "mobiledeploy.verify",
+    "export": "mobiledeploy.api",
+    "run_export": "mobiledeploy.api",
     "verify_files": "mobiledeploy.verify",
 }
 
@@ -29,3 +43,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'mobiledeploy' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,61 +1,100 @@
-"""The command line: parse, call the library, print. Everything here can be done from Python, too."""
+"""The command line: parse, call the library, print. Everything here can be done from Python, too.
+
+What a command is asked for goes to stdout; progress, warnings and errors go to stderr.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from mobiledeploy.errors import InputError, MobileDeployError, VerificationError
+from mobiledeploy.errors import MobileDeployError, VerificationError
 from mobiledeploy.version import __version__
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mobiledeploy.pipeline import ExportResult, ExportSettings
-    from mobiledeploy.progress import Advance, Progress
+    from mobiledeploy.api import ExportResult
+    from mobiledeploy.progress import Progress
+    from mobiledeploy.report import Report
 
 __all__ = ["main", "run"]
 
+EXIT_INTERNAL = 1
+EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
-_EPILOG = """exit codes: 0 all checks passed; 2 bad input, or a model that cannot be exported; 3 artifacts were
-written but miss a threshold; 130 interrupted"""
+_EPILOG = """exit codes: 0 all checks passed; 1 internal error; 2 bad input, or a model that cannot be
+exported; 3 artifacts were written but miss a threshold; 130 interrupted"""
 
 
 def run() -> NoReturn:
     """Entry point of the ``mobiledeploy`` command."""
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has SIGHUP ignored, and means it
+            signal.signal(number, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names that the terminal's encoding lacks must not end an export
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
-    options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as end:  # after --help and --version, too
+        return EXIT_USAGE if end.code else 0
     try:
         code: int = options.command(options)
+        sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        print("mobiledeploy: interrupted, nothing was written", file=sys.stderr)
+        _complain("interrupted; artifacts are written all together at the end, or not at all")
         return EXIT_INTERRUPTED
     except MobileDeployError as error:
-        print(f"mobiledeploy: error: {error}", file=sys.stderr)
+        _complain(f"error: {error}")
         return error.exit_code
+    except MemoryError:
+        _complain("error: out of memory, expected enough for the network and an image; pass a smaller --size")
+        return EXIT_USAGE
     except BrokenPipeError:
-        # The reader of our output went away, as `| head` does. Python would complain again when it closes stdout.
+        # The reader of our output went away, as `| head` does. Python would complain again on closing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        return _report_bug(error, options.verbose)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _report_bug(error: Exception, verbose: bool) -> int:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    if verbose:
+        traceback.print_exception(error)
+    _complain(
+        f"internal error: {type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno}); "
+        "please report it with the command"
+        + (" and the lines above" if verbose else " and what it prints with -v")
+    )
+    return EXIT_INTERNAL
+
+
+def _complain(message: str) -> None:
+    print(f"mobiledeploy: {message}", file=sys.stderr)
 
 
 # list
@@ -65,8 +104,6 @@ def _list(options: argparse.Namespace) -> int:
     from mobiledeploy.models.registry import specs
 
     if options.json:
-        from dataclasses import asdict
-
         print(json.dumps({name: asdict(spec) for name, spec in specs().items()}, indent=2))
         return 0
     from rich.table import Table
@@ -90,48 +127,40 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from mobiledeploy.pipeline import run_export
+    from mobiledeploy.api import export
+    from mobiledeploy.thresholds import Thresholds
 
-    settings = _export_settings(options)
-    with _progress(options) as progress:
-        result = run_export(settings, progress)
+    # The user's own code may print; stdout is ours.
+    with redirect_stdout(sys.stderr), _progress(options) as progress:
+        result = export(
+            options.source,
+            int8=options.int8,
+            out=options.out,
+            weights=options.weights,
+            weights_host=options.weights_host,
+            size=options.size,
+            num_classes=options.num_classes,
+            width_mult=options.width_mult,
+            calibration=options.calibration,
+            samples=options.samples,
+            calibrator=options.calibrator,
+            validation=options.validation,
+            validation_limit=options.validation_limit,
+            seed=options.seed,
+            io=options.io,
+            target=options.target,
+            thresholds=Thresholds(float_error=options.max_float_error, int8_sqnr_db=options.min_sqnr),
+            progress=progress,
+        )
+    _warn(options, result.report.warnings)
     if options.json:
-        print(json.dumps(_summary(result), indent=2))
+        _print_json(_summary(result))
     elif not options.quiet:
-        _print_result(result, options)
+        _print_result(result, options.verbose)
     if not result.passed:
-        raise VerificationError(_failures(result))
+        lines = "\n".join(result.report.failures)
+        raise VerificationError(f"the artifacts in {result.out} miss a threshold:\n{lines}")
     return 0
-
-
-def _export_settings(options: argparse.Namespace) -> ExportSettings:
-    from mobiledeploy.pipeline import ExportSettings
-    from mobiledeploy.sources import ModelOptions
-    from mobiledeploy.verify import Thresholds
-
-    model = ModelOptions(
-        weights=options.weights,
-        size=options.size,
-        num_classes=options.num_classes,
-        width_mult=options.width_mult,
-        seed=options.seed,
-        weights_host=options.weights_host,
-    )
-    return ExportSettings(
-        source=options.source,
-        int8=options.int8,
-        out=options.out,
-        model=model,
-        calibration=options.calibration,
-        samples=options.samples,
-        calibrator=options.calibrator,
-        validation=options.validation,
-        validation_limit=options.validation_limit,
-        seed=options.seed,
-        io=options.io,
-        target=options.target,
-        thresholds=Thresholds(float_error=options.max_float_error, int8_sqnr_db=options.min_sqnr),
-    )
 
 
 def _summary(result: ExportResult) -> dict[str, Any]:
@@ -140,30 +169,28 @@ def _summary(result: ExportResult) -> dict[str, Any]:
     return {"name": result.name, "files": files, "seconds": seconds, "report": result.report.to_json()}
 
 
-def _print_result(result: ExportResult, options: argparse.Namespace) -> None:
+def _print_result(result: ExportResult, verbose: bool) -> None:
     from mobiledeploy.report import tables
 
     console = _console(sys.stdout)
     for table in tables(result.report):
         console.print(table)
-    if options.verbose:
+    if verbose:
+        for line in _details(result.report):
+            console.print(line)
         for step, seconds in result.seconds.items():
             console.print(f"{seconds:7.2f} s  {step}")
-        for precision, log in result.report.rewrites.items():
-            for rule in log["applied"]:
-                console.print(f"{precision}: {rule['rule']} x {rule['count']}")
-            for refusal in log["refused"]:
-                console.print(f"{precision}: {refusal['rule']} not at {refusal['node']}: {refusal['reason']}")
-    for warning in result.report.warnings:
-        console.print(f"[yellow]warning:[/] {warning}", highlight=False)
-    console.print(f"written to {result.out} in {sum(result.seconds.values()):.1f} s", highlight=False)
+    console.print(f"written to {result.out} in {sum(result.seconds.values()):.1f} s")
 
 
-def _failures(result: ExportResult) -> str:
-    layers = sorted(result.report.layers, key=lambda layer: layer.sqnr_db)[:1]
-    where = f"\nthe layer of least SQNR is {layers[0].name} ({layers[0].sqnr_db:.1f} dB)" if layers else ""
-    lines = "\n".join(result.report.failures)
-    return f"the artifacts in {result.out} miss a threshold:\n{lines}{where}"
+def _details(report: Report) -> Iterator[str]:
+    """What was done to the graph, a line each."""
+    for precision, log in report.rewrites.items():
+        for rule in log["applied"]:
+            yield f"{precision}: {rule['rule']} x {rule['count']}"
+        for refusal in log["refused"]:
+            yield f"{precision}: {refusal['rule']} not at {refusal['node']}: {refusal['reason']}"
+    yield from (report.calibration or {}).get("widened", ())
 
 
 # verify
@@ -171,62 +198,82 @@ def _failures(result: ExportResult) -> str:
 
 def _verify(options: argparse.Namespace) -> int:
     from mobiledeploy.report import checks_table, layers_table
-    from mobiledeploy.verify import Limit, verify_files
+    from mobiledeploy.thresholds import Limit
+    from mobiledeploy.verify import verify_files
 
     limit = Limit("sqnr_db", options.min_sqnr)
-    checks, layers, warnings = verify_files(
+    found = verify_files(
         options.candidate, options.reference, options.inputs, options.samples, options.seed, limit
     )
+    _warn(options, found.warnings)
     if options.json:
-        rows = [
-            {"output": c.output, **c.difference.to_json(), "limit": str(c.limit), "passed": c.passed}
-            for c in checks
-        ]
-        named = {layer.name: layer.sqnr_db for layer in layers}
-        print(json.dumps({"checks": rows, "layers": named, "warnings": warnings}, indent=2))
+        checks = [check.to_json() for check in found.checks]
+        layers = {layer.name: layer.sqnr_db for layer in found.layers}
+        _print_json({"checks": checks, "layers": layers, "warnings": found.warnings})
     elif not options.quiet:
         console = _console(sys.stdout)
-        console.print(checks_table(checks))
-        if layers:
-            console.print(layers_table(layers))
-        for warning in warnings:
-            console.print(f"[yellow]warning:[/] {warning}", highlight=False)
-    if failures := [check.failure() for check in checks if not check.passed]:
-        raise VerificationError("\n".join(failures))
+        console.print(checks_table(found.checks))
+        if found.layers:
+            console.print(layers_table(found.layers))
+    if found.failures:
+        raise VerificationError("\n".join(found.failures))
     return 0
 
 
 # Parsing
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one line; the usage, which is long, only when asked."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(f"error: {message}; see {self.prog} --help")
+        raise SystemExit(EXIT_USAGE)
+
+
 def _size(text: str) -> tuple[int, int]:
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise argparse.ArgumentTypeError(f"size {text!r}, expected N or HEIGHTxWIDTH in pixels, such as 224")
+        raise argparse.ArgumentTypeError(f"{text!r}, expected N or HEIGHTxWIDTH in pixels, such as 224")
     return int(parts[0]), int(parts[-1])
 
 
-def _at_least(low: int) -> Any:
+def _at_least(low: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not text.lstrip("-").isdecimal() or int(text) < low:
+        if not text.removeprefix("-").isdecimal() or int(text) < low:
             raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number of {low} or more")
         return int(text)
 
     return parse
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if math.isnan(value):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number")
+    return value
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
         prog="mobiledeploy",
         description="PyTorch convolutional networks to fast, checked int8 TFLite for the CPU of a phone.",
         epilog=_EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"mobiledeploy {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = _Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
-    shared.add_argument("-q", "--quiet", action="store_true", help="print errors only")
-    shared.add_argument("-v", "--verbose", action="store_true", help="print times, rewrites and refusals, too")
+    loudness = shared.add_mutually_exclusive_group()
+    loudness.add_argument(
+        "-q", "--quiet", action="store_true", help="print errors, and with --json that, only"
+    )
+    loudness.add_argument(
+        "-v", "--verbose", action="store_true", help="print times, rewrites and refusals, too"
+    )
 
     listing = commands.add_parser("list", parents=[shared], help="the networks that are built in")
     listing.set_defaults(command=_list)
@@ -245,8 +292,8 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add(
         "source",
         metavar="SOURCE",
-        help="a network of `mobiledeploy list`; your own file.py:FACTORY, a callable that returns an nn.Module "
-        "(this runs the code in that file); or an .onnx file, float or QDQ (scales are kept to the bit)",
+        help="a network of `mobiledeploy list`; your own file.py:FACTORY, a callable that returns an "
+        "nn.Module (this runs the code in that file); or an .onnx file, float or QDQ (scales are kept to the bit)",
     )
     add("--int8", action="store_true", help="quantize, too")
     add("--out", type=Path, metavar="DIR", help="where artifacts go (default: artifacts/NAME)")
@@ -259,14 +306,16 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--weights-host", metavar="URL", help="a mirror to download official weights from")
     add("--size", type=_size, metavar="N|HxW", help="input size in pixels (default: the network's own)")
     add("--num-classes", type=_at_least(1), metavar="N", help="size of the head")
-    add("--width-mult", type=float, metavar="X", help="width multiplier")
+    add("--width-mult", type=_number, metavar="X", help="width multiplier")
     add(
         "--calibration",
         type=Path,
         metavar="DIR|FILE",
         help="images (any depth, JPEG or PNG), or .npy/.npz of prepared inputs (default: generated images)",
     )
-    add("--samples", type=_at_least(1), default=64, metavar="N", help="inputs to calibrate with (default: 64)")
+    add(
+        "--samples", type=_at_least(1), default=64, metavar="N", help="inputs to calibrate with (default: 64)"
+    )
     add(
         "--calibrator",
         choices=("mse", "min-max", "percentile"),
@@ -290,14 +339,14 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--target", choices=tuple(TARGETS), default=LITERT_2_3.name, help="runtime to export for")
     add(
         "--min-sqnr",
-        type=float,
+        type=_number,
         default=10.0,
         metavar="DB",
         help="fail when int8 is below this SQNR against fp32 (default: 10)",
     )
     add(
         "--max-float-error",
-        type=float,
+        type=_number,
         default=1e-4,
         metavar="X",
         help="fail when fp32 errs by more than this share of the output range (default: 1e-4)",
@@ -314,55 +363,37 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     add("--inputs", type=Path, metavar="DIR|FILE", help="images, or .npy/.npz (default: generated images)")
     add("--samples", type=_at_least(1), default=16, metavar="N", help="inputs to compare on (default: 16)")
     add("--seed", type=_at_least(0), default=0, metavar="N", help="of the choice of inputs (default: 0)")
-    add("--min-sqnr", type=float, default=10.0, metavar="DB", help="fail below this SQNR (default: 10)")
+    add("--min-sqnr", type=_number, default=10.0, metavar="DB", help="fail below this SQNR (default: 10)")
 
 
 # Printing
 
 
-def _console(stream: Any) -> Console:
+def _console(stream: TextIO) -> Console:
+    """Where there is no terminal, there is no width to respect: lines stay whole for grep and logs."""
     from rich.console import Console
 
-    # Without a terminal there is no width to respect: long lines stay whole for grep and logs.
-    return Console(file=stream, width=None if stream.isatty() else 160)
+    # Names that users give may look like rich's markup.
+    return Console(file=stream, width=None if stream.isatty() else 1000, markup=False, highlight=False)
 
 
 @contextmanager
 def _progress(options: argparse.Namespace) -> Iterator[Progress]:
-    """Steps with spinners and bars on a terminal, a line each elsewhere, nothing with -q or --json."""
-    from mobiledeploy.progress import Silent
+    from mobiledeploy.progress import Silent, shown_on
 
-    if options.quiet or options.json:
+    if options.quiet:
         yield Silent()
         return
-    console = _console(sys.stderr)
-    if not console.is_terminal:
-        yield _Lines(console)
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-
-    columns = (SpinnerColumn(finished_text="[green]✓[/]"), TextColumn("{task.description}"), BarColumn(20))
-    with Bars(*columns, MofNCompleteColumn(), TimeElapsedColumn(), console=console) as bars:
-        yield _Bars(bars)
+    with shown_on(_console(sys.stderr)) as progress:
+        yield progress
 
 
-class _Lines:
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    @contextmanager
-    def step(self, title: str, total: int | None = None) -> Iterator[Advance]:
-        self._console.print(f"{title} ...", highlight=False)
-        yield lambda: None
+def _warn(options: argparse.Namespace, warnings: Sequence[str]) -> None:
+    for warning in () if options.quiet else warnings:
+        _complain(f"warning: {warning}")
 
 
-class _Bars:
-    def __init__(self, bars: Any) -> None:
-        self._bars = bars
+def _print_json(value: dict[str, Any]) -> None:
+    from mobiledeploy.report import as_json
 
-    @contextmanager
-    def step(self, title: str, total: int | None = None) -> Iterator[Advance]:
-        task = self._bars.add_task(title, total=total)
-        yield lambda: self._bars.advance(task)
-        self._bars.update(task, total=total or 1, completed=total or 1)
+    print(as_json(value), end="")

@@ -399,7 +399,7 @@ def _image_source(
 
     notes = named_in_short(broken, "left out, as they cannot be read")
     notes += _enlarged_note(enlarged, len(chosen), image)
-    how = f"{folder}, {describe_preprocessing(image.size, preprocessing)}"
+    how = f"{folder.resolve().name}, {describe_preprocessing(image.size, preprocessing)}"
     return _source(wanted, make, digests, "images", notes, how)
 
 
@@ -429,7 +429,7 @@ def _array_source(
 
     pixels = [shape for name, shape in inputs.items() if arrays[name].dtype == np.uint8]
     how = describe_preprocessing((pixels[0][2], pixels[0][3]), preprocessing) if pixels else "as they are"
-    return _source(wanted, make, digests, "samples", [], f"{path}, {how}")
+    return _source(wanted, make, digests, "samples", [], f"{path.name}, {how}")
 
 
 def _load_arrays(path: Path, inputs: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.generic]]:

@@ -1,9 +1,9 @@
-"""Into how many XNNPACK partitions a .tflite file is cut: as the target table forecasts it, and as the interpreter does it."""
+"""Into how many XNNPACK partitions a .tflite file is cut: by the target's table, and by the interpreter."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def forecast_partitions(path: Path, target: Target) -> Partitions:
     """
     ops = _read_ops(TfliteSession(path, delegate=False))
     reasons = [target.why_not(op.use) for op in ops]
-    outside = tuple(_outside(op, reason) for op, reason in zip(ops, reasons, strict=True) if reason)
+    outside = tuple(op.outside(reason) for op, reason in zip(ops, reasons, strict=True) if reason)
     return Partitions(_count_partitions(ops, [reason is None for reason in reasons]), len(ops), outside)
 
 
@@ -64,27 +64,19 @@ def measure_partitions(path: Path, target: Target) -> Partitions:
         InputError: The file cannot be loaded.
     """
     ops = _read_ops(TfliteSession(path, delegate=False))
-    nodes = TfliteSession(path).interpreter._get_ops_details()
-    kernels = [node for node in nodes if node["op_name"] == "DELEGATE"]
-    producers = {int(output): op for op in ops for output in op.outputs}
-    delegated: set[int] = set()
-    for kernel in kernels:
-        borders = {int(i) for i in kernel["inputs"]}
-        pending = [int(i) for i in kernel["outputs"]]
-        while pending:
-            op = producers.get(pending.pop())
-            if op is not None and op.index not in delegated:
-                delegated.add(op.index)
-                pending += [i for i in op.inputs if i not in borders]
+    kernels = [node for node in TfliteSession(path).nodes() if node["op_name"] == "DELEGATE"]
+    delegated = _delegated(ops, kernels)
     unexplained = f"{target.name} delegates it by our table, yet the interpreter does not: please report this"
     outside = tuple(
-        _outside(op, target.why_not(op.use) or unexplained) for op in ops if op.index not in delegated
+        op.outside(target.why_not(op.use) or unexplained) for op in ops if op.index not in delegated
     )
     return Partitions(len(kernels), len(ops), outside)
 
 
 @dataclass(frozen=True)
 class _FileOp:
+    """An op of a file; inputs and outputs are tensor indices."""
+
     index: int
     name: str
     inputs: tuple[int, ...]
@@ -92,13 +84,27 @@ class _FileOp:
     output_name: str
     use: OpUse
 
+    def outside(self, reason: str) -> OutsideOp:
+        return OutsideOp(self.name, self.output_name, reason)
 
-def _outside(op: _FileOp, reason: str) -> OutsideOp:
-    return OutsideOp(op.name, op.output_name, reason)
+
+def _delegated(ops: Sequence[_FileOp], kernels: Sequence[dict[str, Any]]) -> set[int]:
+    """Indices of the ops that lie between the inputs and outputs of a partition."""
+    producers = {output: op for op in ops for output in op.outputs}
+    found: set[int] = set()
+    for kernel in kernels:
+        borders = {int(i) for i in kernel["inputs"]}
+        pending = [int(i) for i in kernel["outputs"]]
+        while pending:
+            op = producers.get(pending.pop())
+            if op is not None and op.index not in found:
+                found.add(op.index)
+                pending += [i for i in op.inputs if i not in borders]
+    return found
 
 
 def _count_partitions(ops: Sequence[_FileOp], delegated: Sequence[bool]) -> int:
-    """TFLite's greedy partitioning: alternately all ops that are ready and delegated, all that are ready and not.
+    """TFLite's greedy partitioning: in turn all ops that are ready and delegated, all that are ready and not.
 
     After tensorflow/lite/graph_info.cc (PartitionGraphIntoIndependentNodeSubsets).
     """
@@ -121,60 +127,51 @@ def _count_partitions(ops: Sequence[_FileOp], delegated: Sequence[bool]) -> int:
 
 def _read_ops(session: TfliteSession) -> list[_FileOp]:
     """The ops of a file as the table sees them. The session must not delegate."""
-    interpreter = session.interpreter
-    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
-    nodes = interpreter._get_ops_details()
-    computed = {int(i) for node in nodes for i in node["outputs"]}
-    computed |= {detail["index"] for detail in interpreter.get_input_details()}
+    nodes, details = session.nodes(), session.tensors()
+    activations = {int(i) for node in nodes for i in node["outputs"]}
+    activations |= {detail["index"] for detail in session.inputs.values()}
     ops = []
     for node in nodes:
         inputs = tuple(int(i) for i in node["inputs"] if i >= 0)
         outputs = tuple(int(i) for i in node["outputs"])
-        use = _op_use(node["op_name"], [details[i] for i in inputs], [details[i] for i in outputs], computed)
-        if node["op_name"] == "MEAN":
-            use = _with_axes(use, [int(axis) for axis in np.ravel(interpreter.get_tensor(inputs[1]))])
-        ops.append(
-            _FileOp(node["index"], node["op_name"], inputs, outputs, details[outputs[0]]["name"], use)
-        )
+        name, first_output = node["op_name"], details[outputs[0]]
+        use = _op_use(name, [details[i] for i in inputs], [details[i] for i in outputs], activations)
+        if name == "MEAN":
+            axes = np.ravel(session.interpreter.get_tensor(inputs[1]))
+            use = replace(use, reduced_axes=tuple(int(axis) % use.rank for axis in axes))
+        ops.append(_FileOp(node["index"], name, inputs, outputs, first_output["name"], use))
     return ops
 
 
-def _with_axes(use: OpUse, axes: list[int]) -> OpUse:
-    from dataclasses import replace
+# Place of the weights among the inputs.
+_WEIGHTS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "TRANSPOSE_CONV": 1}
 
-    return replace(use, reduced_axes=tuple(axis % use.rank for axis in axes))
-
-
-_WEIGHTED = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "TRANSPOSE_CONV": 1}
+Detail = dict[str, Any]
+"""What LiteRT says of a tensor."""
 
 
-def _op_use(
-    name: str, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], computed: set[int]
-) -> OpUse:
-    activations = [detail for detail in inputs if detail["index"] in computed]
-    first = activations[0] if activations else inputs[0]
-    integers = [d for d in (first, outputs[0]) if np.dtype(d["dtype"]).kind in "iu"]
-    weights = inputs[_WEIGHTED[name]] if name in _WEIGHTED else None
-    scale: Callable[[dict[str, Any]], list[float]] = lambda d: [float(s) for s in _scales(d)]  # noqa: E731
-    operands = activations if weights is not None else [d for d in inputs if _is_quantized(d)]
+def _op_use(name: str, inputs: list[Detail], outputs: list[Detail], activations: set[int]) -> OpUse:
+    active = [detail for detail in inputs if detail["index"] in activations]
+    first, output = (active or inputs)[0], outputs[0]
+    weights = _scales(inputs[_WEIGHTS[name]]) if name in _WEIGHTS else []
+    operands = active if name in _WEIGHTS else inputs
     return OpUse(
         op=name,
-        precision="int8" if integers else "float32",
-        activation_inputs=len(activations),
+        precision="int8" if _is_integer(first) or _is_integer(output) else "float32",
+        activation_inputs=len(active),
         outputs=len(outputs),
-        equal_outputs=len({tuple(d["shape"]) for d in outputs}) == 1,
-        input_scales=tuple(s for d in operands if _is_quantized(d) for s in scale(d)[:1]),
-        weight_scales=(min(scale(weights)), max(scale(weights)))
-        if weights is not None and _is_quantized(weights)
-        else None,
-        output_scale=scale(outputs[0])[0] if _is_quantized(outputs[0]) else None,
+        equal_outputs=len({tuple(detail["shape"]) for detail in outputs}) == 1,
+        input_scales=tuple(scales[0] for detail in operands if (scales := _scales(detail))),
+        weight_scales=(min(weights), max(weights)) if weights else None,
+        output_scale=next(iter(_scales(output)), None),
         rank=len(inputs[0]["shape"]),
     )
 
 
-def _scales(detail: dict[str, Any]) -> Any:
-    return detail["quantization_parameters"]["scales"]
+def _is_integer(detail: Detail) -> bool:
+    return np.dtype(detail["dtype"]).kind in "iu"
 
 
-def _is_quantized(detail: dict[str, Any]) -> bool:
-    return len(_scales(detail)) > 0
+def _scales(detail: Detail) -> list[float]:
+    """One for each channel, or one for the tensor; none in float."""
+    return [float(scale) for scale in detail["quantization_parameters"]["scales"]]

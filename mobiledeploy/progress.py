@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-__all__ = ["Advance", "Progress", "Silent", "Timed"]
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+
+__all__ = ["Advance", "Progress", "Silent", "Timed", "shown_on"]
 
 Advance = Callable[[], None]
 """Called once for each unit of a step that is done."""
@@ -17,7 +21,7 @@ class Progress(Protocol):
     """Shows steps, one after the other."""
 
     def step(self, title: str, total: int | None = None) -> AbstractContextManager[Advance]:
-        """Enter a step of ``total`` units (None: unknown); the context gives the function that counts them."""
+        """Enter a step of ``total`` units (None: unknown); the context is the function that counts them."""
 
 
 class Silent:
@@ -45,3 +49,38 @@ class Timed:
         with self._inner.step(title, total) as advance:
             yield advance
         self.seconds[title] = self.seconds.get(title, 0.0) + time.perf_counter() - start
+
+
+@contextmanager
+def shown_on(console: Console) -> Iterator[Progress]:
+    """Spinners and bars on a terminal, a line for each step elsewhere."""
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), BarColumn(20))
+    with RichProgress(*columns, MofNCompleteColumn(), TimeElapsedColumn(), console=console) as bars:
+        yield _Bars(bars)
+
+
+class _Lines:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def step(self, title: str, total: int | None = None) -> Iterator[Advance]:
+        self._console.print(f"{title} ...")
+        yield lambda: None
+
+
+class _Bars:
+    def __init__(self, bars: RichProgress) -> None:
+        self._bars = bars
+
+    @contextmanager
+    def step(self, title: str, total: int | None = None) -> Iterator[Advance]:
+        task = self._bars.add_task(title, total=total)
+        yield lambda: self._bars.advance(task)
+        self._bars.update(task, total=total or 1, completed=total or 1)

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mobiledeploy.artifacts import file_sha256
+from mobiledeploy.partitions import Partitions
 from mobiledeploy.verify import AccuracyReport, Check, LayerDifference
 from mobiledeploy.version import __version__
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+__all__ = ["ArtifactRecord", "Report", "TensorRecord", "as_json", "checks_table", "layers_table", "tables"]
 
-    from mobiledeploy.partitions import Partitions
-
-__all__ = ["ArtifactRecord", "Report", "TensorRecord", "checks_table", "layers_table", "tables"]
-
-_RECORDED_PACKAGES = ("ai-edge-litert", "numpy", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "onnxsim", "torch")
+_PACKAGES = ("ai-edge-litert", "numpy", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "onnxsim", "torch")
 _WORST_LAYERS = 5
 
 
@@ -50,17 +52,37 @@ class ArtifactRecord:
     outputs: tuple[TensorRecord, ...] = ()
     partitions: Partitions | None = None
 
+    @classmethod
+    def of(
+        cls,
+        path: Path,
+        inputs: tuple[TensorRecord, ...] = (),
+        outputs: tuple[TensorRecord, ...] = (),
+        partitions: Partitions | None = None,
+    ) -> ArtifactRecord:
+        """The record of a file on disk."""
+        return cls(path.name, path.stat().st_size, file_sha256(path), inputs, outputs, partitions)
+
 
 @dataclass
 class Report:
     """What was made, from what, with which settings, and how well it checks out.
 
-    It holds no times and no paths of the machine, so that two runs with the same settings give the same report.
+    It holds no times and no paths of the machine, so that two runs with the same settings give the same
+    report.
+
+    Attributes:
+        checked_on: The inputs that the checks ran on, and where they are from.
+        calibration: Inputs and method of the calibration, and which ranges were widened for the target; None
+            where nothing was calibrated.
+        rewrites: Precision -> which rules were applied, which refused and why.
+        artifacts: "onnx", "qdq", "fp32", "int8" -> the file.
     """
 
     model: dict[str, Any]
     weights: dict[str, Any]
     settings: dict[str, Any]
+    checked_on: str
     calibration: dict[str, Any] | None = None
     preprocessing: dict[str, Any] | None = None
     rewrites: dict[str, Any] = field(default_factory=dict)
@@ -73,44 +95,43 @@ class Report:
     @property
     def failures(self) -> list[str]:
         """What keeps the artifacts from being right, in words; empty when all checks passed."""
-        return [check.failure() for check in self.checks if not check.passed]
+        found = [check.failure() for check in self.checks if not check.passed]
+        if found and self.layers:
+            worst = min(self.layers, key=lambda layer: layer.sqnr_db)
+            found.append(f"the layer of least SQNR is {worst.name} ({worst.sqnr_db:.1f} dB)")
+        return found
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data that json can write. Infinite figures become null."""
-        checks = [
-            {
-                "candidate": check.candidate,
-                "reference": check.reference,
-                "output": check.output,
-                **check.difference.to_json(),
-                "limit": str(check.limit) if check.limit else None,
-                "passed": check.passed,
-            }
-            for check in self.checks
-        ]
+        """Plain data that json can write; an infinite figure as the string "inf"."""
+        packages = {name: version(name) for name in _PACKAGES}
+        checks = [check.to_json() for check in self.checks]
         plain = asdict(self) | {"checks": checks, "passed": not self.failures, "failures": self.failures}
-        packages = {name: version(name) for name in _RECORDED_PACKAGES}
-        result: dict[str, Any] = _finite({"mobiledeploy": __version__, "packages": packages, **plain})
-        return result
+        return {"mobiledeploy": __version__, "packages": packages, **_finite(plain)}
 
-    def write(self, path: Path) -> None:
-        """Write the JSON."""
-        path.write_text(json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    def to_bytes(self) -> bytes:
+        """The content of ``report.json``."""
+        return as_json(self.to_json()).encode()
+
+
+def as_json(value: Any) -> str:
+    """One JSON document, strictly within the standard."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False) + "\n"
 
 
 def _finite(value: Any) -> Any:
+    """JSON has no infinity: it becomes a string, as in `Difference.to_json`."""
     if isinstance(value, dict):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def tables(report: Report) -> list[RenderableType]:
     """The report as tables for a terminal."""
     parts: list[RenderableType] = [_artifacts_table(report)]
     if report.checks:
-        parts.append(checks_table(report.checks))
+        parts.append(checks_table(report.checks, _caption(report)))
     if report.accuracy:
         parts.append(_accuracy_table(report.accuracy))
     if report.layers:
@@ -118,68 +139,72 @@ def tables(report: Report) -> list[RenderableType]:
     return parts
 
 
-def _artifacts_table(report: Report) -> RenderableType:
-    from rich.table import Table
+def _caption(report: Report) -> str:
+    return f"weights: {report.weights['description']}\ninputs: {report.checked_on}"
 
+
+def _artifacts_table(report: Report) -> Table:
     table = Table("artifact", "size", "XNNPACK partitions", "ops outside", title=report.model["name"])
     for artifact in report.artifacts.values():
         partitions = artifact.partitions
         table.add_row(
-            artifact.file,
-            f"{artifact.size_bytes / 1e6:.2f} MB",
+            Text(artifact.file),
+            _size(artifact.size_bytes),
             str(partitions.count) if partitions else "",
             _outside(partitions) if partitions else "",
         )
     return table
 
 
-def _outside(partitions: Partitions) -> str:
+def _size(count: int) -> str:
+    return f"{count / 1e6:.2f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
+def _outside(partitions: Partitions) -> Text:
     reasons = dict.fromkeys(op.reason for op in partitions.outside)
     if not reasons:
-        return f"none of {partitions.ops}"
-    return f"{len(partitions.outside)} of {partitions.ops}: {'; '.join(reasons)}"
+        return Text(f"none of {partitions.ops}")
+    return Text(f"{len(partitions.outside)} of {partitions.ops}: {'; '.join(reasons)}")
 
 
-def checks_table(checks: list[Check]) -> RenderableType:
-    """One row per output that was compared."""
-    from rich.table import Table
-
-    table = Table("compared", "against", "SQNR dB", "max error / range", "cosine", "top-1", "top-5", "")
+def checks_table(checks: Sequence[Check], caption: str | None = None) -> Table:
+    """One row per output that was compared. The caption says with what."""
+    columns = ("compared", "against", "SQNR dB", "max error / range", "cosine", "top-1", "top-5", "")
+    table = Table(*columns, caption=None if caption is None else Text(caption), caption_justify="left")
+    several = len({check.output for check in checks}) > 1
     for check in checks:
         d = check.difference
-        verdict = "[green]ok[/]" if check.passed else f"[red]fails: {check.limit}[/]"
-        several = sum(c.candidate == check.candidate and c.reference == check.reference for c in checks) > 1
         table.add_row(
-            check.candidate + (f" {check.output}" if several else ""),
-            check.reference,
+            Text(f"{check.candidate} {check.output}" if several else check.candidate),
+            Text(check.reference),
             f"{d.sqnr_db:.1f}",
             f"{d.relative_error:.1e}",
             f"{d.cosine:.5f}",
             _percent(d.top1_agreement),
             _percent(d.top5_agreement),
-            verdict if check.limit else "",
+            _verdict(check),
         )
     return table
 
 
-def layers_table(layers: list[LayerDifference]) -> RenderableType:
-    """The layers where most is lost."""
-    from rich.table import Table
+def _verdict(check: Check) -> Text:
+    if check.limit is None:
+        return Text()
+    return Text("ok", style="green") if check.passed else Text(f"fails: {check.limit}", style="red")
 
-    worst = sorted(layers, key=lambda layer: layer.sqnr_db)[:_WORST_LAYERS]
+
+def layers_table(layers: Sequence[LayerDifference]) -> Table:
+    """The layers where most is lost."""
     table = Table("layers of least SQNR (int8 against fp32)", "dB")
-    for layer in worst:
-        table.add_row(layer.name, f"{layer.sqnr_db:.1f}")
+    for layer in sorted(layers, key=lambda layer: layer.sqnr_db)[:_WORST_LAYERS]:
+        table.add_row(Text(layer.name), f"{layer.sqnr_db:.1f}")
     return table
 
 
-def _accuracy_table(accuracy: list[AccuracyReport]) -> RenderableType:
-    from rich.table import Table
-
-    table = Table("accuracy", "images", "top-1 %", "top-5 %")
+def _accuracy_table(accuracy: Sequence[AccuracyReport]) -> Table:
+    table = Table("accuracy", "images", "top-1", "top-5")
     for row in accuracy:
-        top1, top5 = (_percent(None if share is None else share) for share in (row.top1, row.top5))
-        table.add_row(row.artifact, str(row.samples), top1, top5)
+        table.add_row(row.artifact, str(row.samples), _percent(row.top1), _percent(row.top5))
     return table
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.errors import InputError
+from mobiledeploy.errors import InputError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,9 +39,12 @@ class OnnxSession:
 
     Args:
         extra_outputs: Names of inner values that can be asked for, too.
-        optimize: Whether ONNX Runtime may rewrite the graph. It must not for a QDQ model that stands for the exact
-            arithmetic, since it would replace QDQ by its own integer kernels.
+        optimize: Whether ONNX Runtime may rewrite the graph. It must not for a QDQ model that stands for the
+            exact arithmetic, since it would replace QDQ by its own integer kernels.
         threads: Threads within an op; one gives the same bits on any machine with the same instruction set.
+
+    Raises:
+        UnsupportedModelError: ONNX Runtime refuses the model. `run` raises it, too.
     """
 
     def __init__(
@@ -59,20 +62,37 @@ class OnnxSession:
         options.intra_op_num_threads = threads
         levels = onnxruntime.GraphOptimizationLevel
         options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
-        self._session = onnxruntime.InferenceSession(
-            proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        with _explained():
+            self._session = onnxruntime.InferenceSession(
+                proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
         self.output_names = [value.name or "" for value in model.graph.outputs]
 
     def run(self, sample: Sample) -> Outputs:
         """Output name -> array."""
-        return dict(zip(self.output_names, self._session.run(self.output_names, dict(sample)), strict=True))
+        return dict(zip(self.output_names, self._run(self.output_names, sample), strict=True))
 
     def values(self, sample: Sample, names: Sequence[str]) -> list[NDArray[np.float32]]:
         """The values of those names, inputs and `extra_outputs` among them."""
         computed = [name for name in names if name not in sample]
-        results = dict(zip(computed, self._session.run(computed, dict(sample)), strict=True))
+        results = dict(zip(computed, self._run(computed, sample), strict=True))
         return [sample[name] if name in sample else results[name] for name in names]
+
+    def _run(self, names: Sequence[str], sample: Sample) -> list[NDArray[np.float32]]:
+        with _explained():
+            results: list[NDArray[np.float32]] = self._session.run(list(names), dict(sample))
+        return results
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # ONNX Runtime has an exception class of its own for each status code
+        reason = str(error).strip().splitlines()[0].removeprefix("[ONNXRuntimeError] : ")
+        raise UnsupportedModelError(
+            f"ONNX Runtime refuses the graph ({reason}), expected a valid model; correct and export it again"
+        ) from error
 
 
 class TorchRunner:
@@ -99,8 +119,8 @@ class TorchRunner:
 class TfliteSession:
     """A .tflite file in LiteRT, one thread.
 
-    Takes and gives float32 as the other runners do, images NCHW: what the file holds as NHWC is transposed, and
-    integer inputs and outputs are converted with the parameters that the file states.
+    Takes and gives float32 as the other runners do, images NCHW: what the file holds as NHWC is transposed,
+    and integer inputs and outputs are converted with the parameters that the file states.
 
     Args:
         delegate: Whether XNNPACK runs what it can, as in an app.
@@ -136,6 +156,15 @@ class TfliteSession:
         self.inputs = self._named("inputs", self.interpreter.get_input_details())
         self.outputs = self._named("outputs", self.interpreter.get_output_details())
         self.nhwc = self._looks_nhwc() if nhwc is None else nhwc
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The ops in execution order, as LiteRT describes them; a partition of a delegate is one DELEGATE."""
+        found: list[dict[str, Any]] = self.interpreter._get_ops_details()
+        return found
+
+    def tensors(self) -> dict[int, dict[str, Any]]:
+        """Index -> what LiteRT says of the tensor."""
+        return {detail["index"]: detail for detail in self.interpreter.get_tensor_details()}
 
     def _looks_nhwc(self) -> bool:
         """Images have 1 or 3 channels; anything else is taken for NHWC, as TFLite files mostly are."""
@@ -179,11 +208,12 @@ class TfliteSession:
 
 def _to_storage(array: NDArray[np.float32], detail: Mapping[str, Any]) -> NDArray[Any]:
     dtype = np.dtype(detail["dtype"])
-    if dtype.kind not in "iu":
-        return array.astype(dtype, copy=False)
     scale, zero_point = detail["quantization"]
+    if dtype.kind not in "iu" or not scale:
+        return array.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
-    return np.clip(np.rint(array / scale) + zero_point, limits.min, limits.max).astype(dtype)
+    stored: NDArray[Any] = np.clip(np.rint(array / scale) + zero_point, limits.min, limits.max).astype(dtype)
+    return stored
 
 
 @contextmanager

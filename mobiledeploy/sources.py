@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import sys
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mobiledeploy.artifacts import file_sha256, safe_stem
 from mobiledeploy.errors import InputError, WeightsError
 from mobiledeploy.models.registry import create, resolve
-from mobiledeploy.models.spec import ModelSpec, Preprocessing, WeightsEntry
+from mobiledeploy.models.spec import ModelSpec, Preprocessing
+from mobiledeploy.user_code import call_factory
 
+# torch, and what imports it, is imported where it is first needed: a mistyped name gets its answer at once.
 if TYPE_CHECKING:
     import onnx_ir as ir
     from torch import nn
@@ -26,6 +25,7 @@ __all__ = ["ModelOptions", "Source", "WeightsRecord", "open_source"]
 
 INPUT_NAME = "image"
 _SETTLING_IMAGES = 16
+_LONGEST_SIDE = 4096  # pixels; more is a slip of the finger, and takes gigabytes before it fails
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ class ModelOptions:
     weights_host: str | None = None
     weights_timeout_s: float = 5.0
 
+    def for_factory(self) -> dict[str, int | float]:
+        """What the user asked of the function that builds the network."""
+        asked = {"num_classes": self.num_classes, "width_mult": self.width_mult}
+        return {name: value for name, value in asked.items() if value is not None}
+
 
 @dataclass(frozen=True)
 class WeightsRecord:
@@ -73,8 +78,11 @@ class Source:
     Attributes:
         name: Stem of the artifacts' names.
         inputs: Input name -> shape, batch 1, images NCHW.
+        quantized: Whether the graph is QDQ already.
+        file: The ONNX file that it comes from.
         preprocessing: What the network wants done to an image; None if nobody said.
         facts: Figures of the network for the report.
+        warnings: What the user should know about it, a sentence each.
     """
 
     name: str
@@ -82,6 +90,8 @@ class Source:
     weights: WeightsRecord
     module: nn.Module | None = None
     model: ir.Model | None = None
+    quantized: bool = False
+    file: Path | None = None
     preprocessing: Preprocessing | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -91,15 +101,23 @@ def open_source(text: str, options: ModelOptions) -> Source:
     """A network by registry name, ``path/to/file.py:factory``, or path to an .onnx file.
 
     Raises:
-        InputError: No such network, file or factory, or options that it does not take.
+        InputError: No such network, file or factory, options that it does not take, or a module that does not
+            run on an image of the given size.
         WeightsError: The weights cannot be had or do not fit.
         UnsupportedModelError: An ONNX file with dynamic shapes.
     """
+    if options.size is not None and max(options.size) > _LONGEST_SIDE:
+        height, width = options.size
+        raise InputError(
+            f"size {height}x{width}, expected sides of up to {_LONGEST_SIDE} pixels; pass a smaller --size"
+        )
     path, _, factory = text.rpartition(":")
     if factory and path.endswith(".py"):
         return _from_python(Path(path), factory, options)
     if text.endswith(".py"):
-        raise InputError(f"{text} names no factory, expected {text}:FACTORY, a callable that returns an nn.Module")
+        raise InputError(
+            f"{text} names no factory, expected {text}:FACTORY, which returns an nn.Module; add it"
+        )
     if text.endswith(".onnx"):
         return _from_onnx(Path(text), options)
     return _from_registry(resolve(text), options)
@@ -110,222 +128,207 @@ def open_source(text: str, options: ModelOptions) -> Source:
 
 def _from_registry(spec: ModelSpec, options: ModelOptions) -> Source:
     from mobiledeploy.models.counts import count_multiply_adds, count_parameters
+    from mobiledeploy.module_checks import require_runnable
 
     size = options.size or spec.input_size
-    inputs = {INPUT_NAME: (1, 3, *size)}
-    module, weights, entry, warnings = _with_weights(spec, options, size)
-    preprocessing = (entry or spec).preprocessing
+    inputs: dict[str, tuple[int, ...]] = {INPUT_NAME: (1, 3, *size)}
+    network = _with_weights(spec, options, size)
+    require_runnable(spec.name, network.module, inputs[INPUT_NAME])
     return Source(
         name=spec.name,
         inputs=inputs,
-        weights=weights,
-        module=module,
-        preprocessing=_scaled(preprocessing, spec.input_size, size),
+        weights=network.weights,
+        module=network.module,
+        preprocessing=_scaled(network.preprocessing, spec.input_size, size),
         facts={
             "paper": spec.paper,
             "task": spec.task,
-            "parameters": count_parameters(module),
-            "multiply_adds": count_multiply_adds(module, inputs[INPUT_NAME]),
+            "parameters": count_parameters(network.module),
+            "multiply_adds": count_multiply_adds(network.module, inputs[INPUT_NAME]),
             "width_mult": options.width_mult or 1.0,
         },
-        warnings=warnings,
+        warnings=network.warnings,
     )
 
 
 def _scaled(preprocessing: Preprocessing, own: tuple[int, int], size: tuple[int, int]) -> Preprocessing:
     """The resize in proportion to the input size."""
-    from dataclasses import replace
-
     if preprocessing.resize is None or size == own:
         return preprocessing
     return replace(preprocessing, resize=round(preprocessing.resize * min(size) / min(own)))
 
 
-def _with_weights(
-    spec: ModelSpec, options: ModelOptions, size: tuple[int, int]
-) -> tuple[nn.Module, WeightsRecord, WeightsEntry | None, list[str]]:
+@dataclass
+class _Network:
+    """A module of the registry with its weights, and the preprocessing that these were trained with."""
+
+    module: nn.Module
+    weights: WeightsRecord
+    preprocessing: Preprocessing
+    warnings: list[str] = field(default_factory=list)
+
+
+def _with_weights(spec: ModelSpec, options: ModelOptions, size: tuple[int, int]) -> _Network:
+    if options.weights == "random":
+        return _initial(spec, options, size)
+    if options.weights == "imagenet":
+        return _official(spec, options)
+    if options.weights is not None:
+        return _from_weights_file(spec, Path(options.weights), options)
+    try:
+        return _official(spec, options)
+    except WeightsError as error:
+        network = _initial(spec, options, size)
+        reason = str(error).partition(", expected")[0]
+        network.warnings.append(
+            f"initial weights (seed {options.seed}), as {reason}: accuracy and SQNR say little; "
+            "pass --weights FILE"
+        )
+        return network
+
+
+def _from_weights_file(spec: ModelSpec, path: Path, options: ModelOptions) -> _Network:
     from mobiledeploy.models.weights import apply_state_dict, head_classes, load_state_dict
 
-    asked: dict[str, int | float] = {}
-    if options.num_classes is not None:
-        asked["num_classes"] = options.num_classes
-    if options.width_mult is not None:
-        asked["width_mult"] = options.width_mult
-
-    if options.weights not in (None, "imagenet", "random"):
-        path = Path(options.weights)
-        state = load_state_dict(path)
-        classes = head_classes(spec, state)
-        if classes is not None:
-            asked.setdefault("num_classes", classes)
-        module = create(spec.name, **asked)
-        apply_state_dict(module, state, str(path))
-        return module, WeightsRecord("file", f"{path.name}", _file_sha256(path)), None, []
-
-    warnings = []
-    if options.weights != "random":
-        try:
-            module, record, entry = _official(spec, asked, options)
-            return module, record, entry, []
-        except WeightsError as error:
-            if options.weights == "imagenet":
-                raise
-            warnings.append(
-                f"trained weights cannot be had ({error}): the network has initial weights (seed {options.seed}), "
-                "so accuracy and SQNR say little; pass --weights FILE"
-            )
-    module = _initial(spec, asked, options.seed, size)
-    description = f"initial weights, seed {options.seed}, batch norm settled on generated images"
-    return module, WeightsRecord("random", description, _module_sha256(module)), None, warnings
+    state = load_state_dict(path)
+    asked, classes = options.for_factory(), head_classes(spec, state)
+    if classes is not None and asked.setdefault("num_classes", classes) != classes:
+        raise WeightsError(
+            f"weights file {path} has a head of {classes} classes, expected {options.num_classes} by "
+            "--num-classes; leave that out, or pass other weights"
+        )
+    module = _created(spec, asked)
+    apply_state_dict(module, state, str(path))
+    return _Network(module, WeightsRecord("file", path.name, file_sha256(path)), spec.preprocessing)
 
 
-def _official(
-    spec: ModelSpec, asked: Mapping[str, int | float], options: ModelOptions
-) -> tuple[nn.Module, WeightsRecord, WeightsEntry]:
+def _official(spec: ModelSpec, options: ModelOptions) -> _Network:
     from mobiledeploy.models.download import OFFICIAL_HOST, default_cache, fetch
     from mobiledeploy.models.weights import apply_state_dict, load_state_dict
 
-    entry = next(iter(spec.weights), None)
-    wanted = {"width_mult": 1.0, "num_classes": entry.num_classes if entry else spec.num_classes} | dict(asked)
-    if entry is None or wanted["width_mult"] != 1 or wanted["num_classes"] != entry.num_classes:
-        raise WeightsError(f"no official weights of {spec.name} have {wanted}; pass --weights FILE")
+    asked = options.for_factory()
+    entry = next((e for e in spec.weights if asked.get("num_classes", e.num_classes) == e.num_classes), None)
+    if entry is None or asked.get("width_mult", 1) != 1:
+        wanted = " and ".join(f"{name} {value:g}" for name, value in asked.items())
+        raise WeightsError(
+            f"{spec.name} has no official weights"
+            + (f" for {wanted}" if wanted else "")
+            + ", expected a network that was published with some; pass --weights FILE"
+        )
     host = options.weights_host or OFFICIAL_HOST
     path = fetch(entry, host=host, cache=default_cache(), timeout_s=options.weights_timeout_s)
-    module = create(spec.name, **asked)
+    module = _created(spec, asked)
     apply_state_dict(module, load_state_dict(path), entry.name)
-    return module, WeightsRecord("imagenet", f"{entry.name} ({entry.file_name})", _file_sha256(path)), entry
+    record = WeightsRecord("imagenet", f"{entry.name} ({entry.file_name})", file_sha256(path))
+    return _Network(module, record, entry.preprocessing)
 
 
-def _initial(
-    spec: ModelSpec, asked: Mapping[str, int | float], seed: int, size: tuple[int, int]
-) -> nn.Module:
+def _initial(spec: ModelSpec, options: ModelOptions, size: tuple[int, int]) -> _Network:
     import torch
 
     from mobiledeploy.data import open_inputs
     from mobiledeploy.models.settle import settle_batch_norm
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module = create(spec.name, **asked)
+        torch.manual_seed(options.seed)
+        module = _created(spec, options.for_factory())
     preprocessing = _scaled(spec.preprocessing, spec.input_size, size)
-    images = open_inputs(None, {INPUT_NAME: (1, 3, *size)}, preprocessing, _SETTLING_IMAGES, seed)
-    settle_batch_norm(module, [torch.from_numpy(s[INPUT_NAME]) for s in images.calibration])
-    return module
+    images = open_inputs(None, {INPUT_NAME: (1, 3, *size)}, preprocessing, _SETTLING_IMAGES, options.seed)
+    settle_batch_norm(module, [torch.from_numpy(sample[INPUT_NAME]) for sample in images.calibration])
+    description = f"initial weights, seed {options.seed}, batch norm settled on generated images"
+    return _Network(module, WeightsRecord("random", description, _module_sha256(module)), spec.preprocessing)
+
+
+def _created(spec: ModelSpec, asked: Mapping[str, int | float]) -> nn.Module:
+    try:
+        return create(spec.name, **asked)
+    except (MemoryError, OverflowError, RuntimeError) as error:  # torch's own complaint of memory is the last
+        wanted = " and ".join(f"{name} {value:g}" for name, value in asked.items())
+        raise InputError(
+            f"{spec.name} with {wanted} does not fit into memory; pass smaller numbers"
+        ) from error
 
 
 # The user's own Python file
 
 
 def _from_python(path: Path, factory: str, options: ModelOptions) -> Source:
-    from mobiledeploy.models.weights import apply_state_dict, load_state_dict
+    from mobiledeploy.module_checks import input_shape, require_module, require_runnable
 
-    module = _call_factory(path, factory, options)
-    size = options.size or getattr(module, "input_size", None)
-    if size is None:
-        raise InputError(
-            f"{path}:{factory} does not say its input size, expected --size, or an attribute "
-            "`input_size = (height, width)` on the module it returns"
-        )
-    if isinstance(size, int):
-        size = (size, size)
-    channels = int(getattr(module, "input_channels", 3))
-    weights = WeightsRecord("factory", f"as {factory} made them", _module_sha256(module))
+    name = f"{path}:{factory}"
     if options.weights in ("imagenet", "random"):
-        raise InputError(f"--weights {options.weights} is for networks of the registry; pass a file, or nothing")
-    if options.weights is not None:
-        file = Path(options.weights)
-        apply_state_dict(module, load_state_dict(file), str(file))
-        weights = WeightsRecord("file", file.name, _file_sha256(file))
+        raise InputError(
+            f"--weights {options.weights} for {name}, expected a file, as only networks of the registry have "
+            "such weights; pass one, or nothing to keep those that the factory makes"
+        )
+    module = require_module(name, _build(path, factory, options)).eval()
+    shape = input_shape(name, module, options.size)
+    weights = _users_weights(module, factory, options)
+    require_runnable(name, module, shape)
     return Source(
-        name=factory,
-        inputs={INPUT_NAME: (1, channels, int(size[0]), int(size[1]))},
+        name=safe_stem(factory),
+        inputs={INPUT_NAME: shape},
         weights=weights,
-        module=module.eval(),
+        module=module,
         preprocessing=getattr(module, "preprocessing", None),
     )
 
 
-def _call_factory(path: Path, factory: str, options: ModelOptions) -> nn.Module:
+def _build(path: Path, factory: str, options: ModelOptions) -> object:
     import torch
-    from torch import nn
 
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, expected Python code with a factory {factory!r}")
-    arguments = {"num_classes": options.num_classes, "width_mult": options.width_mult}
-    given = {name: value for name, value in arguments.items() if value is not None}
-    with _users_code(path), torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        code = _import(path)
-        build = getattr(code, factory, None)
-        if not callable(build):
-            there = ", ".join(n for n, v in vars(code).items() if callable(v) and not n.startswith("_"))
-            raise InputError(f"{path} has no callable {factory!r}, expected one of: {there or 'none is there'}")
-        module = build(**given)
-    if not isinstance(module, nn.Module):
-        raise InputError(f"{path}:{factory} returned {type(module).__name__}, expected an nn.Module")
-    return module
+        return call_factory(path, factory, options.for_factory())
 
 
-def _import(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"mobiledeploy_user_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    code = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = code
-    spec.loader.exec_module(code)
-    return code
+def _users_weights(module: nn.Module, factory: str, options: ModelOptions) -> WeightsRecord:
+    """Load the weights file, if one is given."""
+    from mobiledeploy.models.weights import apply_state_dict, load_state_dict
 
-
-@contextmanager
-def _users_code(path: Path) -> Iterator[None]:
-    """Lets the file import its neighbours, and reports its exceptions by line instead of as our traceback."""
-    folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
-        line = getattr(error, "lineno", None) or (frames[-1].lineno if frames else None)
-        where = f"{path}:{line}" if line else str(path)
-        raise InputError(f"{where} raised {type(error).__name__}: {error}; fix it there") from error
-    finally:
-        sys.path.remove(folder)
+    if options.weights is None:
+        return WeightsRecord("factory", f"as {factory} made them", _module_sha256(module))
+    file = Path(options.weights)
+    apply_state_dict(module, load_state_dict(file), str(file))
+    return WeightsRecord("file", file.name, file_sha256(file))
 
 
 # ONNX
 
 
 def _from_onnx(path: Path, options: ModelOptions) -> Source:
-    from mobiledeploy.exporters.onnx_graph import load_onnx, static_inputs
+    from mobiledeploy.exporters.onnx_graph import is_quantized, load_onnx, static_inputs
 
-    named = {
+    _refuse_options(path, options)
+    model = load_onnx(path)
+    quantized = is_quantized(model)
+    return Source(
+        name=safe_stem(path.stem.removesuffix("_qdq") if quantized else path.stem),
+        inputs=static_inputs(model),
+        weights=WeightsRecord("onnx", path.name, file_sha256(path)),
+        model=model,
+        quantized=quantized,
+        file=path,
+    )
+
+
+def _refuse_options(path: Path, options: ModelOptions) -> None:
+    by_flag: Mapping[str, object] = {
         "--weights": options.weights,
         "--size": options.size,
         "--num-classes": options.num_classes,
         "--width-mult": options.width_mult,
     }
-    given = [name for name, value in named.items() if value is not None]
+    given = [flag for flag, value in by_flag.items() if value is not None]
     if given:
-        raise InputError(f"{', '.join(given)} cannot change {path}, an ONNX file is exported as it is; leave it out")
-    model = load_onnx(path)
-    return Source(
-        name=path.stem,
-        inputs=static_inputs(model),
-        weights=WeightsRecord("onnx", path.name, _file_sha256(path)),
-        model=model,
-    )
-
-
-# Hashes
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        raise InputError(
+            f"{' and '.join(given)} for {path}, expected none of that, as an ONNX file is exported as it is; "
+            "leave it out"
+        )
 
 
 def _module_sha256(module: nn.Module) -> str:
+    """Over all parameters and buffers in order."""
     digest = hashlib.sha256()
     for name, value in module.state_dict().items():
         digest.update(name.encode())

@@ -88,7 +88,7 @@ class LabelledImages:
         self._entries = _chosen(_labelled(folder, classes), limit, seed)
         self._broken: dict[str, str] = {}
         how = describe_preprocessing(self._input.size, preprocessing)
-        self.description = f"{len(self._entries)} labelled images; {folder}, {how}"
+        self.description = f"{len(self._entries)} labelled images; {folder.resolve().name}, {how}"
 
     def __len__(self) -> int:
         """Images that are listed; those that turn out to be broken are not delivered."""

@@ -3,59 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mobiledeploy.data import Sample, open_inputs
 from mobiledeploy.errors import InputError
 from mobiledeploy.metrics import Accumulator, Accuracy, Difference
-from mobiledeploy.runtimes import Runner, TfliteSession
+from mobiledeploy.runtimes import Outputs, Runner, TfliteSession
+from mobiledeploy.thresholds import Limit
 from mobiledeploy.validation import LabelledImages
 
 __all__ = [
     "AccuracyReport",
     "Check",
     "LayerDifference",
-    "Limit",
-    "Thresholds",
+    "Verification",
     "check_outputs",
     "compare_layers",
     "measure_accuracy",
     "verify_files",
 ]
 
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Below or above which an artifact counts as wrong.
-
-    Attributes:
-        float_error: Largest error of a float artifact, as a share of the output's range.
-        int8_sqnr_db: Least SQNR of int8 against float, in dB. 10 dB means noise of a third of the signal's
-            amplitude: a classifier still mostly agrees with its float version, below it something is broken.
-        qdq_sqnr_db: Least SQNR of int8 against the QDQ graph in ONNX Runtime, which differ by rounding only.
-    """
-
-    float_error: float = 1e-4
-    int8_sqnr_db: float = 10.0
-    qdq_sqnr_db: float = 15.0
-
-
-@dataclass(frozen=True)
-class Limit:
-    """One figure of a Difference and the bound it must keep."""
-
-    figure: str
-    bound: float
-
-    def holds(self, difference: Difference) -> bool:
-        """Whether the bound is kept. Errors must not exceed it, an SQNR must reach it."""
-        value: float = getattr(difference, self.figure)
-        return value >= self.bound if self.figure == "sqnr_db" else value <= self.bound
-
-    def __str__(self) -> str:
-        return f"SQNR >= {self.bound:g} dB" if self.figure == "sqnr_db" else f"error <= {self.bound:g} of range"
+_LAYER_SAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -81,9 +53,21 @@ class Check:
         """What is wrong, for a check that did not pass."""
         d = self.difference
         return (
-            f"output {self.output!r} of {self.candidate} differs from {self.reference}: SQNR {d.sqnr_db:.1f} dB, "
-            f"largest error {d.relative_error:.2g} of the range; demanded is {self.limit}"
+            f"output {self.output!r} of {self.candidate} differs from {self.reference}: "
+            f"SQNR {d.sqnr_db:.1f} dB, largest error {d.relative_error:.2g} of the range; "
+            f"demanded is {self.limit}"
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that json can write."""
+        return {
+            "candidate": self.candidate,
+            "reference": self.reference,
+            "output": self.output,
+            **self.difference.to_json(),
+            "limit": None if self.limit is None else str(self.limit),
+            "passed": self.passed,
+        }
 
 
 @dataclass(frozen=True)
@@ -96,12 +80,26 @@ class LayerDifference:
 
 @dataclass(frozen=True)
 class AccuracyReport:
-    """Accuracy on labelled images, in percent."""
+    """Accuracy on labelled images, as shares in [0, 1]; None where it means nothing."""
 
     artifact: str
     samples: int
     top1: float | None
     top5: float | None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a comparison of two files found."""
+
+    checks: list[Check]
+    layers: list[LayerDifference]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[str]:
+        """What is wrong, in words; empty when all checks passed."""
+        return [check.failure() for check in self.checks if not check.passed]
 
 
 def check_outputs(
@@ -113,8 +111,12 @@ def check_outputs(
 ) -> list[Check]:
     """Run both on the same samples and compare each output.
 
+    Args:
+        candidate: Its name for the report, and what runs it.
+        reference: The same for what it is held against.
+
     Raises:
-        InputError: They have outputs of different number or shape.
+        InputError: They have outputs of different number or shape, or the reference gives NaN or infinity.
     """
     (candidate_name, candidate_runner), (reference_name, reference_runner) = candidate, reference
     found: dict[str, Accumulator] = {}
@@ -122,9 +124,10 @@ def check_outputs(
         theirs, ours = reference_runner.run(sample), candidate_runner.run(sample)
         if len(theirs) != len(ours):
             raise InputError(
-                f"{candidate_name} has {len(ours)} outputs and {reference_name} {len(theirs)}, expected the same; "
-                "compare two forms of one network"
+                f"{candidate_name} has {len(ours)} outputs and {reference_name} {len(theirs)}, expected the "
+                "same; compare two forms of one network"
             )
+        _require_finite(reference_name, theirs)
         for (name, expected), actual in zip(theirs.items(), ours.values(), strict=True):
             found.setdefault(name, Accumulator()).add(expected, actual)
         on_sample()
@@ -134,35 +137,41 @@ def check_outputs(
     ]
 
 
-def compare_layers(reference: Path, candidate: Path, samples: Sequence[Sample]) -> list[LayerDifference]:
-    """SQNR of every tensor that both files have by name, in the candidate's order.
+def _require_finite(runner: str, outputs: Outputs) -> None:
+    for name, array in outputs.items():
+        if not np.isfinite(array).all():
+            raise InputError(
+                f"the network in {runner} gives NaN or infinity as output {name!r}, expected finite numbers; "
+                "look at its weights, and at the inputs"
+            )
 
-    The builtin kernels run both, because a delegate does not give out what is inside it. The rewrites keep a value's
-    name only where they keep the value, and mark what they add with "~".
+
+def compare_layers(reference: Path, candidate: Path, samples: Sequence[Sample]) -> list[LayerDifference]:
+    """SQNR of every tensor that both files have by name and shape, in the candidate's order.
+
+    The builtin kernels run both, because a delegate does not give out what is inside it. The rewrites keep a
+    value's name only where they keep the value, and mark what they add with "~".
     """
-    one = TfliteSession(reference, delegate=False, keep_all=True)
-    other = TfliteSession(candidate, delegate=False, keep_all=True)
+    one, other = (TfliteSession(path, delegate=False, keep_all=True) for path in (reference, candidate))
     theirs, ours = _activations(one), _activations(other)
-    shared = [name for name in ours if name in theirs]
-    found = {name: Accumulator() for name in shared}
+    found = {
+        name: Accumulator()
+        for name, detail in ours.items()
+        if name in theirs and np.array_equal(detail["shape"], theirs[name]["shape"])
+    }
     for sample in samples:
         one.run(sample)
         other.run(sample)
-        for name in shared:
-            found[name].add(one.value(theirs[name]), other.value(ours[name]))
+        for name, accumulator in found.items():
+            accumulator.add(one.value(theirs[name]), other.value(ours[name]))
     return [LayerDifference(name, accumulator.result().sqnr_db) for name, accumulator in found.items()]
 
 
 def _activations(session: TfliteSession) -> dict[str, dict[str, Any]]:
-    """Computed tensors by name, without their border types: DEQUANTIZE's result repeats its input."""
-    interpreter = session.interpreter
-    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
-    computed = [
-        details[int(index)]
-        for node in interpreter._get_ops_details()
-        if node["op_name"] not in ("QUANTIZE", "DEQUANTIZE")
-        for index in node["outputs"]
-    ]
+    """Computed tensors by name, without those at the border of a type, which repeat their input."""
+    nodes = [node for node in session.nodes() if node["op_name"] not in ("QUANTIZE", "DEQUANTIZE")]
+    details = session.tensors()
+    computed = [details[int(index)] for node in nodes for index in node["outputs"]]
     named = {detail["name"].removesuffix("/float"): detail for detail in computed}
     return {name: detail for name, detail in named.items() if "~" not in name}
 
@@ -189,16 +198,13 @@ def verify_files(
     samples: int = 16,
     seed: int = 0,
     limit: Limit | None = None,
-) -> tuple[list[Check], list[LayerDifference], list[str]]:
+) -> Verification:
     """Compare two .tflite files on the same inputs.
 
     Args:
-        inputs: A folder of images (scaled to [0, 1], as the files say nothing of preprocessing), a .npy or .npz of
-            prepared inputs, or None for generated ones.
+        inputs: A folder of images (scaled to [0, 1], as the files say nothing of preprocessing), a .npy or
+            .npz of prepared inputs, or None for generated ones.
         limit: What the candidate's outputs must keep.
-
-    Returns:
-        Checks per output, differences per layer, warnings.
 
     Raises:
         InputError: A file cannot be loaded, or the two do not take the same inputs.
@@ -206,12 +212,11 @@ def verify_files(
     ours, theirs = TfliteSession(candidate), TfliteSession(reference)
     if ours.input_shapes() != theirs.input_shapes():
         raise InputError(
-            f"{candidate.name} takes {ours.input_shapes()} and {reference.name} {theirs.input_shapes()}, "
-            "expected the same inputs; compare two forms of one network"
+            f"{candidate} takes {ours.input_shapes()} and {reference} {theirs.input_shapes()}, expected the "
+            "same inputs; compare two forms of one network"
         )
     source = open_inputs(inputs, ours.input_shapes(), None, 1, seed, held_back=samples)
-    checks = check_outputs(
-        (candidate.name, ours), (reference.name, theirs), source.held_back or source.calibration, limit
-    )
-    layers = compare_layers(reference, candidate, source.held_back[:4])
-    return checks, layers, source.warnings
+    checks = check_outputs((candidate.name, ours), (reference.name, theirs), source.held_back, limit)
+    layers = compare_layers(reference, candidate, source.held_back[:_LAYER_SAMPLES])
+    generated = "compared on generated inputs; for figures on real ones pass --inputs DIR"
+    return Verification(checks, layers, [generated] if inputs is None else source.warnings)

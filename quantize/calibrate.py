@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
+from mobiledeploy.errors import InputError
 from mobiledeploy.quantize.histogram import Histogram
-from mobiledeploy.runtimes import OnnxSession
+from mobiledeploy.runtimes import OnnxSession, Sample
 
 __all__ = ["collect_histograms"]
-
-Sample = Mapping[str, NDArray[np.float32]]
 
 
 def collect_histograms(
@@ -29,13 +26,25 @@ def collect_histograms(
         values: Activations of ``model``, graph inputs among them.
         samples: Input name -> float32 array, NCHW for images.
         on_sample: Called after each sample, for progress.
+
+    Raises:
+        InputError: There are no samples, or one drives a value to NaN or infinity.
     """
     names = [value.name or "" for value in values]
-    session = OnnxSession(model, extra_outputs=names)
     histograms = {value: Histogram() for value in values}
-    for sample in samples:
-        results = session.run(sample, names)
-        for value, array in zip(values, results, strict=True):
-            histograms[value].add(array)
+    if not names:
+        return histograms
+    session, index = OnnxSession(model, extra_outputs=names), -1
+    for index, sample in enumerate(samples):
+        for value, array in zip(values, session.values(sample, names), strict=True):
+            try:
+                histograms[value].add(array)
+            except FloatingPointError:
+                raise InputError(
+                    f"{value.name!r} is NaN or infinite on calibration sample {index}, expected finite "
+                    "values; check the weights and that input"
+                ) from None
         on_sample()
+    if index < 0:
+        raise InputError("no calibration samples, expected at least one; give more inputs")
     return histograms

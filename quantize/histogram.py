@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Histogram"]
 
+# Values counted at a time: few enough that what is computed from them stays in the processor's cache.
+_CHUNK = 1 << 15
+
+# A quiet array weighs at most this much more than the median one, or a black image would rule the range.
+_LOUDEST_WEIGHT = 4.0
+
 
 class Histogram:
     """Counts of values in bins ``[i*width, (i+1)*width)``, with exact extremes.
 
-    The width is a power of two and doubles, merging bins in pairs, when the values would need more than ``bins``
-    bins. Two histograms of the same values are therefore equal in whatever order the values came.
+    The width is a power of two and doubles, merging bins in pairs, when the values would need more than
+    ``bins``. Two histograms of the same values are therefore equal in whatever order the values came.
+
+    Counts are kept apart by the energy of the array that the values came in (its mean square, in octaves, of
+    which there are few), so that errors can be weighed relative to it.
+
+    Attributes:
+        low: Smallest value seen.
+        high: Largest value seen.
+        first: Index of the first bin.
     """
 
     bins = 2048
@@ -25,35 +39,75 @@ class Histogram:
         self.high = -math.inf
         self.width = 0.0
         self.first = 0
-        self.counts: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._length = 0
+        self._counts: dict[int, NDArray[np.int64]] = {}
+        self._arrays: Counter[int] = Counter()
 
-    def add(self, values: NDArray[Any]) -> None:
-        """Count the values of an array of any shape."""
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How many values fell into each bin."""
+        return np.sum([np.zeros(self._length, np.int64), *self._counts.values()], axis=0)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """How much a squared error in each bin weighs if every array shall weigh the same.
+
+        A value counts as 1 / (mean square of the array that it came in).
+        """
+        if not self._arrays:
+            return np.zeros(self._length)
+        octaves = sorted(self._arrays.elements())
+        floor = 2.0 ** octaves[len(octaves) // 2] / _LOUDEST_WEIGHT
+        weighed = [self._counts[octave] / max(2.0**octave, floor) for octave in sorted(self._counts)]
+        return np.sum(weighed, axis=0)
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        """Count the values of an array of any shape.
+
+        Raises:
+            FloatingPointError: One of them is NaN or infinite.
+        """
         flat = values.reshape(-1)
         if not flat.size:
             return
         low, high = float(flat.min()), float(flat.max())
-        self._cover(low, high)
-        index = np.floor(flat * np.float32(1 / self.width)).astype(np.int64) - self.first
-        # A float32 product may round up into the bin after the last.
-        np.clip(index, 0, len(self.counts) - 1, out=index)
-        self.counts += np.bincount(index, minlength=len(self.counts))
+        if not math.isfinite(low + high):
+            raise FloatingPointError("NaN or infinity has no place in a histogram")
+        if low < self.low or high > self.high:
+            self._cover(low, high)
+        octave = _octave(float(np.vdot(flat, flat)) / flat.size)
+        self._arrays[octave] += 1
+        counts = self._counts.setdefault(octave, np.zeros(self._length, np.int64))
+        scratch = np.empty(min(flat.size, _CHUNK), np.float32)
+        for start in range(0, flat.size, _CHUNK):
+            chunk = flat[start : start + _CHUNK]
+            counts += np.bincount(self._bins_of(chunk, scratch), minlength=self._length)
+
+    def _bins_of(self, chunk: NDArray[np.float32], scratch: NDArray[np.float32]) -> NDArray[np.intp]:
+        bins = scratch[: chunk.size]
+        # Exact: the width is a power of two; floor comes before the shift, which would round the fraction.
+        np.multiply(chunk, np.float32(1 / self.width), out=bins)
+        np.floor(bins, out=bins)
+        np.subtract(bins, np.float32(self.first), out=bins)
+        return bins.astype(np.intp)
 
     def merge(self, other: Histogram) -> None:
         """Count what another histogram has counted."""
-        if not len(other.counts):
+        if not other._counts:
             return
-        copy = Histogram()
-        copy.low, copy.high, copy.width = other.low, other.high, other.width
-        copy.first, copy.counts = other.first, other.counts.copy()
         self._cover(other.low, other.high, at_least=other.width)
+        copy = Histogram()
+        copy.low, copy.high, copy.width, copy.first = other.low, other.high, other.width, other.first
+        copy._length, copy._counts = other._length, dict(other._counts)
         copy._widen(self.width)
-        start = copy.first - self.first
-        self.counts[start : start + len(copy.counts)] += copy.counts
+        place = slice(copy.first - self.first, copy.first - self.first + copy._length)
+        for octave, counts in copy._counts.items():
+            self._counts.setdefault(octave, np.zeros(self._length, np.int64))[place] += counts
+        self._arrays += other._arrays
 
     def centers(self) -> NDArray[np.float64]:
         """The middle of each bin, save that the bin that holds 0 stands for 0, where ReLU puts its mass."""
-        centers = (self.first + np.arange(len(self.counts)) + 0.5) * self.width
+        centers = (self.first + np.arange(self._length) + 0.5) * self.width
         if 0 <= -self.first < len(centers):
             centers[-self.first] = 0.0
         return np.clip(centers, self.low, self.high)
@@ -66,16 +120,25 @@ class Histogram:
         self._widen(max(needed, at_least, self.width))
         first = math.floor(min(self.low, 0.0) / self.width)
         length = math.floor(max(self.high, 0.0) / self.width) - first + 1
-        counts = np.zeros(length, np.int64)
-        start = self.first - first
-        counts[start : start + len(self.counts)] = self.counts
-        self.first, self.counts = first, counts
+        before = self.first - first
+        around = (before, length - self._length - before)
+        self._counts = {octave: np.pad(counts, around) for octave, counts in self._counts.items()}
+        self.first, self._length = first, length
 
     def _widen(self, width: float) -> None:
         while self.width and self.width < width:
             odd = self.first % 2
-            padded = np.pad(self.counts, (odd, (len(self.counts) + odd) % 2))
-            self.counts = padded.reshape(-1, 2).sum(axis=1)
+            around = (odd, (self._length + odd) % 2)
+            self._counts = {
+                octave: np.pad(counts, around).reshape(-1, 2).sum(axis=1)
+                for octave, counts in self._counts.items()
+            }
+            self._length = (self._length + sum(around)) // 2
             self.first = (self.first - odd) // 2
             self.width *= 2
         self.width = self.width or width
+
+
+def _octave(mean_square: float) -> int:
+    """The binary order of magnitude; that of the smallest normal float32 for zeros, whose errors are zero."""
+    return math.frexp(max(mean_square, float(np.finfo(np.float32).tiny)))[1]

@@ -9,9 +9,15 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.onnx_graph import constant, float_array
-from mobiledeploy.quantize.op_table import WEIGHTED
-from mobiledeploy.quantize.params import QuantParams, activation_params, quantize, weight_params
+from mobiledeploy.exporters.onnx_graph import float_array
+from mobiledeploy.quantize.op_table import CONSTANT_OPERANDS, WEIGHT_RANK, WEIGHTED, channel_axis
+from mobiledeploy.quantize.params import (
+    QuantParams,
+    activation_params,
+    quantize,
+    weight_params,
+    with_room_for_bias,
+)
 from mobiledeploy.quantize.points import QuantizationPoints
 
 __all__ = ["insert_qdq"]
@@ -20,15 +26,17 @@ __all__ = ["insert_qdq"]
 def insert_qdq(model: ir.Model, points: QuantizationPoints, params: Mapping[ir.Value, QuantParams]) -> None:
     """Write parameters into a float graph, in place, as the TFLite int8 specification wants them.
 
-    Activations get a Q/DQ pair. Weights become int8 constants behind a DQ, symmetric per output channel; biases int32
-    constants behind a DQ with scale = input scale * weight scale; other constants int8, per tensor.
+    Activations get a Q/DQ pair. Weights become int8 constants behind a DQ, symmetric per output channel;
+    biases int32 constants behind a DQ with scale = input scale * weight scale; other constants int8, per
+    tensor.
 
     Args:
         params: int8 parameters of every value in ``points``.
     """
     writer = _Writer(model.graph)
-    for node in points.int8_nodes & set(model.graph):
-        _quantize_constants(writer, node, params)
+    for node in list(model.graph):
+        if node in points.int8_nodes:
+            _quantize_constants(writer, node, params)
     for value in points.values:
         writer.insert_pair(value, params[value])
 
@@ -90,25 +98,26 @@ class _Writer:
 
 
 def _quantize_constants(writer: _Writer, node: ir.Node, params: Mapping[ir.Value, QuantParams]) -> None:
-    if node.op_type not in WEIGHTED:
-        if node.op_type in ("Add", "Sub", "Mul"):
-            for index, value in enumerate(node.inputs):
-                if (array := float_array(value)) is not None:
-                    own = activation_params(float(array.min()), float(array.max()))
-                    writer.replace_constant(node, index, quantize(array, own), own)
-        return
-    weights = float_array(node.inputs[1])
-    if weights is None:
-        return
-    axis = WEIGHTED[node.op_type]
-    if node.op_type == "Gemm" and not node.attributes.get_int("transB", 0):
-        axis = 1
-    own = weight_params(weights, axis)
-    writer.replace_constant(node, 1, quantize(weights, own), own)
-    x, bias = node.inputs[0], node.inputs[2] if len(node.inputs) > 2 else None
-    if x in params and constant(bias) is not None:
-        array = float_array(bias)
-        assert array is not None
+    weights = float_array(node.inputs[1]) if node.op_type in WEIGHTED else None
+    if weights is not None and weights.ndim == WEIGHT_RANK[node.op_type]:
+        _quantize_linear(writer, node, weights, params)
+    elif node.op_type in CONSTANT_OPERANDS:
+        for index, value in enumerate(node.inputs):
+            if (array := float_array(value)) is not None:
+                own = activation_params(float(array.min()), float(array.max()))
+                writer.replace_constant(node, index, quantize(array, own), own)
+
+
+def _quantize_linear(
+    writer: _Writer, node: ir.Node, weights: NDArray[np.float32], params: Mapping[ir.Value, QuantParams]
+) -> None:
+    axis = channel_axis(node)
+    own, x = weight_params(weights, axis), node.inputs[0]
+    bias = float_array(node.inputs[2]) if len(node.inputs) > 2 else None
+    if bias is not None and x is not None and x in params and bias.size in (1, weights.shape[axis]):
+        bias = np.broadcast_to(bias.reshape(-1), weights.shape[axis])
+        own = with_room_for_bias(own, bias, params[x].scale)
         scale = (params[x].scale * own.scale).astype(np.float32)
         bias_params = QuantParams(scale, np.zeros(scale.shape, np.int64), 0, np.dtype(np.int32))
-        writer.replace_constant(node, 2, quantize(array, bias_params), bias_params)
+        writer.replace_constant(node, 2, quantize(bias, bias_params), bias_params)
+    writer.replace_constant(node, 1, quantize(weights, own), own)

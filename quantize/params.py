@@ -6,14 +6,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["QuantParams", "activation_params", "dequantize", "quantize", "weight_params"]
+__all__ = [
+    "QuantParams",
+    "activation_params",
+    "dequantize",
+    "quantize",
+    "weight_params",
+    "with_room_for_bias",
+]
 
+_INT8 = np.dtype(np.int8)
 _TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -31,7 +39,7 @@ class QuantParams:
     scale: NDArray[np.float32]
     zero_point: NDArray[np.int64]
     axis: int | None = None
-    dtype: np.dtype[Any] = np.dtype(np.int8)
+    dtype: np.dtype[Any] = _INT8
 
     @property
     def low(self) -> float:
@@ -61,20 +69,40 @@ def activation_params(low: float, high: float) -> QuantParams:
         high: Largest value to represent; widened to include 0.
     """
     low, high = min(low, 0.0), max(high, 0.0)
+    if low == high:
+        # Nothing but 0 was seen: some usual scale, since a tiny one would overflow what is computed from it.
+        high = 1.0
     scale = np.float32(max((high - low) / 255.0, _TINY))
-    zero_point = int(np.clip(round(-128 - low / float(scale)), -128, 127))
+    zero_point = min(max(round(-128 - low / float(scale)), -128), 127)
     return QuantParams(np.array([scale], np.float32), np.array([zero_point], np.int64))
 
 
 def weight_params(weights: NDArray[np.float32], axis: int | None) -> QuantParams:
     """Symmetric int8 parameters in [-127, 127], per channel along ``axis`` or per tensor.
 
-    A channel of zeros gets scale 1, so that no scale is zero.
+    A channel that is smaller than 2^-16 of the largest counts as that: it stays far below one step of the
+    output, and a scale near zero would leave its bias no room in int32.
     """
     other = None if axis is None else tuple(i for i in range(weights.ndim) if i != axis)
-    bound = np.atleast_1d(np.abs(weights).max(axis=other)) if weights.size else np.zeros(1)
-    scale = np.where(bound > _TINY * 127, bound / 127.0, 1.0).astype(np.float32)
+    bound = np.atleast_1d(np.abs(weights).max(axis=other))
+    if bound.max() < _TINY * 2.0**32:
+        bound = np.ones_like(bound)
+    scale = (np.maximum(bound, bound.max() * 2.0**-16) / 127.0).astype(np.float32)
     return QuantParams(scale, np.zeros(scale.shape, np.int64), axis)
+
+
+def with_room_for_bias(
+    params: QuantParams, bias: NDArray[np.float32], input_scale: NDArray[np.float32]
+) -> QuantParams:
+    """Weight parameters with scales raised where the bias, in steps of input * weight scale, would pass 2^30.
+
+    Args:
+        bias: One number per channel.
+        input_scale: Of the linear op's input, shape (1,).
+    """
+    smallest = np.abs(bias.astype(np.float64)) / (float(input_scale[0]) * 2.0**30)
+    smallest = smallest if params.axis is not None else smallest.max(keepdims=True)
+    return replace(params, scale=np.maximum(params.scale, smallest).astype(np.float32))
 
 
 def _broadcast(values: NDArray[Any], params: QuantParams, ndim: int) -> NDArray[Any]:
@@ -89,11 +117,13 @@ def quantize(real: NDArray[np.floating[Any]], params: QuantParams) -> NDArray[An
     scale = _broadcast(params.scale.astype(np.float64), params, real.ndim)
     zero_point = _broadcast(params.zero_point, params, real.ndim)
     low = -127 if params.dtype == np.int8 and params.axis is not None else info.min
-    return np.clip(np.rint(real / scale) + zero_point, low, info.max).astype(params.dtype)
+    clipped: NDArray[Any] = np.clip(np.rint(real / scale) + zero_point, low, info.max)
+    return clipped.astype(params.dtype)
 
 
 def dequantize(integers: NDArray[Any], params: QuantParams) -> NDArray[np.float32]:
     """Integer to real."""
     scale = _broadcast(params.scale.astype(np.float64), params, integers.ndim)
     zero_point = _broadcast(params.zero_point, params, integers.ndim)
-    return ((integers.astype(np.float64) - zero_point) * scale).astype(np.float32)
+    real: NDArray[np.float64] = (integers.astype(np.float64) - zero_point) * scale
+    return real.astype(np.float32)

@@ -36,7 +36,7 @@ def find_points(
 ) -> QuantizationPoints:
     """Find the quantization points of a float graph that has been rewritten for the target.
 
-    A value between an op and the activation that will be fused into it carries none: the integers never see it.
+    A value between an op and the activation that will be fused into it carries none: integers never see it.
     """
     int8_nodes = {node for node in graph if has_int8_form(node)}
     group_of: dict[ir.Value, list[ir.Value]] = {}
@@ -49,23 +49,23 @@ def find_points(
         if any(use.node in int8_nodes for use in value.uses()):
             add(value)
     for node in graph:
-        for value in node.inputs:
-            if node in int8_nodes and value is not None and constant(value) is None:
-                if (producer := value.producer()) is None or not will_fuse(producer, node, target):
-                    add(value)
+        for operand in node.inputs:
+            if node in int8_nodes and operand is not None and constant(operand) is None:
+                producer = operand.producer()
+                if producer is None or not will_fuse(producer, node, target):
+                    add(operand)
         for value in node.outputs:
             readers = [use.node for use in value.uses()]
             if node in int8_nodes and not (len(readers) == 1 and will_fuse(node, readers[0], target)):
                 add(value)
         if node.op_type in SAME_SCALE and node in int8_nodes:
-            shared = [v for v in (*node.inputs, *node.outputs) if v in group_of]
+            shared = [v for v in (*node.inputs, *node.outputs) if v is not None and v in group_of]
             _join(group_of, shared)
     unique = {id(group): group for group in group_of.values()}
     return QuantizationPoints(list(unique.values()), int8_nodes)
 
 
-def _join(group_of: dict[ir.Value, list[ir.Value]], values: list[ir.Value | None]) -> None:
-    members = [value for value in values if value is not None]
+def _join(group_of: dict[ir.Value, list[ir.Value]], members: list[ir.Value]) -> None:
     for value in members[1:]:
         first, other = group_of[members[0]], group_of[value]
         if first is not other:

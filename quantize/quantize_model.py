@@ -8,14 +8,17 @@ from typing import Any
 import onnx_ir as ir
 
 from mobiledeploy.exporters.lowerings.registry import has_int8_form
-from mobiledeploy.quantize.calibrate import Sample, collect_histograms
+from mobiledeploy.exporters.onnx_graph import tidy
+from mobiledeploy.quantize.calibrate import collect_histograms
+from mobiledeploy.quantize.fit_scales import fit_scales
 from mobiledeploy.quantize.histogram import Histogram
 from mobiledeploy.quantize.insert_qdq import insert_qdq
-from mobiledeploy.quantize.op_table import FIXED_OUTPUT
+from mobiledeploy.quantize.op_table import FIXED_OUTPUT, SAME_SCALE
 from mobiledeploy.quantize.params import QuantParams, activation_params
 from mobiledeploy.quantize.points import QuantizationPoints, find_points
 from mobiledeploy.quantize.ranges import METHODS
 from mobiledeploy.quantize.recipe import QuantizeRecipe
+from mobiledeploy.runtimes import Sample
 from mobiledeploy.targets import Target
 
 __all__ = ["quantize_model"]
@@ -27,38 +30,44 @@ def quantize_model(
     target: Target,
     recipe: QuantizeRecipe,
     on_sample: Callable[[], Any] = lambda: None,
-) -> None:
+) -> list[str]:
     """Quantize in place.
 
     Args:
         samples: Calibration inputs; iterated once, one in memory at a time.
+
+    Returns:
+        One line for each range that was widened so that the target takes the op.
     """
     points = find_points(model.graph, target, has_int8_form)
     histograms = collect_histograms(model, points.values, samples, on_sample)
-    insert_qdq(model, points, _activation_params(points, histograms, recipe))
+    fixed = {value: shared for group in points.groups if (shared := _fixed(group)) for value in group}
+    params = {**_calibrated(points, histograms, recipe), **fixed}
+    widened = fit_scales(model.graph, points, params, fixed, target)
+    insert_qdq(model, points, params)
+    tidy(model)
+    return widened
 
 
-def _activation_params(
+def _fixed(group: Sequence[ir.Value]) -> QuantParams | None:
+    """The parameters that the ops which compute a group's values demand, if all of them demand the same."""
+    sources = [value.producer() for value in group]
+    demands = {
+        FIXED_OUTPUT.get(node.op_type) if node else None
+        for node in sources
+        if node is None or node.op_type not in SAME_SCALE
+    }
+    return demands.pop() if len(demands) == 1 else None
+
+
+def _calibrated(
     points: QuantizationPoints, histograms: Mapping[ir.Value, Histogram], recipe: QuantizeRecipe
 ) -> dict[ir.Value, QuantParams]:
     """One set of parameters per group, from what all its members have seen."""
     params: dict[ir.Value, QuantParams] = {}
     for group in points.groups:
-        shared = _fixed(group) or _calibrated(group, histograms, recipe)
-        params.update(dict.fromkeys(group, shared))
+        seen = Histogram()
+        for value in group:
+            seen.merge(histograms[value])
+        params.update(dict.fromkeys(group, activation_params(*METHODS[recipe.calibrator](seen))))
     return params
-
-
-def _fixed(group: Sequence[ir.Value]) -> QuantParams | None:
-    producers = [value.producer() for value in group]
-    found = [FIXED_OUTPUT[node.op_type] for node in producers if node and node.op_type in FIXED_OUTPUT]
-    return found[0] if found and len(found) == len(group) else None
-
-
-def _calibrated(
-    group: Sequence[ir.Value], histograms: Mapping[ir.Value, Histogram], recipe: QuantizeRecipe
-) -> QuantParams:
-    seen = Histogram()
-    for value in group:
-        seen.merge(histograms[value])
-    return activation_params(*METHODS[recipe.calibrator](seen))

@@ -1,7 +1,7 @@
 """From a histogram to a range: the calibration methods.
 
-A method maps a Histogram to (low, high), the real numbers that int8 shall cover. To add one: write the function,
-list it in METHODS.
+A method maps a Histogram to (low, high), the real numbers that int8 shall cover. To add one: write the
+function, list it in METHODS.
 """
 
 from __future__ import annotations
@@ -40,33 +40,37 @@ def percentile(histogram: Histogram, share: float = 0.99999) -> Range:
 def mse(histogram: Histogram, candidates: int = 64, floor: float = 0.2) -> Range:
     """The range of least mean squared quantization error, clipping and rounding together.
 
-    Coordinate descent over the two ends, each on a grid from ``floor`` times its extreme up to the extreme; the error
-    is that of the very parameters that int8 would use. Cf. Banner et al., arXiv 1810.05723, who solve the same
-    problem for Gaussian and Laplacian densities.
+    The error is relative to the energy of the sample it occurs in, so that a few inputs of large activations
+    do not widen the range at the cost of all others.
+
+    Coordinate descent over the two ends, each on a grid from ``floor`` times its extreme up to the extreme;
+    the error is that of the very parameters that int8 would use. Cf. Banner et al., arXiv 1810.05723, who
+    solve the same problem for Gaussian and Laplacian densities.
     """
-    used = histogram.counts > 0
-    values, counts = histogram.centers()[used], histogram.counts[used].astype(np.float64)
+    weights = histogram.weights
+    used = weights > 0
+    values, weights = histogram.centers()[used], weights[used]
     low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
-    grid = np.linspace(1.0, floor, candidates)
+    shares = np.linspace(1.0, floor, candidates)
     best_low, best_high = low, high
     for _ in range(2):
         if high > 0:
-            best_high = high * _best(grid, lambda s: _error(values, counts, best_low, high * s))
+            best_high = _best(values, weights, [(best_low, float(high * share)) for share in shares])[1]
         if low < 0:
-            best_low = low * _best(grid, lambda s: _error(values, counts, low * s, best_high))
+            best_low = _best(values, weights, [(float(low * share), best_high) for share in shares])[0]
     return best_low, best_high
 
 
-def _best(grid: NDArray[np.float64], error: Callable[[float], float]) -> float:
-    """The largest share with the least error."""
-    return float(grid[int(np.argmin([error(float(share)) for share in grid]))])
+def _best(values: NDArray[np.float64], weights: NDArray[np.float64], ranges: list[Range]) -> Range:
+    """The first of the ranges with the least error."""
+    return min(ranges, key=lambda each: _error(values, weights, *each))
 
 
-def _error(values: NDArray[np.float64], counts: NDArray[np.float64], low: float, high: float) -> float:
+def _error(values: NDArray[np.float64], weights: NDArray[np.float64], low: float, high: float) -> float:
     params = activation_params(low, high)
     scale, zero = float(params.scale[0]), int(params.zero_point[0])
     restored = (np.clip(np.rint(values / scale) + zero, -128, 127) - zero) * scale
-    return float(counts @ np.square(values - restored))
+    return float(weights @ np.square(values - restored))
 
 
 METHODS: MappingProxyType[str, Callable[[Histogram], Range]] = MappingProxyType(

@@ -44,9 +44,9 @@ def interleaved_ms(
     """Milliseconds per inference of each file in each round, on seeded noise.
 
     In a round each file takes its turn of `burst` timed inferences, after an untimed one that brings its
-    weights back into the caches; the turn counts with its median. The order is drawn anew for every round. All
-    files are loaded `loads` times over: where an interpreter's memory happens to lie makes a difference of some
-    percent, even between two interpreters of one file.
+    weights back into the caches; the turn counts with its median. The order is drawn anew for every round.
+    All files are loaded `loads` times over: where an interpreter's memory happens to lie makes a difference
+    of some percent, even between two interpreters of one file.
 
     Args:
         files: .tflite files by name.

@@ -38,6 +38,8 @@ class Agreement:
         relative: the same as a share of the reference's range.
         unequal: number of values that are not equal.
         values: number of values.
+        beyond: number of inputs with a value more than one step apart; 0 for a float artifact.
+        inputs: number of inputs.
         sqnr_db: against the fp32 artifact on the reference runtime.
     """
 
@@ -46,6 +48,8 @@ class Agreement:
     relative: float
     unequal: int
     values: int
+    beyond: int
+    inputs: int
     sqnr_db: float
 
 
@@ -60,7 +64,7 @@ def agreement(reference: Array, candidate: Array, fp32: Array, step: float | Non
     """Set a run beside the reference run.
 
     Args:
-        reference: outputs of the reference run as real numbers, any shape.
+        reference: outputs of the reference run as real numbers, (inputs, values).
         candidate: outputs of this run, the same shape.
         fp32: outputs of the float artifact on the reference runtime, the same shape.
         step: size of a quantization step of the output; None for a float artifact.
@@ -68,13 +72,16 @@ def agreement(reference: Array, candidate: Array, fp32: Array, step: float | Non
     difference = np.abs(reference.astype(np.float64) - candidate)
     max_abs = float(difference.max())
     spread = float(np.ptp(reference)) or 1.0
+    # Rounded, as a difference of dequantized values carries the float error of two multiplications.
+    steps = None if step is None else np.round(difference / step, 3)
     return Agreement(
         max_abs=max_abs,
-        # Rounded, as a difference of dequantized values carries the float error of two multiplications.
-        max_steps=None if step is None else round(max_abs / step, 3),
+        max_steps=None if steps is None else float(steps.max()),
         relative=max_abs / spread,
         unequal=int(np.count_nonzero(difference)),
         values=difference.size,
+        beyond=0 if steps is None else int(np.count_nonzero(steps.max(axis=1) > 1)),
+        inputs=len(difference),
         sqnr_db=sqnr_db(fp32, candidate),
     )
 
@@ -99,7 +106,10 @@ def complaint(found: Agreement, reference: Agreement, delegated: bool, limits: L
     if delegated:
         if found.max_steps <= limits.steps:
             return ""
-        return f"{found.max_steps:g} quantization steps apart, expected at most {limits.steps:g}"
+        return (
+            f"{found.max_steps:g} quantization steps apart, expected at most {limits.steps:g}; "
+            f"{found.beyond} of {found.inputs} inputs are more than one apart"
+        )
     loss = reference.sqnr_db - found.sqnr_db
     if loss <= limits.loss_db:
         return ""

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from mobiledeploy.bench.runtimes.agreement import Agreement, Limits, agreement, complaint
 from mobiledeploy.data import open_inputs
 from mobiledeploy.errors import InputError, MobileDeployError
 from mobiledeploy.models.spec import Preprocessing
+from mobiledeploy.runtimes import TfliteSession
 
 __all__ = ["Run", "check", "main"]
 
@@ -63,12 +63,12 @@ class _Tensors:
     float_step: float | None  # where an int8 network ends in DEQUANTIZE: its step
 
     def real(self, outputs: dict[str, Array]) -> Array:
-        """All outputs dequantized, in one row."""
+        """All outputs dequantized, a row for each input."""
         parts = []
         for i, step in enumerate(self.steps):
             values = outputs[f"output_{i}"].astype(np.float64)
-            parts.append((values if step is None else (values - step[1]) * step[0]).ravel())
-        return np.concatenate(parts)
+            parts.append(values if step is None else (values - step[1]) * step[0])
+        return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
     @property
     def step(self) -> float | None:
@@ -124,32 +124,20 @@ def check(
 
 
 def _tensors(path: Path, data: Path | None, samples: int, seed: int) -> _Tensors:
-    try:
-        interpreter = Interpreter(str(path), num_threads=1)
-        interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        raise InputError(
-            f"{path} is not a file that LiteRT loads ({error}), expected a .tflite file; export it again"
-        ) from error
-    details = interpreter.get_input_details()
-    shapes = {f"input_{i}": tuple(int(n) for n in tensor["shape"]) for i, tensor in enumerate(details)}
-    source = open_inputs(
-        data, {k: _channels_first(v) for k, v in shapes.items()}, IMAGENET, samples, seed, held_back=0
-    )
+    session = TfliteSession(path)
+    interpreter = session.interpreter
+    shapes = session.input_shapes()
+    source = open_inputs(data, shapes, IMAGENET, samples, seed, held_back=0)
+    numbers = {details["index"]: i for i, details in enumerate(interpreter.get_input_details())}
     inputs: dict[str, Array] = {}
-    for (name, shape), tensor in zip(shapes.items(), details, strict=True):
-        drawn = [sample[name] for sample in source.calibration]
-        if _channels_first(shape) != shape:
-            drawn = [image.transpose(0, 2, 3, 1) for image in drawn]
-        inputs[name] = _as_input(np.stack(drawn), tensor)
+    for name, details in session.inputs.items():
+        drawn = np.stack([sample[name] for sample in source.calibration])  # (count, 1, C, H, W)
+        if session.nhwc and len(shapes[name]) == 4:
+            drawn = drawn.transpose(0, 1, 3, 4, 2)
+        inputs[f"input_{numbers[details['index']]}"] = _as_input(drawn, details)
     outputs = interpreter.get_output_details()
     steps = [None if out["dtype"] is np.float32 else out["quantization"] for out in outputs]
     return _Tensors(inputs, steps, _step_before_dequantize(interpreter, outputs[0]["index"]))
-
-
-def _channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """NCHW form of an NHWC image shape; any other shape as it is."""
-    return (shape[0], shape[3], *shape[1:3]) if len(shape) == 4 and shape[3] in (1, 3) else shape
 
 
 def _as_input(values: NDArray[np.float32], tensor: dict[str, Any]) -> Array:

@@ -1,4 +1,4 @@
-"""One ONNX op, one short function. The files group ops by family; importing this package registers them all."""
+"""One ONNX op, one short function. Files group ops by family; importing this package registers all."""
 
 from mobiledeploy.exporters.lowerings import activation, conv, elementwise, linear, pool, quantization, shape
 from mobiledeploy.exporters.lowerings.registry import lowering_for, lowers, supported_ops

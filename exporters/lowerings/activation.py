@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ __all__ = [
     "elu",
     "hard_swish",
     "leaky_relu",
+    "prelu",
     "relu",
     "sigmoid",
     "softmax",
@@ -32,25 +34,23 @@ ACTIVATION_BOUNDS = {
 
 
 def _clamp(b: Builder, x: Tensor, low: float, high: float) -> Tensor:
-    """In int8 an output that cannot represent anything outside the bounds clamps by saturating."""
+    """An int8 output that reaches no further than the bounds, up to rounding, clamps by saturating."""
     params = b.result.params
-    if params is not None and params.low >= low and params.high <= high:
-        return b.op("QUANTIZE", x)
+    if params is not None:
+        rounding = float(params.scale[0]) * 0.501
+        if params.low >= low - rounding and params.high <= high + rounding:
+            return b.same_params(x)
+    x = b.same_params(x)
     name = next((name for name, bounds in ACTIVATION_BOUNDS.items() if bounds == (low, high)), None)
     if name is not None:
-        return b.op(name, b.same_params(x))
-    if params is not None:
-        raise b.refuse(
-            f"bounds [{low:g}, {high:g}] inside the range of its int8 output",
-            "give the output quantization parameters that end at the bounds",
-        )
-    lower = b.constant(np.array(low, np.float32), "min")
-    upper = b.constant(np.array(high, np.float32), "max")
+        return b.op(name, x)
+    lower = b.same_params(b.constant(np.array(low, np.float32), "min"))
+    upper = b.same_params(b.constant(np.array(high, np.float32), "max"))
     if np.isinf(low):
         return b.op("MINIMUM", x, upper)
-    raised = x.with_shape(x.shape, "raised") if np.isfinite(high) else b.result
-    x = b.op("MAXIMUM", x, lower, to=raised)
-    return b.op("MINIMUM", x, upper) if np.isfinite(high) else x
+    if np.isinf(high):
+        return b.op("MAXIMUM", x, lower)
+    return b.op("MINIMUM", b.op("MAXIMUM", x, lower, to=b.result.with_shape(x.shape, "raised")), upper)
 
 
 @lowers("Relu")
@@ -74,10 +74,8 @@ def hard_swish(b: Builder, x: Tensor) -> Tensor:
     return b.op("HARD_SWISH", x)
 
 
-def _fixed_output(
-    b: Builder, scale: float, zero_point: int, name: str, x: Tensor, **options: float
-) -> Tensor:
-    """An op whose int8 kernel demands these output parameters, and a QUANTIZE to the node's own if they differ."""
+def _fixed_output(b: Builder, scale: float, zero_point: int, name: str, x: Tensor, **options: Any) -> Tensor:
+    """An op whose int8 kernel demands these output parameters; QUANTIZE to the node's own if they differ."""
     fixed = QuantParams(np.array([scale], np.float32), np.array([zero_point], np.int64))
     if b.result.params is None or b.result.params.same_as(fixed):
         return b.op(name, x, **options)
@@ -115,3 +113,10 @@ def softmax(b: Builder, x: Tensor, *, axis: int = -1) -> Tensor:
             f"axis {axis}", "TFLite's SOFTMAX works on the channel axis of images, else the last axis"
         )
     return _fixed_output(b, 1 / 256, -128, "SOFTMAX", x, beta=1.0)
+
+
+@lowers("PRelu")
+def prelu(b: Builder, x: Tensor, slope: Tensor) -> Tensor:
+    if slope.data is None:
+        raise b.refuse("slopes that are computed at run time", "make them constants")
+    return b.op("PRELU", x, b.operand(b.broadcastable(slope)))

@@ -2,48 +2,73 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from mobiledeploy.exporters.builder import Builder
 from mobiledeploy.exporters.lowerings.registry import lowers
 from mobiledeploy.exporters.tflite_graph import Tensor
+from mobiledeploy.quantize.params import quantize
 
-__all__ = ["conv", "conv_transpose", "spatial_padding"]
+__all__ = ["conv", "conv_transpose", "explicit_padding", "padding_mode"]
 
 
-def spatial_padding(
-    b: Builder, x: Tensor, pads: Sequence[int], kernel: Sequence[int], strides: Sequence[int]
-) -> tuple[Tensor, str]:
-    """ONNX pads as (input, padding mode): SAME or VALID where that means the same, else an explicit PAD and VALID.
+def padding_mode(
+    b: Builder,
+    x: Tensor,
+    pads: Sequence[int],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    auto_pad: str = "NOTSET",
+) -> str:
+    """SAME or VALID where that means the same as the ONNX pads, else EXPLICIT.
 
     Args:
         x: (N, H, W, C).
         pads: (top, left, bottom, right), as in ONNX.
         kernel: Extent of the kernel (height, width), dilation included.
+        auto_pad: As in ONNX; SAME_UPPER is what TFLite calls SAME.
     """
-    if not any(pads):
-        return x, "VALID"
-    same = []
-    for axis in (0, 1):
-        size = x.shape[1 + axis]
-        total = max((-(-size // strides[axis]) - 1) * strides[axis] + kernel[axis] - size, 0)
-        same.append((total // 2, total - total // 2))
-    if (pads[0], pads[2]) == same[0] and (pads[1], pads[3]) == same[1]:
-        return x, "SAME"
-    widths = np.array([[0, 0], [pads[0], pads[2]], [pads[1], pads[3]], [0, 0]], np.int32)
+    if auto_pad not in ("NOTSET", "VALID", "SAME_UPPER"):
+        raise b.refuse(f"auto_pad={auto_pad}", "write the padding as explicit pads")
+    if auto_pad == "SAME_UPPER":
+        return "SAME"
+    if auto_pad == "VALID" or not any(pads):
+        return "VALID"
+    same = [_same_padding(x.shape[1 + axis], kernel[axis], strides[axis]) for axis in (0, 1)]
+    return "SAME" if [(pads[0], pads[2]), (pads[1], pads[3])] == same else "EXPLICIT"
+
+
+def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """What SAME adds (before, after): enough for ceil(size / stride) outputs, the odd one after."""
+    total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def explicit_padding(b: Builder, x: Tensor, pads: Sequence[int], value: float = 0.0) -> Tensor:
+    """(N, H, W, C) padded by (top, left, bottom, right); by other values than 0 with PADV2, not delegated."""
+    top, left, bottom, right = pads
+    widths = b.constant(np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32), "paddings")
     n, h, w, c = x.shape
-    padded = x.with_shape((n, h + pads[0] + pads[2], w + pads[1] + pads[3], c), "padded")
-    return b.op("PAD", x, b.constant(widths, "paddings"), to=padded), "VALID"
+    padded = x.with_shape((n, h + top + bottom, w + left + right, c), "padded")
+    if value == 0:
+        return b.op("PAD", x, widths, to=padded)
+    fill = np.array([value], np.float32)
+    stored = fill if x.params is None else quantize(fill, x.params)
+    return b.op("PADV2", x, widths, b.constant(stored, "fill", x.params), to=padded)
 
 
-def _require_constant_2d(b: Builder, weights: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
-    if weights.data is None or weights.data.ndim != 4:
+def _require_constant_2d(b: Builder, weights: Tensor) -> tuple[int, int, int, int]:
+    """The shape of the weights."""
+    if weights.data is None or len(weights.shape) != 4:
         raise b.refuse(
             "weights that are no constant of rank 4", "only 2-D convolutions with fixed weights are supported"
         )
-    return weights.data
+    first, second, height, width = weights.shape
+    return first, second, height, width
 
 
 @lowers("Conv")
@@ -60,28 +85,29 @@ def conv(
     pads: Sequence[int] = (0, 0, 0, 0),
     strides: Sequence[int] = (1, 1),
 ) -> Tensor:
-    """ONNX weights (out, in/groups, kh, kw); CONV_2D takes (out, kh, kw, in/groups), depthwise (1, kh, kw, out)."""
-    kernel = _require_constant_2d(b, weights)
-    if auto_pad not in ("NOTSET", "VALID"):
-        raise b.refuse(f"auto_pad={auto_pad}", "write the padding as explicit pads (onnxsim does)")
-    out, per_group, kh, kw = kernel.shape
-    extent = ((kh - 1) * dilations[0] + 1, (kw - 1) * dilations[1] + 1)
-    options = {
-        "stride_h": strides[0],
-        "stride_w": strides[1],
-        "dilation_h_factor": dilations[0],
-        "dilation_w_factor": dilations[1],
-    }
+    """ONNX weights (out, in/groups, kh, kw); CONV_2D (out, kh, kw, in/groups), depthwise (1, kh, kw, out)."""
+    out, per_group, kh, kw = _require_constant_2d(b, weights)
     depthwise = group > 1 and per_group == 1
-    if depthwise:
-        packed = b.weights(weights, kernel.reshape(1, out, kh, kw).transpose(0, 2, 3, 1), axis=3)
-        options["depth_multiplier"] = out // group
-    else:
-        packed = b.weights(weights, kernel.transpose(0, 2, 3, 1), axis=0)
+    order, channel_axis = ((1, 2, 3, 0), 3) if depthwise else ((0, 2, 3, 1), 0)
+    packed = b.weights(weights, order, channel_axis)
     offset = b.bias(bias, out, x, packed)
-    x, padding = spatial_padding(b, x, pads, extent, strides)
-    name = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
-    return b.op(name, x, packed, offset, padding=padding, **options)
+    extent = ((kh - 1) * dilations[0] + 1, (kw - 1) * dilations[1] + 1)
+    padding = padding_mode(b, x, pads, extent, strides, auto_pad)
+    if padding == "EXPLICIT":
+        x, padding = explicit_padding(b, x, pads), "VALID"
+    multiplier: dict[str, Any] = {"depth_multiplier": out // group} if depthwise else {}
+    return b.op(
+        "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D",
+        x,
+        packed,
+        offset,
+        padding=padding,
+        stride_h=strides[0],
+        stride_w=strides[1],
+        dilation_h_factor=dilations[0],
+        dilation_w_factor=dilations[1],
+        **multiplier,
+    )
 
 
 @lowers("ConvTranspose")
@@ -100,24 +126,36 @@ def conv_transpose(
     pads: Sequence[int] = (0, 0, 0, 0),
     strides: Sequence[int] = (1, 1),
 ) -> Tensor:
-    """ONNX weights (in, out/groups, kh, kw); TRANSPOSE_CONV takes (out, kh, kw, in) and its output's shape."""
-    kernel = _require_constant_2d(b, weights)
+    """ONNX weights (in, out/groups, kh, kw); TRANSPOSE_CONV takes (out, kh, kw, in) and its output's shape.
+
+    ONNX cuts ``pads`` off the full result. SAME does that for some pads; else VALID and a SLICE do it.
+    """
+    _, channels, *kernel = _require_constant_2d(b, weights)
     if group != 1 or any(d != 1 for d in dilations) or auto_pad != "NOTSET" or output_shape is not None:
-        raise b.refuse("groups, dilation or automatic padding", "TRANSPOSE_CONV has none of them")
-    _, height, width, channels = b.result.shape
-    size, step = kernel.shape[2:], strides
-    expected = [(x.shape[1 + i] - 1) * step[i] + size[i] for i in (0, 1)]
-    same = [x.shape[1 + i] * step[i] for i in (0, 1)]
-    cut = [max(expected[i] - same[i], 0) for i in (0, 1)]
-    if (height, width) == tuple(expected) and not any(pads):
-        padding = "VALID"
-    elif (height, width) == tuple(same) and list(pads[:2]) == [c // 2 for c in cut]:
-        padding = "SAME"
-    else:
-        raise b.refuse(f"pads {list(pads)}", "TRANSPOSE_CONV expresses no padding, or what SAME implies")
-    packed = b.weights(weights, kernel.transpose(1, 2, 3, 0), axis=0)
-    shape = b.constant(np.array(b.result.shape, np.int32), "shape")
+        raise b.refuse(
+            "groups, dilation, auto_pad or output_shape",
+            "TRANSPOSE_CONV has none of them, use explicit pads and one group",
+        )
+    packed = b.weights(weights, (1, 2, 3, 0), axis=0)
     offset = b.bias(bias, channels, x, packed)
-    return b.op(
-        "TRANSPOSE_CONV", shape, packed, x, offset, padding=padding, stride_h=step[0], stride_w=step[1]
-    )
+
+    def transpose_conv(to: Tensor, padding: str) -> Tensor:
+        shape = b.constant(np.array(to.shape, np.int32), "shape")
+        inputs = (shape, packed, x, offset)
+        return b.op(
+            "TRANSPOSE_CONV", *inputs, to=to, padding=padding, stride_h=strides[0], stride_w=strides[1]
+        )
+
+    n, *size, _ = b.result.shape
+    same = [_same_padding(size[i], kernel[i], strides[i]) for i in (0, 1)]
+    if size == [x.shape[1 + i] * strides[i] for i in (0, 1)] and list(pads[:2]) == [
+        before for before, _ in same
+    ]:
+        return transpose_conv(b.result, "SAME")
+    if not any(pads):
+        return transpose_conv(b.result, "VALID")
+    reach = [(x.shape[1 + i] - 1) * strides[i] + kernel[i] for i in (0, 1)]
+    full = (n, *(max(reach[i], pads[i] + size[i]) for i in (0, 1)), channels)
+    begin = b.constant(np.array([0, pads[0], pads[1], 0], np.int32), "begin")
+    whole = transpose_conv(b.result.with_shape(full, "whole"), "VALID")
+    return b.op("SLICE", whole, begin, b.constant(np.array(b.result.shape, np.int32), "size"))

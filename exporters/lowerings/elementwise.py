@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mobiledeploy.exporters.builder import Builder
 from mobiledeploy.exporters.lowerings.registry import lowers
 from mobiledeploy.exporters.tflite_graph import Tensor
-from mobiledeploy.quantize.params import activation_params, quantize
 
 __all__ = ["binary", "binary_in_float", "unary_in_float"]
 
@@ -16,20 +13,10 @@ _BINARY_IN_FLOAT = {"Div": "DIV", "Max": "MAXIMUM", "Min": "MINIMUM"}
 _UNARY_IN_FLOAT = {"Abs": "ABS", "Neg": "NEG", "Exp": "EXP", "Sqrt": "SQRT"}
 
 
-def _operand(b: Builder, x: Tensor) -> Tensor:
-    x = b.broadcastable(x)
-    if b.is_int8 and x.data is not None and x.params is None:
-        params = activation_params(float(x.data.min()), float(x.data.max()))
-        data = quantize(x.data, params)
-        return replace(x, dtype=data.dtype, params=params, data=data)
-    return x
-
-
 @lowers(*_BINARY)
 def binary(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    """Constants that come in float are quantized when the node is int8."""
     assert b.node is not None
-    return b.op(_BINARY[b.node.op_type], _operand(b, x), _operand(b, y))
+    return b.op(_BINARY[b.node.op_type], b.operand(b.broadcastable(x)), b.operand(b.broadcastable(y)))
 
 
 @lowers(*_BINARY_IN_FLOAT, int8=False)

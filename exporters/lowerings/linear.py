@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mobiledeploy.exporters.builder import Builder
 from mobiledeploy.exporters.lowerings.registry import lowers
 from mobiledeploy.exporters.tflite_graph import Tensor
@@ -11,12 +9,13 @@ from mobiledeploy.exporters.tflite_graph import Tensor
 __all__ = ["gemm", "matmul"]
 
 
-def _fully_connected(b: Builder, x: Tensor, weights: Tensor, bias: Tensor | None, transpose: bool) -> Tensor:
-    """FULLY_CONNECTED takes weights (out, in); ``transpose`` says that they come as (in, out)."""
-    assert weights.data is not None
-    packed = b.weights(weights, weights.data.T if transpose else weights.data, axis=0)
+def _fully_connected(
+    b: Builder, x: Tensor, weights: Tensor, bias: Tensor | None, order: tuple[int, int]
+) -> Tensor:
+    """FULLY_CONNECTED takes weights (out, in); ``order`` says which of their axes is which."""
+    packed = b.weights(weights, order, axis=0)
     offset = b.bias(bias, packed.shape[0], x, packed)
-    return b.op("FULLY_CONNECTED", x, packed, offset, keep_num_dims=len(x.shape) > 2)
+    return b.op("FULLY_CONNECTED", x, packed, offset, to=b.onnx_result, keep_num_dims=len(x.shape) > 2)
 
 
 @lowers("Gemm")
@@ -32,22 +31,22 @@ def gemm(
     transB: int = 0,  # noqa: N803
 ) -> Tensor:
     """x (batch, in) by weights (in, out), or (out, in) with transB."""
-    if transA or alpha != 1.0 or beta != 1.0 or weights.data is None:
+    if transA or alpha != 1.0 or beta != 1.0 or weights.data is None or x.data is not None:
         raise b.refuse(
             "a transposed or scaled operand, or computed weights",
             "use a plain linear layer with fixed weights",
         )
-    if bias is not None and bias.data is not None and bias.data.size == 1:
-        raise b.refuse("one bias for all outputs", "write the bias out, one number per output")
-    return _fully_connected(b, x, weights, bias, transpose=not transB)
+    return _fully_connected(b, x, weights, bias, order=(0, 1) if transB else (1, 0))
 
 
 @lowers("MatMul")
 def matmul(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     """By constant weights (in, out) a FULLY_CONNECTED, else a BATCH_MATMUL."""
     x, y = b.onnx_order(x), b.onnx_order(y)
-    if y.data is not None and len(y.shape) == 2:
-        return _fully_connected(b, x, y, None, transpose=True)
-    if y.data is not None and y.data.dtype != np.float32:
-        raise b.refuse("a quantized constant of rank above 2", "leave it in float")
-    return b.op("BATCH_MATMUL", x, y)
+    if y.data is not None and len(y.shape) == 2 and x.data is None:
+        return _fully_connected(b, x, y, None, order=(1, 0))
+    if min(len(x.shape), len(y.shape)) < 2:
+        raise b.refuse("an operand of rank 1", "reshape it to a matrix")
+    if any(t.params is not None and t.params.axis is not None for t in (x, y)):
+        raise b.refuse("a constant of rank above 2 with a scale per channel", "quantize it per tensor")
+    return b.op("BATCH_MATMUL", b.operand(x), b.operand(y), to=b.onnx_result)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from mobiledeploy.exporters.builder import Builder
-from mobiledeploy.exporters.lowerings.conv import spatial_padding
+from mobiledeploy.exporters.lowerings.conv import explicit_padding, padding_mode
 from mobiledeploy.exporters.lowerings.registry import lowers
 from mobiledeploy.exporters.tflite_graph import Tensor
 
-__all__ = ["average_pool", "max_pool", "reduce_mean"]
+__all__ = ["average_pool", "global_average_pool", "max_pool", "reduce_mean"]
 
 
 def _pool(
@@ -19,7 +19,7 @@ def _pool(
 ) -> Tensor:
     return b.op(
         name,
-        b.same_params(x),
+        x,
         padding=padding,
         filter_height=kernel[0],
         filter_width=kernel[1],
@@ -41,24 +41,34 @@ def max_pool(
     storage_order: int = 0,
     strides: Sequence[int] = (1, 1),
 ) -> Tensor:
-    """MAX_POOL_2D. ONNX pads with -inf; a PAD writes 0, which is the same only if no input is negative."""
-    if ceil_mode or auto_pad != "NOTSET" or any(d != 1 for d in dilations):
-        raise b.refuse("ceil_mode, dilation or auto_pad", "MAX_POOL_2D has none of them")
-    padded, padding = spatial_padding(b, x, pads, kernel_shape, strides)
-    if padded is not x and not _never_negative(b, x):
-        raise b.refuse(f"pads {list(pads)} on values that may be negative", "put a ReLU before the pooling")
-    return _pool(b, "MAX_POOL_2D", padded, padding, kernel_shape, strides)
+    """MAX_POOL_2D. ONNX pads with -inf; where no input is negative 0 does as well, and PAD is delegated."""
+    if any(d != 1 for d in dilations):
+        raise b.refuse(f"dilations {list(dilations)}", "MAX_POOL_2D has none, use dilation 1")
+    x = b.same_params(x)
+    if ceil_mode:
+        pads = _pads_up_to_result(b, x, pads, kernel_shape, strides)
+    padding = padding_mode(b, x, pads, kernel_shape, strides, auto_pad)
+    if padding == "EXPLICIT":
+        lowest = x.params.low if x.params is not None else float(np.finfo(np.float32).min)
+        value = 0.0 if lowest == 0 or _is_rectified(b, x) else lowest
+        x, padding = explicit_padding(b, x, pads, value), "VALID"
+    return _pool(b, "MAX_POOL_2D", x, padding, kernel_shape, strides)
 
 
-def _never_negative(b: Builder, x: Tensor) -> bool:
-    if x.params is not None:
-        return x.params.low >= 0
-    producer = b.graph.producer(x)
-    if producer is None:
-        return False
-    return producer.name in ("RELU", "RELU6", "LOGISTIC") or producer.options.get(
-        "fused_activation_function"
-    ) in ("RELU", "RELU6")
+def _pads_up_to_result(
+    b: Builder, x: Tensor, pads: Sequence[int], kernel: Sequence[int], strides: Sequence[int]
+) -> list[int]:
+    """With ceil_mode the last window may reach further than the padding: pad as far as the result needs."""
+    after = [(b.result.shape[1 + i] - 1) * strides[i] + kernel[i] - x.shape[1 + i] - pads[i] for i in (0, 1)]
+    return [pads[0], pads[1], max(after[0], 0), max(after[1], 0)]
+
+
+def _is_rectified(b: Builder, x: Tensor) -> bool:
+    op = b.graph.producer(x)
+    rectifying = ("RELU", "RELU6", "LOGISTIC")
+    return op is not None and (
+        op.name in rectifying or op.options.get("fused_activation_function") in rectifying
+    )
 
 
 @lowers("AveragePool")
@@ -75,26 +85,35 @@ def average_pool(
     strides: Sequence[int] = (1, 1),
 ) -> Tensor:
     """AVERAGE_POOL_2D divides by the number of elements inside the image: counted padding becomes a PAD."""
-    if ceil_mode or auto_pad != "NOTSET" or any(d != 1 for d in dilations):
-        raise b.refuse("ceil_mode, dilation or auto_pad", "AVERAGE_POOL_2D has none of them")
-    padded, padding = spatial_padding(b, x, pads, kernel_shape, strides)
-    if any(pads) and count_include_pad != (padding == "VALID"):
+    if ceil_mode or any(d != 1 for d in dilations):
         raise b.refuse(
-            f"pads {list(pads)} with count_include_pad={count_include_pad}",
-            "AVERAGE_POOL_2D expresses uncounted SAME padding or counted explicit padding",
+            "ceil_mode or dilations", "AVERAGE_POOL_2D has none of them, choose a size that divides"
         )
-    return _pool(b, "AVERAGE_POOL_2D", padded, padding, kernel_shape, strides)
+    x = b.same_params(x)
+    padding = padding_mode(b, x, pads, kernel_shape, strides, auto_pad)
+    if count_include_pad and any(pads):
+        x, padding = explicit_padding(b, x, pads), "VALID"
+    elif padding == "EXPLICIT":
+        raise b.refuse(
+            f"pads {list(pads)} that do not count in the mean", "set count_include_pad, or pad as SAME does"
+        )
+    return _pool(b, "AVERAGE_POOL_2D", x, padding, kernel_shape, strides)
+
+
+@lowers("GlobalAveragePool")
+def global_average_pool(b: Builder, x: Tensor) -> Tensor:
+    return b.op("MEAN", x, b.constant(np.array([1, 2], np.int32), "axes"), keep_dims=True)
 
 
 @lowers("ReduceMean")
 def reduce_mean(
     b: Builder, x: Tensor, axes: Tensor | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Tensor:
-    """MEAN. Without keepdims an NHWC input gives what is left of NCHW, so only (N, C) results come for free."""
+    """MEAN. Without keepdims what is left of NHWC is not in ONNX's order, unless it is (N, C)."""
     if axes is None or axes.data is None:
         raise b.refuse("no constant axes", "name the axes of the mean")
-    chosen = sorted(x.axis(int(axis)) for axis in axes.data.reshape(-1))
-    if not keepdims and chosen != [1, 2] and len(x.shape) == 4:
+    onnx_axes = [int(axis) for axis in axes.data.reshape(-1)]
+    if not keepdims and {axis % len(x.shape) for axis in onnx_axes} != {2, 3}:
         x = b.onnx_order(x)
-        chosen = sorted(x.axis(int(axis)) for axis in axes.data.reshape(-1))
-    return b.op("MEAN", x, b.constant(np.array(chosen, np.int32), "axes"), keep_dims=bool(keepdims))
+    in_memory = np.array(sorted(x.axis(axis) for axis in onnx_axes), np.int32)
+    return b.op("MEAN", x, b.constant(in_memory, "axes"), keep_dims=bool(keepdims))

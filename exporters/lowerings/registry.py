@@ -1,9 +1,9 @@
 """The registry of lowerings.
 
-A lowering is a function ``f(b, x, y, ..., *, attribute=default, ...)``: the builder, the node's inputs as tensors
-in the chosen layout (None where an optional input is absent), and the node's ONNX attributes by name. It returns
-the result tensor, or a list for an op of several outputs. The signature is the list of what is supported: an
-attribute that it does not name is an error that tells the user so.
+A lowering is a function ``f(b, x, y, ..., *, attribute=default, ...)``: the builder, the node's inputs as
+tensors in the chosen layout (None where an optional input is absent), and the node's ONNX attributes by
+name. It returns the result tensor, or a list for an op of several outputs. The signature is the list of
+what is supported: an attribute that it does not name is an error that tells the user so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def lowers(*op_types: str, int8: bool = True) -> Callable[[F], F]:
     """Register a lowering for ONNX ops.
 
     Args:
-        int8: Whether TFLite has an int8 kernel for the op; without one it stays in float inside a quantized model.
+        int8: Whether TFLite has an int8 kernel for the op; without one it stays in float.
 
     Raises:
         ValueError: Another function lowers the op already.

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mobiledeploy.exporters.builder import Builder
 from mobiledeploy.exporters.lowerings.registry import lowers
-from mobiledeploy.exporters.onnx_graph import shape_of
 from mobiledeploy.exporters.tflite_graph import Tensor
 
-__all__ = ["concat", "depth_to_space", "pad", "reshape", "resize", "slice_", "split", "transpose"]
-
-
-def _onnx_shape(b: Builder) -> tuple[int, ...]:
-    assert b.node is not None
-    value: ir.Value = b.node.outputs[0]
-    return shape_of(value)
+__all__ = [
+    "concat",
+    "depth_to_space",
+    "identity",
+    "pad",
+    "reshape",
+    "resize",
+    "slice_",
+    "space_to_depth",
+    "split",
+    "transpose",
+]
 
 
 @lowers("Reshape", "Flatten", "Squeeze", "Unsqueeze")
@@ -27,15 +30,19 @@ def reshape(
     b: Builder, x: Tensor, shape: Tensor | None = None, *, allowzero: int = 0, axis: int = 1
 ) -> Tensor:
     """The result's shape is known from shape inference, whatever the op."""
-    x = b.onnx_order(b.same_params(x))
-    to = b.result if b.result.shape == _onnx_shape(b) and b.result.layout is x.layout else None
-    return b.reshape(x, _onnx_shape(b), to=to)
+    x, to = b.onnx_order(b.same_params(x)), b.onnx_result
+    return b.reshape(x, to.shape, to=to)
+
+
+@lowers("Identity")
+def identity(b: Builder, x: Tensor) -> Tensor:
+    return b.same_params(x)
 
 
 @lowers("Transpose")
 def transpose(b: Builder, x: Tensor, *, perm: Sequence[int] = ()) -> Tensor:
     x = b.onnx_order(b.same_params(x))
-    return b.transpose(x, perm or range(len(x.shape))[::-1])
+    return b.transpose(x, perm or range(len(x.shape))[::-1], to=b.onnx_result)
 
 
 @lowers("Concat")
@@ -87,7 +94,7 @@ def slice_(
     along = _ints(b, axes, "axes") if axes is not None else np.arange(len(first))
     step = _ints(b, steps, "steps") if steps is not None else np.ones(len(first), np.int64)
     if (step < 1).any():
-        raise b.refuse("a negative step", "TFLite's slices run forward")
+        raise b.refuse("a negative step", "slice forward, TFLite's slices do")
     rank, x = len(x.shape), b.same_params(x)
     begin, stride = np.zeros(rank, np.int32), np.ones(rank, np.int32)
     for axis, start, by in zip(along, first, step, strict=True):
@@ -117,6 +124,8 @@ def pad(
     if mode != "constant" or (value is not None and (value.data is None or np.any(value.data != 0))):
         raise b.refuse(f"mode {mode} or a value other than 0", "only padding with zeros is supported")
     widths = _ints(b, pads, "pads").reshape(2, -1)
+    if (widths < 0).any():
+        raise b.refuse(f"negative pads {widths.tolist()}", "cut with Slice instead")
     along = _ints(b, axes, "axes") if axes is not None else np.arange(widths.shape[1])
     paddings = np.zeros((len(x.shape), 2), np.int32)
     for axis, before, after in zip(along, *widths, strict=True):
@@ -143,29 +152,54 @@ def resize(
     nearest_mode: str = "round_prefer_floor",
 ) -> Tensor:
     """RESIZE_BILINEAR or RESIZE_NEAREST_NEIGHBOR of height and width to a fixed size."""
-    coordinates = coordinate_transformation_mode
-    if mode not in ("linear", "nearest") or antialias:
-        raise b.refuse(f"mode {mode}", "only linear and nearest resizing without antialiasing are supported")
-    if coordinates not in ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"):
-        raise b.refuse(f"coordinate_transformation_mode {coordinates}", "use half_pixel or align_corners")
-    if mode == "nearest" and (coordinates, nearest_mode) != ("asymmetric", "floor"):
+    if mode not in ("linear", "nearest") or antialias or len(x.shape) != 4 or x.shape[3] != b.result.shape[3]:
         raise b.refuse(
-            f"nearest resizing with {coordinates}, {nearest_mode}",
-            "use asymmetric with floor, PyTorch's nearest",
+            f"mode {mode} with antialias={antialias}",
+            "only linear and nearest resizing of images without antialiasing are supported",
         )
+    how = coordinate_transformation_mode
+    if mode == "nearest" and (how, nearest_mode) != ("asymmetric", "floor"):
+        raise b.refuse(
+            f"nearest resizing with {how}, {nearest_mode}", "use asymmetric with floor, PyTorch's nearest"
+        )
+    if how not in ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"):
+        raise b.refuse(f"coordinate_transformation_mode {how}", "use half_pixel or align_corners")
+    if how != "align_corners":
+        _require_scale_of_sizes(b, x, scales, axes)
     size = b.constant(np.array(b.result.shape[1:3], np.int32), "size")
-    name = "RESIZE_BILINEAR" if mode == "linear" else "RESIZE_NEAREST_NEIGHBOR"
     return b.op(
-        name,
+        "RESIZE_BILINEAR" if mode == "linear" else "RESIZE_NEAREST_NEIGHBOR",
         b.same_params(x),
         size,
-        align_corners=coordinates == "align_corners",
-        half_pixel_centers=coordinates in ("half_pixel", "pytorch_half_pixel"),
+        align_corners=how == "align_corners",
+        half_pixel_centers=how in ("half_pixel", "pytorch_half_pixel"),
     )
+
+
+def _require_scale_of_sizes(b: Builder, x: Tensor, scales: Tensor | None, axes: Sequence[int]) -> None:
+    """ONNX samples at the given scale, TFLite at output size / input size: refuse where they differ."""
+    if scales is None or scales.data is None or not scales.data.size:
+        return
+    for axis, scale in zip(axes or range(len(x.shape)), scales.data, strict=True):
+        place = x.axis(axis)
+        if not np.isclose(x.shape[place] * scale, b.result.shape[place]):
+            raise b.refuse(
+                f"scale {scale:g}, which does not give a whole size from {x.shape[place]}",
+                "resize to a fixed size instead of by a factor",
+            )
 
 
 @lowers("DepthToSpace")
 def depth_to_space(b: Builder, x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
-    if mode != "DCR":
-        raise b.refuse(f"mode {mode}", "TFLite's DEPTH_TO_SPACE orders depth as DCR")
-    return b.op("DEPTH_TO_SPACE", b.same_params(x), block_size=blocksize)
+    """DEPTH_TO_SPACE orders depth as DCR; for CRD, PyTorch's PixelShuffle, rows of blocks are transposed."""
+    x = b.same_params(x)
+    n, h, w, c = b.result.shape
+    if mode == "DCR" or c == 1:
+        return b.op("DEPTH_TO_SPACE", x, block_size=blocksize)
+    rows = b.reshape(x, (n * h // blocksize, w // blocksize, c, blocksize, blocksize))
+    return b.reshape(b.transpose(rows, (0, 3, 1, 4, 2)), b.result.shape, to=b.result)
+
+
+@lowers("SpaceToDepth")
+def space_to_depth(b: Builder, x: Tensor, *, blocksize: int) -> Tensor:
+    return b.op("SPACE_TO_DEPTH", b.same_params(x), block_size=blocksize)

@@ -1,99 +1,77 @@
 """Carry a constant factor downstream to where it costs nothing: the weights of the next linear op.
 
-    Conv(c*x, w, b)      = Conv(x, c*w, b)            Gemm(c*x, w, b)   = Gemm(x, c*w, b)
-    (c*x) * y            = c * (x*y)                  c * (d*x)         = (c*d) * x
+    Conv(c*x, w, b)      = Conv(x, c*w, b)            and so for every op with weights
+    (c*x) * y            = c * (x*y)                  (c*x) * d       = (c*d) * x
     F(c*x)               = c * F(x)      for F that is linear, or positively homogeneous and c > 0
+    c*x + c*y            = c * (x + y)
     c*x + Conv(y, w, b)  = c * (x + Conv(y, w/c, b/c))
 
-A factor that meets an op which none of these covers stays where it is, as one Mul by a constant.
+A factor that meets an op which none of these covers stays where it is, as one Mul by a constant; at the end
+it settles on the smaller side of a product (`SettleScale`).
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.exporters.onnx_graph import constant, float_array, scalar
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer, number
+from mobiledeploy.exporters.rewrites.linear import (
+    LINEAR_OPS,
+    scale_and_shift,
+    scale_input,
+    why_not_constant,
+)
+from mobiledeploy.exporters.rewrites.rule import Rule, initializer, number, rank
 
-__all__ = [
-    "CARRY_SCALE",
-    "AbsorbScaleInConv",
-    "AbsorbScaleInGemm",
-    "MergeScales",
-    "ScaleThroughAdd",
-    "ScaleThroughMul",
-]
-
-
-def _factor(factor: ir.Value) -> float | None:
-    """The positive constant factor, or None."""
-    number = scalar(factor)
-    return number if number is not None and number > 0 else None
+__all__ = ["CARRY_SCALE", "SettleScale"]
 
 
-def _why_no_factor(factor: ir.Value, **weights: ir.Value) -> str | None:
-    if _factor(factor) is None:
-        return "the factor is no positive constant"
-    missing = next((name for name, value in weights.items() if float_array(value) is None), None)
-    return f"the {missing} are computed at run time" if missing else None
+def _factor(factor: ir.Value) -> float:
+    value = scalar(factor)
+    assert value is not None
+    return value
+
+
+def _scales(factor: ir.Value, x: ir.Value) -> bool:
+    """Whether ``factor`` is a constant number, and its product with the activation ``x`` just a scaled x."""
+    array = float_array(factor)
+    if array is None or array.size != 1 or constant(x) is not None:
+        return False
+    return array.ndim <= (
+        rank(x) or 0
+    )  # one of higher rank gives the product dimensions that x does not have
 
 
 class _Carry(Rule):
-    """A factor may have several consumers: each takes its share, the emptied Mul disappears."""
+    """Base: ``x * factor`` with a scalar constant, anywhere in the pattern.
+
+    The product may have several readers: each takes its share, and the emptied Mul disappears.
+    """
 
     commute = True
     keeps_matched = True
 
-
-class AbsorbScaleInConv(_Carry):
-    """Conv(x * c, w, b) -> Conv(x, c*w, b), whatever the groups and the (zero) padding."""
-
-    def pattern(self, op: Any, x: Any, factor: Any, w: Any) -> Any:
-        return op.Conv(op.Mul(x, factor), w, _allow_other_inputs=True, _outputs=["conv"])
-
-    def refuse(self, factor: ir.Value, w: ir.Value, **_: Any) -> str | None:
-        return _why_no_factor(factor, weights=w)
-
-    def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, w: ir.Value, conv: ir.Value) -> Any:
-        node, weights, number = conv.producer(), float_array(w), _factor(factor)
-        assert node is not None and weights is not None and number is not None
-        scaled = initializer(op, w, weights.astype("float64") * number)
-        return op.Conv(x, scaled, *node.inputs[2:], **node.attributes)
-
-
-class AbsorbScaleInGemm(_Carry):
-    """Gemm(x * c, w, b) -> Gemm(x, c*w, b)."""
-
-    def pattern(self, op: Any, x: Any, factor: Any, w: Any) -> Any:
-        return op.Gemm(op.Mul(x, factor), w, _allow_other_inputs=True, _outputs=["gemm"])
-
-    def refuse(self, factor: ir.Value, w: ir.Value, **_: Any) -> str | None:
-        return _why_no_factor(factor, weights=w)
-
-    def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, w: ir.Value, gemm: ir.Value) -> Any:
-        node, weights, number = gemm.producer(), float_array(w), _factor(factor)
-        assert node is not None and weights is not None and number is not None
-        scaled = initializer(op, w, weights.astype("float64") * number)
-        return op.Gemm(x, scaled, *node.inputs[2:], **node.attributes)
+    def matches(self, *_: Any, **values: Any) -> bool:
+        return _scales(values["factor"], values["x"])
 
 
 class MergeScales(_Carry):
-    """(x * c) * d -> x * (c*d)."""
+    """(x * c) * d -> x * (c*d), for d a constant of any shape."""
 
-    def pattern(self, op: Any, x: Any, first: Any, second: Any) -> Any:
-        return op.Mul(op.Mul(x, first), second)
+    def pattern(self, op: Any, x: Any, factor: Any, other: Any) -> Any:
+        return op.Mul(op.Mul(x, factor), other)
 
-    def refuse(self, x: ir.Value, first: ir.Value, second: ir.Value) -> str | None:
-        if constant(x) is not None:
-            return "the whole product is constant"
-        return _why_no_factor(first) or _why_no_factor(second)
+    def matches(self, x: ir.Value, factor: ir.Value, other: ir.Value) -> bool:
+        return float_array(other) is not None and _scales(factor, x)
 
-    def rewrite(self, op: Any, x: ir.Value, first: ir.Value, second: ir.Value) -> Any:
-        one, two = _factor(first), _factor(second)
-        assert one is not None and two is not None
-        return op.Mul(x, number(op, one * two))
+    def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, other: ir.Value) -> Any:
+        array = float_array(other)
+        assert array is not None
+        return op.Mul(x, initializer(op, other, array.astype(np.float64) * _factor(factor)))
 
 
 class ScaleThroughMul(_Carry):
@@ -102,44 +80,71 @@ class ScaleThroughMul(_Carry):
     def pattern(self, op: Any, x: Any, factor: Any, y: Any) -> Any:
         return op.Mul(op.Mul(x, factor), y)
 
-    def refuse(self, x: ir.Value, factor: ir.Value, y: ir.Value) -> str | None:
-        if constant(x) is not None or constant(y) is not None:
-            return "the other operand is constant, too"
-        return _why_no_factor(factor)
+    def matches(self, x: ir.Value, factor: ir.Value, y: ir.Value) -> bool:
+        return constant(y) is None and _scales(factor, x)
 
     def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, y: ir.Value) -> Any:
-        return op.Mul(op.Mul(x, y), factor)
+        return op.Mul(op.Mul(x, y), number(op, _factor(factor)))
 
 
 class ScaleThroughAdd(_Carry):
+    """x * c + y * c -> (x + y) * c."""
+
+    def pattern(self, op: Any, x: Any, factor: Any, y: Any, other: Any) -> Any:
+        return op.Add(op.Mul(x, factor), op.Mul(y, other))
+
+    def matches(self, x: ir.Value, factor: ir.Value, y: ir.Value, other: ir.Value) -> bool:
+        return _scales(factor, x) and _scales(other, y)
+
+    def refuse(self, factor: ir.Value, other: ir.Value, **_: Any) -> str | None:
+        low, high = sorted([_factor(factor), _factor(other)])
+        return None if low == high else f"the two sides carry different factors, {low:g} and {high:g}"
+
+    def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, y: ir.Value, **_: Any) -> Any:
+        return op.Mul(op.Add(x, y), number(op, _factor(factor)))
+
+
+class ScaleThroughResidual(_Carry):
     """x * c + Conv(y, w, b) -> (x + Conv(y, w/c, b/c)) * c, where the convolution feeds nothing else."""
 
-    def pattern(self, op: Any, x: Any, factor: Any, y: Any, w: Any) -> Any:
-        branch = op.Conv(y, w, _allow_other_inputs=True, _outputs=["branch"])
+    def pattern(self, op: Any, x: Any, factor: Any, y: Any) -> Any:
+        branch = op.Conv(y, _allow_other_inputs=True, _outputs=["branch"])
         return op.Add(op.Mul(x, factor), branch)
 
-    def refuse(self, factor: ir.Value, w: ir.Value, branch: ir.Value, **_: Any) -> str | None:
-        node = branch.producer()
-        assert node is not None
+    def refuse(self, factor: ir.Value, branch: ir.Value, **_: Any) -> str | None:
         if len(branch.uses()) > 1 or branch.is_graph_output():
-            return "the other branch has more than one consumer"
-        if len(node.inputs) > 2 and node.inputs[2] is not None and float_array(node.inputs[2]) is None:
-            return "the other branch's bias is computed at run time"
-        return _why_no_factor(factor, weights=w)
+            return f"the other branch, {branch.name!r}, has more than one reader"
+        if abs(_factor(factor)) < np.finfo(np.float32).tiny:
+            return f"the factor {_factor(factor):g} has no reciprocal"
+        return why_not_constant(branch)
 
-    def rewrite(
-        self, op: Any, x: ir.Value, factor: ir.Value, y: ir.Value, w: ir.Value, branch: ir.Value
-    ) -> Any:
-        node, weights, number = branch.producer(), float_array(w), _factor(factor)
-        assert node is not None and weights is not None and number is not None
-        bias = float_array(node.inputs[2]) if len(node.inputs) > 2 else None
-        constants = [initializer(op, w, weights.astype("float64") / number)]
-        if bias is not None:
-            constants.append(initializer(op, node.inputs[2], bias.astype("float64") / number))
-        return op.Mul(op.Add(x, op.Conv(y, *constants, **node.attributes)), factor)
+    def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, y: ir.Value, branch: ir.Value) -> Any:
+        c = _factor(factor)
+        return op.Mul(op.Add(x, scale_and_shift(op, y, branch, 1 / c, 0.0)), number(op, c))
 
 
-def _through(op_type: str) -> type[Rule]:
+def _absorb(op_type: str) -> type[Rule]:
+    """The rule Op(x * c, w, ...) -> Op(x, c*w, ...), whatever the groups and the (zero) padding."""
+
+    class AbsorbScale(_Carry):
+        def pattern(self, op: Any, x: Any, factor: Any) -> Any:
+            call = getattr(op, op_type)
+            return call(op.Mul(x, factor), _allow_other_inputs=True, _outputs=["result"])
+
+        def refuse(self, result: ir.Value, **_: Any) -> str | None:
+            node = result.producer()
+            assert node is not None
+            return "the weights are computed at run time" if float_array(node.inputs[1]) is None else None
+
+        def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, result: ir.Value) -> Any:
+            return scale_input(op, x, result, _factor(factor))
+
+    AbsorbScale.__name__ = AbsorbScale.__qualname__ = f"AbsorbScaleIn{op_type}"
+    AbsorbScale.__doc__ = f"{op_type}(x * c, w) -> {op_type}(x, c*w)."
+    return AbsorbScale
+
+
+def _through(op_type: str, any_sign: bool) -> type[Rule]:
     """The rule F(x * c, ...) -> F(x, ...) * c for the first input of a homogeneous op F."""
 
     class ScaleThrough(_Carry):
@@ -148,26 +153,63 @@ def _through(op_type: str) -> type[Rule]:
             return call(op.Mul(x, factor), _allow_other_inputs=True, _outputs=["result"])
 
         def refuse(self, factor: ir.Value, **_: Any) -> str | None:
-            return _why_no_factor(factor)
+            if any_sign or _factor(factor) > 0:
+                return None
+            return f"the factor {_factor(factor):g} is not positive, as {op_type} needs"
 
         def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, result: ir.Value) -> Any:
             node = result.producer()
             assert node is not None
-            return op.Mul(getattr(op, op_type)(x, *node.inputs[1:], **node.attributes), factor)
+            moved = getattr(op, op_type)(x, *node.inputs[1:], **node.attributes)
+            return op.Mul(moved, number(op, _factor(factor)))
 
     ScaleThrough.__name__ = ScaleThrough.__qualname__ = f"ScaleThrough{op_type}"
     ScaleThrough.__doc__ = f"{op_type}(x * c) -> {op_type}(x) * c."
     return ScaleThrough
 
 
-# Linear ops, and those that are positively homogeneous (Relu, MaxPool); more are one word each.
-_HOMOGENEOUS = ("ReduceMean", "AveragePool", "Relu", "MaxPool", "Reshape", "Flatten", "Squeeze", "Transpose")
+class SettleScale(Rule):
+    """(x * y) * c -> x * (y * c), for y smaller than the product: a factor with nowhere to go."""
+
+    commute = True
+
+    def pattern(self, op: Any, x: Any, y: Any, factor: Any) -> Any:
+        return op.Mul(op.Mul(x, y, _outputs=["product"]), factor)
+
+    def matches(self, x: ir.Value, y: ir.Value, factor: ir.Value, product: ir.Value) -> bool:
+        return constant(x) is None and _scales(factor, y) and _elements(y) < _elements(product)
+
+    def rewrite(self, op: Any, x: ir.Value, y: ir.Value, factor: ir.Value, **_: Any) -> Any:
+        return op.Mul(x, op.Mul(y, number(op, _factor(factor))))
+
+
+def _elements(value: ir.Value) -> float:
+    known = value.shape is not None and all(isinstance(d, int) for d in value.shape)
+    return prod(value.shape.numpy()) if known and value.shape is not None else float("nan")
+
+
+# A word adds an op.
+_LINEAR = (
+    "AveragePool",
+    "DepthToSpace",
+    "Flatten",
+    "ReduceMean",
+    "ReduceSum",
+    "Reshape",
+    "Slice",
+    "SpaceToDepth",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+)
+_POSITIVELY_HOMOGENEOUS = ("LeakyRelu", "MaxPool", "Relu")
 
 CARRY_SCALE: tuple[type[Rule], ...] = (
     MergeScales,
-    AbsorbScaleInConv,
-    AbsorbScaleInGemm,
+    *map(_absorb, (*LINEAR_OPS, "MatMul")),
     ScaleThroughMul,
     ScaleThroughAdd,
-    *map(_through, _HOMOGENEOUS),
+    ScaleThroughResidual,
+    *(_through(op_type, any_sign=True) for op_type in _LINEAR),
+    *(_through(op_type, any_sign=False) for op_type in _POSITIVELY_HOMOGENEOUS),
 )

@@ -1,7 +1,7 @@
-"""Fold a BatchNormalization that the exporter left into the convolution or fully connected layer before it.
+"""Fold a BatchNormalization that the exporter left into the linear op before it.
 
-gamma * (conv(x) + b - mean) / sqrt(var + eps) + beta
-  = (gamma / sqrt(var + eps)) * conv(x) + ((b - mean) * gamma / sqrt(var + eps) + beta)
+gamma * (linear(x) - mean) / sqrt(var + eps) + beta = factor * linear(x) + offset
+    with  factor = gamma / sqrt(var + eps),  offset = beta - mean * factor
 """
 
 from __future__ import annotations
@@ -10,84 +10,72 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from mobiledeploy.exporters.onnx_graph import float_array
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer
+from mobiledeploy.exporters.rewrites.linear import LINEAR_OPS, scale_and_shift, why_not_constant
+from mobiledeploy.exporters.rewrites.rule import Rule, initializer, rank
 
-__all__ = ["BatchNormToAffine", "FoldBatchNorm"]
+__all__ = ["FOLD_BATCH_NORM", "BatchNormToAffine"]
 
 
-def _factor_and_offset(
-    normed: ir.Value, statistics: tuple[ir.Value, ...]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _why_not_fixed(normed: ir.Value) -> str | None:
+    """Why a BatchNormalization is no fixed scaling and shift per channel."""
     node = normed.producer()
-    arrays = [float_array(value) for value in statistics]
-    assert node is not None and all(array is not None for array in arrays)
+    assert node is not None
+    if node.attributes.get_int("training_mode", 0):
+        return "it normalises by the batch's own statistics (training_mode=1), export the model in eval mode"
+    if any(float_array(value) is None for value in node.inputs[1:5]):
+        return "the statistics are computed at run time"
+    return None
+
+
+def _factor_and_offset(normed: ir.Value) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Each (channels,)."""
+    node = normed.producer()
+    assert node is not None
+    arrays = [float_array(value) for value in node.inputs[1:5]]
     gamma, beta, mean, var = (array.astype(np.float64) for array in arrays if array is not None)
     factor = gamma / np.sqrt(var + node.attributes.get_float("epsilon", 1e-5))
     return factor, beta - mean * factor
 
 
-class FoldBatchNorm(Rule):
-    """BatchNormalization(Conv(x, w, b)) -> Conv(x, w * factor, b * factor + offset)."""
+def _fold_into(op_type: str) -> type[Rule]:
+    """The rule BatchNormalization(Linear(x, w, b)) -> Linear(x, w * factor, b * factor + offset)."""
 
-    def pattern(self, op: Any, x: Any, w: Any, gamma: Any, beta: Any, mean: Any, var: Any) -> Any:
-        conv = op.Conv(x, w, _allow_other_inputs=True, _outputs=["conv"])
-        return op.BatchNormalization(conv, gamma, beta, mean, var, _outputs=["normed"])
+    class FoldBatchNorm(Rule):
+        def pattern(self, op: Any, x: Any) -> Any:
+            linear = getattr(op, op_type)(x, _allow_other_inputs=True, _outputs=["linear"])
+            return op.BatchNormalization(linear, _allow_other_inputs=True, _outputs=["normed"])
 
-    def refuse(self, **values: ir.Value) -> str | None:
-        node = values["conv"].producer()
-        assert node is not None
-        needed = [values[name] for name in ("w", "gamma", "beta", "mean", "var")] + list(node.inputs[2:3])
-        if any(value is not None and float_array(value) is None for value in needed):
-            return "the weights or statistics are computed at run time"
-        return None
+        def refuse(self, linear: ir.Value, normed: ir.Value, **_: Any) -> str | None:
+            return why_not_constant(linear) or _why_not_fixed(normed)
 
-    def rewrite(
-        self,
-        op: Any,
-        x: ir.Value,
-        w: ir.Value,
-        gamma: ir.Value,
-        beta: ir.Value,
-        mean: ir.Value,
-        var: ir.Value,
-        conv: ir.Value,
-        normed: ir.Value,
-    ) -> Any:
-        node, weights = conv.producer(), float_array(w)
-        assert node is not None and weights is not None
-        factor, offset = _factor_and_offset(normed, (gamma, beta, mean, var))
-        bias = float_array(node.inputs[2]) if len(node.inputs) > 2 else None
-        folded_weights = weights * factor.reshape(-1, *[1] * (weights.ndim - 1))
-        folded_bias = offset if bias is None else bias * factor + offset
-        return op.Conv(
-            x, initializer(op, w, folded_weights), initializer(op, beta, folded_bias), **node.attributes
-        )
+        def rewrite(self, op: Any, x: ir.Value, linear: ir.Value, normed: ir.Value) -> Any:
+            node = normed.producer()
+            assert node is not None
+            return scale_and_shift(op, x, linear, *_factor_and_offset(normed), bias_name=node.inputs[2])
+
+    FoldBatchNorm.__name__ = FoldBatchNorm.__qualname__ = f"FoldBatchNormInto{op_type}"
+    FoldBatchNorm.__doc__ = f"BatchNormalization({op_type}(x)) -> {op_type}'(x)."
+    return FoldBatchNorm
+
+
+FOLD_BATCH_NORM: tuple[type[Rule], ...] = tuple(map(_fold_into, LINEAR_OPS))
 
 
 class BatchNormToAffine(Rule):
-    """BatchNormalization(x) -> x * factor + offset, where no convolution precedes it."""
+    """BatchNormalization(x) -> x * factor + offset, where no linear op can take it."""
 
-    def pattern(self, op: Any, x: Any, gamma: Any, beta: Any, mean: Any, var: Any) -> Any:
-        return op.BatchNormalization(x, gamma, beta, mean, var, _outputs=["normed"])
+    def pattern(self, op: Any, x: Any) -> Any:
+        return op.BatchNormalization(x, _allow_other_inputs=True, _outputs=["normed"])
 
-    def refuse(self, gamma: ir.Value, beta: ir.Value, mean: ir.Value, var: ir.Value, **_: Any) -> str | None:
-        if any(float_array(value) is None for value in (gamma, beta, mean, var)):
-            return "the statistics are computed at run time"
-        return None
+    def refuse(self, x: ir.Value, normed: ir.Value) -> str | None:
+        return _why_not_fixed(normed) or (None if rank(x) else "the shape of the input is not known")
 
-    def rewrite(
-        self,
-        op: Any,
-        x: ir.Value,
-        gamma: ir.Value,
-        beta: ir.Value,
-        mean: ir.Value,
-        var: ir.Value,
-        normed: ir.Value,
-    ) -> Any:
-        factor, offset = _factor_and_offset(normed, (gamma, beta, mean, var))
-        channels = (-1, *[1] * ((x.shape.rank() if x.shape else 4) - 2))
-        scaled = op.Mul(x, initializer(op, gamma, factor.reshape(channels)))
-        return op.Add(scaled, initializer(op, beta, offset.reshape(channels)))
+    def rewrite(self, op: Any, x: ir.Value, normed: ir.Value) -> Any:
+        node, dimensions = normed.producer(), rank(x)
+        assert node is not None and dimensions is not None
+        factor, offset = (v.reshape(-1, *[1] * (dimensions - 2)) for v in _factor_and_offset(normed))
+        scaled = op.Mul(x, initializer(op, node.inputs[1], factor))
+        return op.Add(scaled, initializer(op, node.inputs[2], offset))

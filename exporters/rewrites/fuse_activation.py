@@ -1,18 +1,19 @@
 """Fuse Relu, Clip(0, 6) and Clip(-1, 1) into the op that computes their input.
 
-TFLite ops carry a fused activation and ONNX ops do not, so this is the last rewrite before lowering: the node keeps
-its ONNX op type and notes the activation in ``node.meta[FUSED_ACTIVATION]``. It works on float and on QDQ graphs
-alike, since QDQ puts no Q/DQ pair between an op and the activation that follows it.
+TFLite ops carry a fused activation and ONNX ops do not, so this is the last rewrite before lowering: the node
+keeps its ONNX op type and notes the activation in ``node.meta[FUSED_ACTIVATION]``. It works on float and on
+QDQ graphs alike, since QDQ puts no Q/DQ pair between an op and the activation that follows it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.onnx_graph import scalar
+from mobiledeploy.exporters.rewrites.clamp import clamp_bounds
 from mobiledeploy.exporters.rewrites.rule import Rule
 from mobiledeploy.targets import Target
 
@@ -21,16 +22,15 @@ __all__ = ["FUSED_ACTIVATION", "fusion_rules", "will_fuse"]
 FUSED_ACTIVATION = "fused_activation"
 """Key of ``onnx_ir.Node.meta`` under which the TFLite name of the activation stands."""
 
-_BOUNDS = {(0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1", (0.0, None): "RELU"}
+_TFLITE_NAME = MappingProxyType(
+    {(0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1", (0.0, float("inf")): "RELU"}
+)
 
 
 def _activation(result: ir.Value) -> str | None:
-    node = result.producer()
-    assert node is not None
-    if node.op_type == "Relu":
-        return "RELU"
-    bounds = [scalar(value) for value in (*node.inputs[1:], None, None)[:2]]
-    return _BOUNDS.get((bounds[0] if bounds[0] is not None else float("-inf"), bounds[1]))
+    """The TFLite name of the activation that computes ``result``, if it has one."""
+    bounds = clamp_bounds(result)
+    return _TFLITE_NAME.get(bounds) if bounds is not None else None
 
 
 def will_fuse(node: ir.Node, reader: ir.Node, target: Target) -> bool:
@@ -38,6 +38,7 @@ def will_fuse(node: ir.Node, reader: ir.Node, target: Target) -> bool:
     result = node.outputs[0]
     return (
         node.op_type in target.fusing_ops
+        and FUSED_ACTIVATION not in node.meta
         and reader.op_type in ("Relu", "Clip")
         and reader.inputs[0] is result
         and len(result.uses()) == 1
@@ -74,4 +75,5 @@ def _fuse(op_type: str, form: str, target: Target) -> type[Rule]:
             return fused
 
     Fuse.__name__ = Fuse.__qualname__ = f"Fuse{form}Into{op_type}"
+    Fuse.__doc__ = f"{form}({op_type}(x)) -> {op_type}(x) with a note of the activation."
     return Fuse

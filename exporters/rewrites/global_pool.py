@@ -1,20 +1,17 @@
-"""Global pooling in any form -> one ReduceMean over height and width, which TFLite runs as a delegated MEAN."""
+"""Global pooling in any form -> one ReduceMean over height and width, in TFLite a MEAN, which runs fast."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.onnx_graph import constant, shape_of
-from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.exporters.onnx_graph import constant
+from mobiledeploy.exporters.rewrites.rule import Rule, axes_list, rank
 
-__all__ = ["FlattenMean", "GlobalAveragePoolToMean", "WholeAveragePoolToMean"]
+__all__ = ["FLATTEN_MEAN", "GlobalAveragePoolToMean", "MergeMeans", "WholeAveragePoolToMean"]
 
-
-def _spatial_axes(op: Any) -> Any:
-    return op.Constant(value=ir.tensor(np.array([2, 3], np.int64)))
+_SPATIAL = (2, 3)  # height and width in NCHW
 
 
 class GlobalAveragePoolToMean(Rule):
@@ -24,10 +21,10 @@ class GlobalAveragePoolToMean(Rule):
         return op.GlobalAveragePool(x)
 
     def refuse(self, x: ir.Value) -> str | None:
-        return None if len(shape_of(x)) == 4 else "the input is not a batch of images (rank 4)"
+        return _why_no_images(x)
 
     def rewrite(self, op: Any, x: ir.Value) -> Any:
-        return op.ReduceMean(x, _spatial_axes(op), keepdims=1)
+        return op.ReduceMean(x, axes_list(op, _SPATIAL), keepdims=1)
 
 
 class WholeAveragePoolToMean(Rule):
@@ -39,31 +36,87 @@ class WholeAveragePoolToMean(Rule):
     def refuse(self, x: ir.Value, pooled: ir.Value) -> str | None:
         node = pooled.producer()
         assert node is not None
-        kernel, image = node.attributes.get_ints("kernel_shape"), shape_of(x)[2:]
-        if tuple(kernel or ()) != image:
-            return f"the kernel {tuple(kernel or ())} does not cover the whole image {image}"
-        if any(node.attributes.get_ints("pads", ())):
+        if reason := _why_no_images(x):
+            return reason
+        kernel, image = tuple(node.attributes.get_ints("kernel_shape", ())), _sizes(x)[2:]
+        if kernel != image:
+            return f"the kernel {kernel} does not cover the whole image {image}"
+        if any(node.attributes.get_ints("pads", ())) or _sizes(pooled)[2:] != (1, 1):
             return "the input is padded"
         return None
 
     def rewrite(self, op: Any, x: ir.Value, **_: Any) -> Any:
-        return op.ReduceMean(x, _spatial_axes(op), keepdims=1)
+        return op.ReduceMean(x, axes_list(op, _SPATIAL), keepdims=1)
 
 
-class FlattenMean(Rule):
-    """Reshape(ReduceMean(x, [2, 3], keepdims=1), (N, C)) -> ReduceMean(x, [2, 3], keepdims=0)."""
+class MergeMeans(Rule):
+    """ReduceMean(ReduceMean(x, [3], keepdims=0), [2], keepdims=0) -> ReduceMean(x, [2, 3], keepdims=0)."""
 
-    def pattern(self, op: Any, x: Any, axes: Any, shape: Any) -> Any:
-        mean = op.ReduceMean(x, axes, keepdims=1, _outputs=["mean"])
-        return op.Reshape(mean, shape, _outputs=["flat"])
+    def pattern(self, op: Any, x: Any, first: Any, second: Any) -> Any:
+        mean = op.ReduceMean(x, first, _outputs=["inner"])
+        return op.ReduceMean(mean, second, _outputs=["outer"])
 
-    def refuse(self, x: ir.Value, axes: ir.Value, flat: ir.Value, **_: Any) -> str | None:
-        reduced, image = constant(axes), shape_of(x)
-        if reduced is None or len(image) != 4 or {int(a) % 4 for a in reduced} != {2, 3}:
-            return "the mean is not over height and width"
-        if shape_of(flat) != image[:2]:
-            return f"the result has the shape {shape_of(flat)}, expected {image[:2]}"
+    def matches(self, x: ir.Value, inner: ir.Value, outer: ir.Value, **_: Any) -> bool:
+        return rank(x) == 4 and _kept(inner) == _kept(outer) and _merged_axes(inner, outer) == [2, 3]
+
+    def rewrite(self, op: Any, x: ir.Value, outer: ir.Value, **_: Any) -> Any:
+        return op.ReduceMean(x, axes_list(op, _SPATIAL), keepdims=_kept(outer))
+
+
+def _flatten(op_type: str) -> type[Rule]:
+    """The rule Op(ReduceMean(x, [2, 3], keepdims=1)) -> ReduceMean(x, [2, 3], keepdims=0)."""
+
+    class FlattenMean(Rule):
+        def pattern(self, op: Any, x: Any, axes: Any) -> Any:
+            mean = op.ReduceMean(x, axes, _outputs=["mean"])
+            return getattr(op, op_type)(mean, _allow_other_inputs=True, _outputs=["flat"])
+
+        def matches(self, x: ir.Value, axes: ir.Value, mean: ir.Value, **_: Any) -> bool:
+            return rank(x) == 4 and _kept(mean) == 1 and _axes(axes, 4) == [2, 3]
+
+        def refuse(self, x: ir.Value, flat: ir.Value, **_: Any) -> str | None:
+            if _sizes(flat) == _sizes(x)[:2]:
+                return None
+            return f"the result has the shape {_sizes(flat)}, expected {_sizes(x)[:2]}"
+
+        def rewrite(self, op: Any, x: ir.Value, **_: Any) -> Any:
+            return op.ReduceMean(x, axes_list(op, _SPATIAL), keepdims=0)
+
+    FlattenMean.__name__ = FlattenMean.__qualname__ = f"{op_type}Mean"
+    FlattenMean.__doc__ = f"{op_type}(ReduceMean(x, [2, 3], keepdims=1), (N, C)) -> ReduceMean(keepdims=0)."
+    return FlattenMean
+
+
+FLATTEN_MEAN: tuple[type[Rule], ...] = tuple(map(_flatten, ("Reshape", "Flatten", "Squeeze")))
+
+
+def _sizes(value: ir.Value) -> tuple[int | None, ...]:
+    """The shape, None for what is not known."""
+    return tuple(d if isinstance(d, int) else None for d in value.shape) if value.shape is not None else ()
+
+
+def _why_no_images(x: ir.Value) -> str | None:
+    return None if rank(x) == 4 else "the input is not a batch of images (rank 4)"
+
+
+def _kept(mean: ir.Value) -> int:
+    node = mean.producer()
+    assert node is not None
+    return node.attributes.get_int("keepdims", 1)
+
+
+def _axes(axes: ir.Value, of_rank: int) -> list[int] | None:
+    array = constant(axes)
+    return None if array is None else sorted(int(axis) % of_rank for axis in array.reshape(-1))
+
+
+def _merged_axes(inner: ir.Value, outer: ir.Value) -> list[int] | None:
+    """The axes of the 4-D input that two means after one another reduce."""
+    nodes = inner.producer(), outer.producer()
+    assert nodes[0] is not None and nodes[1] is not None and nodes[0].inputs[1] and nodes[1].inputs[1]
+    first = _axes(nodes[0].inputs[1], 4)
+    if first is None:
         return None
-
-    def rewrite(self, op: Any, x: ir.Value, axes: ir.Value, **_: Any) -> Any:
-        return op.ReduceMean(x, axes, keepdims=0)
+    left = list(range(4)) if _kept(inner) else [axis for axis in range(4) if axis not in first]
+    second = _axes(nodes[1].inputs[1], len(left))
+    return None if second is None else sorted({*first, *(left[axis] for axis in second)})

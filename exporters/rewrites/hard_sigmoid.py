@@ -3,55 +3,98 @@
     hard_sigmoid(x) = clip(alpha*x + beta, 0, 1)
                     = relu6(6*alpha*x + 6*beta) / 6           (alpha 1/6, beta 1/2 in MobileNetV3)
 
-After a convolution, ``6*alpha`` goes into its weights and ``6*beta`` into its bias; the 1/6 stays as a Mul that
-`carry_scale` moves downstream.
+After a linear op, ``6*alpha`` goes into its weights and ``6*beta`` into its bias; the 1/6 stays as a Mul
+that `carry_scale` moves downstream.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
-import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.onnx_graph import float_array
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer, number
+from mobiledeploy.exporters.onnx_graph import constant, scalar
+from mobiledeploy.exporters.rewrites.linear import LINEAR_OPS, scale_and_shift, why_not_constant
+from mobiledeploy.exporters.rewrites.rule import Rule, near, number, rank
 
-__all__ = [
-    "HardSigmoidAfterConvToRelu6",
-    "HardSigmoidToRelu6",
-    "RecogniseHardSigmoidDiv",
-    "RecogniseHardSigmoidMul",
-    "RecogniseHardSigmoidScaledFirst",
-]
+__all__ = ["RECOGNISE_HARD_SIGMOID", "SHIFT_HARD_SIGMOID_INTO_LINEAR", "HardSigmoidToRelu6"]
 
 
 class _Recognise(Rule):
-    commute = True
+    """Base of the forms; ``constants`` says which number each constant of the pattern must be."""
 
-    def rewrite(self, op: Any, x: ir.Value) -> Any:
+    commute = True
+    constants: ClassVar[Mapping[str, float]] = MappingProxyType(
+        {"shift": 3.0, "low": 0.0, "high": 6.0, "factor": 1 / 6}
+    )
+
+    def matches(self, **values: ir.Value) -> bool:
+        return all(scalar(values[name]) is not None for name in self.constants)
+
+    def refuse(self, **values: ir.Value) -> str | None:
+        ranks = [array.ndim for name in self.constants if (array := constant(values[name])) is not None]
+        if any(max(ranks) > (rank(values[name]) or 0) for name in ("x", "y") if name in values):
+            return "the constants broadcast the input to another rank"
+        for name, wanted in self.constants.items():
+            if not near(got := scalar(values[name]), wanted):
+                return f"the {name} is {got:g}, hard-sigmoid needs {wanted:g}"
+        return None
+
+    def rewrite(self, op: Any, x: ir.Value, *_: Any, **__: Any) -> Any:
         return op.HardSigmoid(x, alpha=1 / 6, beta=0.5)
 
 
-class RecogniseHardSigmoidDiv(_Recognise):
-    """Clip(x + 3, 0, 6) / 6 -> HardSigmoid(x)."""
-
-    def pattern(self, op: Any, x: Any) -> Any:
-        return op.Clip(op.Add(x, 3.0), 0.0, 6.0) / 6.0
-
-
-class RecogniseHardSigmoidMul(_Recognise):
+class RecogniseGate(_Recognise):
     """Clip(x + 3, 0, 6) * (1/6) -> HardSigmoid(x)."""
 
-    def pattern(self, op: Any, x: Any) -> Any:
-        return op.Clip(op.Add(x, 3.0), 0.0, 6.0) * (1 / 6)
+    def pattern(self, op: Any, x: Any, shift: Any, low: Any, high: Any, factor: Any) -> Any:
+        return op.Clip(op.Add(x, shift), low, high) * factor
 
 
-class RecogniseHardSigmoidScaledFirst(_Recognise):
+class RecogniseGateScaledInside(_Recognise):
+    """Clip((x + 3) * (1/6), 0, 1) -> HardSigmoid(x)."""
+
+    constants = MappingProxyType({"shift": 3.0, "low": 0.0, "high": 1.0, "factor": 1 / 6})
+
+    def pattern(self, op: Any, x: Any, shift: Any, low: Any, high: Any, factor: Any) -> Any:
+        return op.Clip(op.Mul(op.Add(x, shift), factor), low, high)
+
+
+class RecogniseGateScaledFirst(_Recognise):
     """Clip(x * (1/6) + 1/2, 0, 1) -> HardSigmoid(x)."""
 
-    def pattern(self, op: Any, x: Any) -> Any:
-        return op.Clip(op.Add(op.Mul(x, 1 / 6), 0.5), 0.0, 1.0)
+    constants = MappingProxyType({"shift": 0.5, "low": 0.0, "high": 1.0, "factor": 1 / 6})
+
+    def pattern(self, op: Any, x: Any, shift: Any, low: Any, high: Any, factor: Any) -> Any:
+        return op.Clip(op.Add(op.Mul(x, factor), shift), low, high)
+
+
+class RecogniseGatedScaledLast(_Recognise):
+    """(y * Clip(x + 3, 0, 6)) * (1/6) -> y * HardSigmoid(x)."""
+
+    def pattern(self, op: Any, x: Any, y: Any, shift: Any, low: Any, high: Any, factor: Any) -> Any:
+        return (y * op.Clip(op.Add(x, shift), low, high)) * factor
+
+    def rewrite(self, op: Any, x: ir.Value, y: ir.Value, **_: Any) -> Any:
+        return op.Mul(y, op.HardSigmoid(x, alpha=1 / 6, beta=0.5))
+
+
+class RecogniseGatedScaledFirst(RecogniseGatedScaledLast):
+    """(y * (1/6)) * Clip(x + 3, 0, 6) -> y * HardSigmoid(x)."""
+
+    def pattern(self, op: Any, x: Any, y: Any, shift: Any, low: Any, high: Any, factor: Any) -> Any:
+        return (y * factor) * op.Clip(op.Add(x, shift), low, high)
+
+
+RECOGNISE_HARD_SIGMOID: tuple[type[Rule], ...] = (
+    RecogniseGate,
+    RecogniseGateScaledInside,
+    RecogniseGateScaledFirst,
+    RecogniseGatedScaledLast,
+    RecogniseGatedScaledFirst,
+)
 
 
 def _slope_and_offset(gate: ir.Value) -> tuple[float, float]:
@@ -60,8 +103,7 @@ def _slope_and_offset(gate: ir.Value) -> tuple[float, float]:
     assert node is not None
     alpha, beta = node.attributes.get_float("alpha", 0.2), node.attributes.get_float("beta", 0.5)
     # 1/6 has no float32; what is within a rounding error of it is meant to be it.
-    slope = 6.0 * (1 / 6 if np.float32(alpha) == np.float32(1 / 6) else alpha)
-    return slope, 6.0 * beta
+    return (1.0 if near(alpha, 1 / 6) else 6.0 * alpha), 6.0 * beta
 
 
 def _relu6_sixth(op: Any, shifted: ir.Value) -> Any:
@@ -69,37 +111,32 @@ def _relu6_sixth(op: Any, shifted: ir.Value) -> Any:
     return op.Mul(op.Clip(shifted, number(op, 0.0), number(op, 6.0)), number(op, 1 / 6))
 
 
-class HardSigmoidAfterConvToRelu6(Rule):
-    """HardSigmoid(Conv(x, w, b)) -> Clip(Conv(x, 6*alpha*w, 6*alpha*b + 6*beta), 0, 6) * (1/6)."""
+def _after(op_type: str) -> type[Rule]:
+    """The rule HardSigmoid(Linear(x, w, b)) -> relu6(Linear(x, 6*alpha*w, 6*alpha*b + 6*beta)) * (1/6)."""
 
-    unless_delegated: ClassVar[str | None] = "HARD_SIGMOID"
+    class ShiftHardSigmoid(Rule):
+        unless_delegated: ClassVar[str | None] = "HARD_SIGMOID"
 
-    def pattern(self, op: Any, x: Any, w: Any) -> Any:
-        z = op.Conv(x, w, _allow_other_inputs=True, _outputs=["z"])
-        return op.HardSigmoid(z, _outputs=["gate"])
+        def pattern(self, op: Any, x: Any) -> Any:
+            z = getattr(op, op_type)(x, _allow_other_inputs=True, _outputs=["z"])
+            return op.HardSigmoid(z, _outputs=["gate"])
 
-    def refuse(self, z: ir.Value, w: ir.Value, **_: Any) -> str | None:
-        conv = z.producer()
-        assert conv is not None
-        bias = conv.inputs[2] if len(conv.inputs) > 2 else None
-        if float_array(w) is None or (bias is not None and float_array(bias) is None):
-            return "the convolution's weights or bias are computed at run time"
-        return None
+        def refuse(self, z: ir.Value, **_: Any) -> str | None:
+            return why_not_constant(z)
 
-    def rewrite(self, op: Any, x: ir.Value, w: ir.Value, z: ir.Value, gate: ir.Value) -> Any:
-        conv = z.producer()
-        weights = float_array(w)
-        assert conv is not None and weights is not None
-        bias = float_array(conv.inputs[2]) if len(conv.inputs) > 2 else None
-        slope, offset = _slope_and_offset(gate)
-        shifted = (np.zeros(weights.shape[0]) if bias is None else bias.astype(np.float64)) * slope + offset
-        scaled = w if slope == 1 else initializer(op, w, weights * slope)
-        moved = op.Conv(x, scaled, initializer(op, w, shifted), **conv.attributes)
-        return _relu6_sixth(op, moved)
+        def rewrite(self, op: Any, x: ir.Value, z: ir.Value, gate: ir.Value) -> Any:
+            return _relu6_sixth(op, scale_and_shift(op, x, z, *_slope_and_offset(gate)))
+
+    ShiftHardSigmoid.__name__ = ShiftHardSigmoid.__qualname__ = f"ShiftHardSigmoidInto{op_type}"
+    ShiftHardSigmoid.__doc__ = f"HardSigmoid({op_type}(x)) -> Clip({op_type}'(x), 0, 6) * (1/6)."
+    return ShiftHardSigmoid
+
+
+SHIFT_HARD_SIGMOID_INTO_LINEAR: tuple[type[Rule], ...] = tuple(map(_after, LINEAR_OPS))
 
 
 class HardSigmoidToRelu6(Rule):
-    """HardSigmoid(x) -> Clip(6*alpha*x + 6*beta, 0, 6) * (1/6), where no convolution can take the +3."""
+    """HardSigmoid(x) -> Clip(6*alpha*x + 6*beta, 0, 6) * (1/6), where no linear op can take the +3."""
 
     unless_delegated: ClassVar[str | None] = "HARD_SIGMOID"
 

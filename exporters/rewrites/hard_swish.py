@@ -1,26 +1,20 @@
-"""Hard-swish: recognise its decomposed forms; lower it where the runtime has no HARD_SWISH in the precision.
+"""Hard-swish: recognise it; lower it where the runtime has no HARD_SWISH in the precision.
 
-    hard_swish(x) = x * relu6(x + 3) / 6
+    hard_swish(x) = x * hard_sigmoid(x) = x * relu6(x + 3) / 6
 
-The 1/6 stays as a Mul, which `carry_scale` moves into the next convolution's weights.
+`hard_sigmoid` recognises the gate in its decomposed forms. The 1/6 stays as a Mul, which `carry_scale` moves
+into the next convolution's weights.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, number
+from mobiledeploy.exporters.rewrites.rule import Rule, near, number
 
-__all__ = [
-    "HardSwishToRelu6",
-    "RecogniseHardSwish",
-    "RecogniseHardSwishDivLast",
-    "RecogniseHardSwishMulFirst",
-    "RecogniseHardSwishMulLast",
-]
+__all__ = ["HardSwishToRelu6", "RecogniseHardSwish"]
 
 
 class RecogniseHardSwish(Rule):
@@ -28,47 +22,26 @@ class RecogniseHardSwish(Rule):
 
     commute = True
 
-    def pattern(self, op: Any, x: Any) -> Any:
-        return x * op.HardSigmoid(x, _outputs=["gate"])
+    def pattern(self, op: Any, x: Any, z: Any) -> Any:
+        return x * op.HardSigmoid(z, _outputs=["gate"])
 
-    def refuse(self, gate: ir.Value, **_: Any) -> str | None:
+    def matches(self, x: ir.Value, z: ir.Value, **_: Any) -> bool:
+        return x is z or (
+            x.shape is not None and x.shape == z.shape
+        )  # else the gate of a squeeze-excite block
+
+    def refuse(self, x: ir.Value, z: ir.Value, gate: ir.Value) -> str | None:
+        if x is not z:
+            return f"the gate is computed from {z.name!r} and multiplies {x.name!r}"
         node = gate.producer()
         assert node is not None
         alpha, beta = node.attributes.get_float("alpha", 0.2), node.attributes.get_float("beta", 0.5)
-        if np.float32(alpha) == np.float32(1 / 6) and beta == 0.5:
+        if near(alpha, 1 / 6) and near(beta, 0.5):
             return None
         return f"HardSigmoid has alpha {alpha:g} and beta {beta:g}, hard-swish needs 1/6 and 1/2"
 
     def rewrite(self, op: Any, x: ir.Value, **_: Any) -> Any:
         return op.HardSwish(x)
-
-
-class _Recognise(Rule):
-    commute = True
-
-    def rewrite(self, op: Any, x: ir.Value) -> Any:
-        return op.HardSwish(x)
-
-
-class RecogniseHardSwishDivLast(_Recognise):
-    """(x * Clip(x + 3, 0, 6)) / 6 -> HardSwish(x)."""
-
-    def pattern(self, op: Any, x: Any) -> Any:
-        return (x * op.Clip(op.Add(x, 3.0), 0.0, 6.0)) / 6.0
-
-
-class RecogniseHardSwishMulLast(_Recognise):
-    """(x * Clip(x + 3, 0, 6)) * (1/6) -> HardSwish(x)."""
-
-    def pattern(self, op: Any, x: Any) -> Any:
-        return (x * op.Clip(op.Add(x, 3.0), 0.0, 6.0)) * (1 / 6)
-
-
-class RecogniseHardSwishMulFirst(_Recognise):
-    """(x * (1/6)) * Clip(x + 3, 0, 6) -> HardSwish(x)."""
-
-    def pattern(self, op: Any, x: Any) -> Any:
-        return (x * (1 / 6)) * op.Clip(op.Add(x, 3.0), 0.0, 6.0)
 
 
 class HardSwishToRelu6(Rule):

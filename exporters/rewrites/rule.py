@@ -1,18 +1,21 @@
 """The framework of the rewrites: pattern, check with a reason, rewrite.
 
-A rule is a class with three short methods (`onnxscript.rewriter` does the matching):
+A rule is a class with up to four short methods (`onnxscript.rewriter` does the matching):
 
 * ``pattern(op, ...)`` writes the graph to find as ordinary calls;
-* ``refuse(...)`` gets the values that the pattern named and returns why the rule must not fire, or None;
+* ``matches(...)`` says what the pattern cannot, such as "this operand is constant"; a no is no news;
+* ``refuse(...)`` gets the values that the pattern named and returns why the rule must not fire, or None; a
+  reason goes into the log;
 * ``rewrite(op, ...)`` builds the replacement with the same kind of calls.
 
-Every rule is exact in real arithmetic. A rule that exists because of what a runtime lacks names the TFLite op in
-``unless_delegated``; the target's table then decides whether it is applied, not an ``if`` in the rule.
+Every rule is exact in real arithmetic. A rule that exists because of what a runtime lacks names the TFLite op
+in ``unless_delegated``; the target's table then decides whether it is applied, not an ``if`` in the rule.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -25,7 +28,20 @@ from onnxscript.rewriter import MatchResult, pattern
 from mobiledeploy.exporters.onnx_graph import describe, infer_shapes, tidy
 from mobiledeploy.targets import Precision, Target
 
-__all__ = ["Applied", "Refusal", "RewriteLog", "Rule", "apply_rules", "initializer", "number"]
+__all__ = [
+    "Applied",
+    "Refusal",
+    "RewriteLog",
+    "Rule",
+    "apply_rules",
+    "axes_list",
+    "initializer",
+    "near",
+    "number",
+    "rank",
+]
+
+_MOST_ROUNDS = 1000  # far more than a graph needs; rules that undo each other would go on for ever
 
 
 @dataclass(frozen=True)
@@ -61,8 +77,8 @@ class Rule(pattern.RewriteRuleClassBase):  # type: ignore[misc]  # onnxscript sh
 
     Attributes:
         unless_delegated: TFLite op that makes the rule needless where the target delegates it.
-        commute: Whether to match the pattern with the operands of Add and Mul swapped, too.
-        keeps_matched: Whether matched inner nodes stay because others may use them (dead ones are removed later).
+        commute: Whether to match the pattern with the operands of Add, Mul, Max and Min swapped, too.
+        keeps_matched: Whether to fire even if others read what matched inner nodes compute; those then stay.
     """
 
     unless_delegated: ClassVar[str | None] = None
@@ -70,27 +86,65 @@ class Rule(pattern.RewriteRuleClassBase):  # type: ignore[misc]  # onnxscript sh
     keeps_matched: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        super().__init__(name=type(self).__name__, remove_nodes=not self.keeps_matched)
+        super().__init__(name=type(self).__name__)
         self.refusals: dict[tuple[str, str], Refusal] = {}
+        self._root = ""
 
-    def refuse(self, **_: Any) -> str | None:
+    def matches(self, *_: Any, **__: Any) -> bool:
+        """Whether this is what the rule is about at all."""
+        return True
+
+    def refuse(self, *_: Any, **__: Any) -> str | None:
         """Why the rule must not fire on this match; None to let it fire."""
         return None
 
     def check(self, context: Any, **bindings: Any) -> Any:
-        """Called by the matcher: turns the reason of `refuse` into its result type and records it."""
+        """Called by the matcher: turns the answers into its result type and keeps the reasons."""
         result = MatchResult()
-        if reason := self.refuse(**bindings):
+        if not self.matches(**bindings):
+            return result.fail("not what the rule is about")
+        reason = self.refuse(**bindings)
+        if reason is None and not self.keeps_matched:
+            reason = _why_needed(context.nodes, context.root)
+        if reason is not None:
             node = describe(context.root)
             self.refusals[node, reason] = Refusal(self.name, node, reason)
             result.fail(reason)
+        self._root = context.root.outputs[0].name or context.root.op_type
         return result
+
+    def forms(self) -> pattern.RewriteRuleSet:
+        """The rule as the matcher runs it, for every order of operands.
+
+        Matched nodes are left to dead-code removal: `_why_needed` has made sure that they are dead.
+        """
+        whole = pattern.RewriteRule(
+            self.pattern, self._named_rewrite, self.check, name=self.name, remove_nodes=False
+        )
+        return pattern.RewriteRuleSet([whole], commute=self.commute)
+
+    def _named_rewrite(self, op: Any, **bindings: Any) -> Any:
+        """Name new values after the value that they help to compute."""
+        result = self.rewrite(op, **bindings)
+        for node in op.nodes:
+            node.outputs[0].name = f"{self._root}/{node.op_type.lower()}"
+        return result
+
+
+def _why_needed(nodes: Sequence[ir.Node], root: ir.Node) -> str | None:
+    """Why the matched inner nodes cannot go away."""
+    for value in (value for node in nodes if node is not root for value in node.outputs):
+        if value.is_graph_output():
+            return f"{value.name!r} is an output of the model"
+        if any(use.node not in nodes for use in value.uses()):
+            return f"{value.name!r} has other readers"
+    return None
 
 
 def apply_rules(
     model: ir.Model, rules: Sequence[type[Rule]], target: Target, precision: Precision
 ) -> RewriteLog:
-    """Apply the rules until none fires any more, in place. Each fires where the target does not make it needless.
+    """Apply the rules that the target does not make needless until none fires any more, in place.
 
     Returns:
         How often each rule fired, and the places where one matched but declined in the end.
@@ -100,40 +154,103 @@ def apply_rules(
         for rule in rules
         if rule.unless_delegated is None or not target.delegates(rule.unless_delegated, precision)
     ]
+    compiled = [(rule, rule.forms()) for rule in wanted]
     counts = dict.fromkeys((rule.name for rule in wanted), 0)
-    while True:
-        fired = 0
-        for rule in wanted:
-            rule.refusals.clear()
-            forms = [form for one in [rule.rule()] for form in (one.commute() if rule.commute else [one])]
-            times = pattern.RewriteRuleSet(forms).apply_to_model(model)
-            counts[rule.name] += times
-            fired += times
-            if times:
-                tidy(model)
-        if not fired:
-            break
     infer_shapes(model)
+    for _ in range(_MOST_ROUNDS):
+        before = sum(counts.values())
+        for rule, forms in compiled:
+            rule.refusals.clear()
+            counts[rule.name] += forms.apply_to_model(model)
+        if sum(counts.values()) == before:
+            break
+        tidy(model)
+    else:
+        raise RuntimeError(f"rewrites without end: {', '.join(name for name, n in counts.items() if n)}")
+    _settle_names(model.graph)
     return RewriteLog(
         tuple(Applied(name, count) for name, count in counts.items() if count),
         tuple(itertools.chain.from_iterable(rule.refusals.values() for rule in wanted)),
     )
 
 
-def initializer(op: Any, like: ir.Value, array: NDArray[np.floating[Any]]) -> ir.Value:
+# What rewrites build with
+
+
+def _names(graph: ir.Graph) -> set[str | None]:
+    values = [*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)]
+    return {value.name for value in values}
+
+
+def _name_new_values(graph: ir.Graph, known: set[str | None]) -> None:
+    """Name what the rules made after the known value that it leads to, in the same way on every run.
+
+    The ``~`` marks values that the original graph does not have; what keeps its name keeps its meaning.
+    """
+    taken = _names(graph) & known
+
+    def rename(value: ir.Value, stem: str) -> None:
+        tries = itertools.chain([stem], (f"{stem}{i}" for i in itertools.count(2)))
+        value.name = next(name for name in tries if name not in taken)
+        taken.add(value.name)
+
+    for node in reversed(list(graph)):
+        for value in node.outputs:
+            if value.name not in known and (readers := value.uses()):
+                reader = min(use.node.outputs[0].name or "" for use in readers)
+                rename(value, f"{reader.split('~')[0]}~{node.op_type.lower()}")
+    for value in list(graph.initializers.values()):
+        if value.name not in known:
+            rename(value, f"{(value.name or '').split('~')[0]}~")
+
+
+def initializer(op: Any, like: ir.Value | None, array: NDArray[np.floating[Any]]) -> ir.Value:
     """A new float32 constant for a replacement graph, named after the constant it takes the place of."""
-    value: ir.Value = op.initializer(ir.tensor(np.asarray(array, np.float32)), name=_fresh_name(like.name))
-    return value
-
-
-_serial = itertools.count(1)
+    return _new(op, np.asarray(array, np.float32), like.name if like is not None else None)
 
 
 def number(op: Any, value: float) -> ir.Value:
     """A float32 scalar constant for a replacement graph."""
-    scalar: ir.Value = op.initializer(ir.tensor(np.float32(value)), name=_fresh_name("number"))
-    return scalar
+    return _new(op, np.float32(value), f"{value:.6g}")
 
 
-def _fresh_name(stem: str | None) -> str:
-    return f"{(stem or 'constant').split('~')[0]}~{next(_serial)}"
+def axes_list(op: Any, axes: Sequence[int]) -> ir.Value:
+    """An int64 constant of shape (len(axes),) for a replacement graph."""
+    return _new(op, np.array(axes, np.int64), "axes")
+
+
+_MARK = "~rewritten~"
+_serial = itertools.count(1)
+
+
+def _new(op: Any, array: Any, stem: str | None) -> ir.Value:
+    """A constant whose name cannot be taken yet; `_settle_names` makes it readable and reproducible."""
+    name = f"{stem or 'constant'}{_MARK}{next(_serial)}"
+    value: ir.Value = op.initializer(ir.tensor(array, name=name), name=name)
+    return value
+
+
+def _settle_names(graph: ir.Graph) -> None:
+    """Name new constants after what they replace, in graph order, so that two runs give the same names."""
+    taken = {value.name for value in graph.inputs} | set(graph.initializers)
+    taken |= {value.name for node in graph for value in node.outputs}
+    used = dict.fromkeys(value for node in graph for value in node.inputs if value is not None)
+    for value in used:
+        if value.is_initializer() and value.name is not None and _MARK in value.name:
+            stem = value.name.split(_MARK)[0]
+            candidates = itertools.chain([stem], (f"{stem}:{i}" for i in itertools.count(1)))
+            value.name = next(name for name in candidates if name not in taken)
+            taken.add(value.name)
+
+
+# What checks ask
+
+
+def near(got: float | None, wanted: float) -> bool:
+    """Whether a float32 constant is meant to be that number: equal but for the rounding of float32."""
+    return got is not None and math.isclose(got, wanted, rel_tol=4 * float(np.finfo(np.float32).eps))
+
+
+def rank(value: ir.Value) -> int | None:
+    """Number of dimensions, if known."""
+    return value.shape.rank() if value.shape is not None else None

@@ -1,30 +1,25 @@
-"""The rewrites in the order in which they run. To add one: write its class in its family's file, list it here."""
+"""The rewrites in the order in which they run. To add one: write it in its family's file, list it here."""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.carry_scale import CARRY_SCALE
-from mobiledeploy.exporters.rewrites.fold_batch_norm import BatchNormToAffine, FoldBatchNorm
+from mobiledeploy.exporters.rewrites.carry_scale import CARRY_SCALE, SettleScale
+from mobiledeploy.exporters.rewrites.clamp import CLAMPS
+from mobiledeploy.exporters.rewrites.constant_division import DivideByConstant
+from mobiledeploy.exporters.rewrites.fold_batch_norm import FOLD_BATCH_NORM, BatchNormToAffine
 from mobiledeploy.exporters.rewrites.global_pool import (
-    FlattenMean,
+    FLATTEN_MEAN,
     GlobalAveragePoolToMean,
+    MergeMeans,
     WholeAveragePoolToMean,
 )
 from mobiledeploy.exporters.rewrites.hard_sigmoid import (
-    HardSigmoidAfterConvToRelu6,
+    RECOGNISE_HARD_SIGMOID,
+    SHIFT_HARD_SIGMOID_INTO_LINEAR,
     HardSigmoidToRelu6,
-    RecogniseHardSigmoidDiv,
-    RecogniseHardSigmoidMul,
-    RecogniseHardSigmoidScaledFirst,
 )
-from mobiledeploy.exporters.rewrites.hard_swish import (
-    HardSwishToRelu6,
-    RecogniseHardSwish,
-    RecogniseHardSwishDivLast,
-    RecogniseHardSwishMulFirst,
-    RecogniseHardSwishMulLast,
-)
+from mobiledeploy.exporters.rewrites.hard_swish import HardSwishToRelu6, RecogniseHardSwish
 from mobiledeploy.exporters.rewrites.rule import RewriteLog, Rule, apply_rules
 from mobiledeploy.targets import Precision, Target
 
@@ -33,23 +28,22 @@ __all__ = ["STAGES", "rewrite_for_target"]
 STAGES: tuple[tuple[type[Rule], ...], ...] = (
     # 1. One form for each thing, whatever form the exporter chose.
     (
-        FoldBatchNorm,
+        DivideByConstant,
+        *CLAMPS,
+        *FOLD_BATCH_NORM,
         BatchNormToAffine,
         GlobalAveragePoolToMean,
         WholeAveragePoolToMean,
-        RecogniseHardSwishDivLast,
-        RecogniseHardSwishMulLast,
-        RecogniseHardSwishMulFirst,
-        RecogniseHardSigmoidDiv,
-        RecogniseHardSigmoidMul,
-        RecogniseHardSigmoidScaledFirst,
+        MergeMeans,
+        *RECOGNISE_HARD_SIGMOID,
         RecogniseHardSwish,
     ),
     # 2. The form that the target runs fast in this precision.
-    (HardSwishToRelu6, HardSigmoidAfterConvToRelu6),
+    (HardSwishToRelu6, *SHIFT_HARD_SIGMOID_INTO_LINEAR),
     (HardSigmoidToRelu6,),
     # 3. Constant factors to where they cost nothing, and what that leaves side by side.
-    (*CARRY_SCALE, FlattenMean),
+    (*CARRY_SCALE, *FLATTEN_MEAN),
+    (SettleScale,),
 )
 
 

@@ -1,0 +1,132 @@
+"""Bring clamps into one form: Clip with constant bounds, and Relu for [0, inf).
+
+Max(x, c) = Clip(x, c, inf)        Min(x, c) = Clip(x, -inf, c)        Clip(x, 0, inf) = Relu(x)
+Clip(Clip(x, a, b), c, d) = Clip(x, Clip(a, c, d), Clip(b, c, d))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from mobiledeploy.exporters.onnx_graph import constant, scalar
+from mobiledeploy.exporters.rewrites.rule import Rule, number, rank
+
+__all__ = ["CLAMPS", "clamp_bounds"]
+
+_INFINITY = float("inf")
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def clamp_bounds(result: ir.Value) -> tuple[float, float] | None:
+    """The bounds of the Relu or Clip that computes ``result``; None if they are computed at run time."""
+    node = result.producer()
+    assert node is not None
+    if node.op_type == "Relu":
+        return 0.0, _INFINITY
+    bounds = [-_INFINITY, _INFINITY]
+    for index, value in enumerate(node.inputs[1:]):
+        if value is not None:
+            bound = scalar(value)
+            if bound is None:
+                return None
+            # Exporters write the largest finite number for "no bound".
+            bounds[index] = bound if abs(bound) < _LARGEST else np.copysign(_INFINITY, bound)
+    low, high = bounds
+    return min(low, high), high  # as ONNX has it: Min(Max(x, low), high)
+
+
+def _clamp(op: Any, x: ir.Value, low: float, high: float) -> Any:
+    if (low, high) == (0.0, _INFINITY):
+        return op.Relu(x)
+    lower, upper = (number(op, bound) if np.isfinite(bound) else None for bound in (low, high))
+    return op.Clip(x, lower, upper) if upper is not None else op.Clip(x, lower)
+
+
+class MaxToClip(Rule):
+    """Max(x, c) -> Clip(x, c)."""
+
+    commute = True
+
+    def pattern(self, op: Any, x: Any, bound: Any) -> Any:
+        return op.Max(x, bound)
+
+    def matches(self, x: ir.Value, bound: ir.Value) -> bool:
+        return _is_bound(x, bound)
+
+    def rewrite(self, op: Any, x: ir.Value, bound: ir.Value) -> Any:
+        low = scalar(bound)
+        assert low is not None
+        return _clamp(op, x, low, _INFINITY)
+
+
+class MinToClip(Rule):
+    """Min(x, c) -> Clip(x, , c)."""
+
+    commute = True
+
+    def pattern(self, op: Any, x: Any, bound: Any) -> Any:
+        return op.Min(x, bound)
+
+    def matches(self, x: ir.Value, bound: ir.Value) -> bool:
+        return _is_bound(x, bound)
+
+    def rewrite(self, op: Any, x: ir.Value, bound: ir.Value) -> Any:
+        high = scalar(bound)
+        assert high is not None
+        return _clamp(op, x, -_INFINITY, high)
+
+
+def _is_bound(x: ir.Value, bound: ir.Value) -> bool:
+    """Whether ``bound`` is a float scalar that clamps ``x`` without broadcasting it to a higher rank."""
+    array = constant(bound)
+    if array is None or array.size != 1 or array.dtype != np.float32 or constant(x) is not None:
+        return False
+    return array.ndim <= (rank(x) or 0)
+
+
+class ClipToRelu(Rule):
+    """Clip(x, 0) -> Relu(x), with an upper bound of infinity, too."""
+
+    def pattern(self, op: Any, x: Any) -> Any:
+        return op.Clip(x, _allow_other_inputs=True, _outputs=["clipped"])
+
+    def matches(self, clipped: ir.Value, **_: Any) -> bool:
+        return clamp_bounds(clipped) == (0.0, _INFINITY)
+
+    def rewrite(self, op: Any, x: ir.Value, **_: Any) -> Any:
+        return op.Relu(x)
+
+
+def _merge(outer: str, inner: str) -> type[Rule]:
+    """The rule outer(inner(x)) -> one clamp."""
+
+    class MergeClamps(Rule):
+        def pattern(self, op: Any, x: Any) -> Any:
+            clamped = getattr(op, inner)(x, _allow_other_inputs=True, _outputs=["first"])
+            return getattr(op, outer)(clamped, _allow_other_inputs=True, _outputs=["second"])
+
+        def refuse(self, first: ir.Value, second: ir.Value, **_: Any) -> str | None:
+            if clamp_bounds(first) is None or clamp_bounds(second) is None:
+                return "the bounds are computed at run time"
+            return None
+
+        def rewrite(self, op: Any, x: ir.Value, first: ir.Value, second: ir.Value) -> Any:
+            inside, outside = clamp_bounds(first), clamp_bounds(second)
+            assert inside is not None and outside is not None
+            low, high = (min(max(bound, outside[0]), outside[1]) for bound in inside)
+            return _clamp(op, x, low, high)
+
+    MergeClamps.__name__ = MergeClamps.__qualname__ = f"Merge{inner}Into{outer}"
+    MergeClamps.__doc__ = f"{outer}({inner}(x)) -> one clamp."
+    return MergeClamps
+
+
+CLAMPS: tuple[type[Rule], ...] = (
+    MaxToClip,
+    MinToClip,
+    ClipToRelu,
+    *(_merge(outer, inner) for outer in ("Relu", "Clip") for inner in ("Relu", "Clip")),
+)

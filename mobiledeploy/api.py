@@ -1,0 +1,220 @@
+"""What ``mobiledeploy.export`` takes and returns. The steps, which import much, come when there is work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from mobiledeploy.artifacts import staging_folder
+from mobiledeploy.errors import InputError
+from mobiledeploy.progress import Progress, Silent, Timed
+from mobiledeploy.sources import ModelOptions, Source, open_source
+from mobiledeploy.targets import LITERT_2_3, get_target
+from mobiledeploy.thresholds import Thresholds
+
+if TYPE_CHECKING:
+    from mobiledeploy.report import Report
+
+__all__ = ["ExportResult", "ExportSettings", "export", "run_export"]
+
+IoType = Literal["float32", "int8", "uint8"]
+Calibrator = Literal["mse", "min-max", "percentile"]
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """Everything that decides what an export makes.
+
+    Attributes:
+        source: Registry name, ``path/to/file.py:factory``, or path to an .onnx file.
+        int8: Whether to write an int8 artifact beside the float one.
+        out: Folder for the artifacts; None for ``artifacts/<name>``.
+        model: What to do to the network.
+        calibration: Folder of images, .npy or .npz; None for generated images.
+        samples: How many inputs to calibrate with.
+        calibrator: How activation ranges are chosen.
+        validation: Folder of labelled images to measure accuracy on; None to skip that.
+        validation_limit: How many of them at most.
+        seed: Of every random choice.
+        io: Type of the int8 artifact's inputs and outputs.
+        target: Runtime that the artifacts are made for.
+        thresholds: When an artifact counts as wrong.
+    """
+
+    source: str
+    int8: bool = False
+    out: Path | None = None
+    model: ModelOptions = field(default_factory=ModelOptions)
+    calibration: Path | None = None
+    samples: int = 64
+    calibrator: Calibrator = "mse"
+    validation: Path | None = None
+    validation_limit: int | None = None
+    seed: int = 0
+    io: IoType = "float32"
+    target: str = LITERT_2_3.name
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What an export made.
+
+    Attributes:
+        artifacts: "onnx", "qdq", "fp32", "int8", "report" -> path, as far as they were made.
+        report: The record that ``report.json`` holds.
+        seconds: Step -> wall time.
+    """
+
+    name: str
+    out: Path
+    artifacts: dict[str, Path]
+    report: Report
+    seconds: dict[str, float]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check kept its threshold."""
+        return not self.report.failures
+
+
+def export(
+    source: str | Path,
+    *,
+    int8: bool = False,
+    out: str | Path | None = None,
+    weights: str | Path | None = None,
+    weights_host: str | None = None,
+    size: int | tuple[int, int] | None = None,
+    num_classes: int | None = None,
+    width_mult: float | None = None,
+    calibration: str | Path | None = None,
+    samples: int = 64,
+    calibrator: Calibrator = "mse",
+    validation: str | Path | None = None,
+    validation_limit: int | None = None,
+    seed: int = 0,
+    io: IoType = "float32",
+    target: str = LITERT_2_3.name,
+    thresholds: Thresholds | None = None,
+    progress: Progress | None = None,
+) -> ExportResult:
+    """Do exactly what ``mobiledeploy export`` does.
+
+    Args:
+        source: Registry name, ``path/to/file.py:factory`` (runs the code in that file), or path to an .onnx
+            file.
+        int8: Whether to write an int8 artifact beside the float one.
+        out: Folder for the artifacts; ``artifacts/<name>`` when left out.
+        weights: File, "imagenet" or "random"; imagenet if it can be had, else random, when left out.
+        weights_host: A mirror to download official weights from.
+        size: Input size in pixels, one number for a square or (height, width).
+        num_classes: Size of the head; the network's own, or that of the weights file, when left out.
+        width_mult: Width multiplier.
+        calibration: Folder of images, .npy or .npz; generated images when left out.
+        samples: How many inputs to calibrate with.
+        calibrator: How activation ranges are chosen.
+        validation: Folder of labelled images to measure accuracy on.
+        validation_limit: How many of them at most.
+        seed: Of every random choice.
+        io: Type of the int8 artifact's inputs and outputs.
+        target: Runtime that the artifacts are made for.
+        thresholds: When an artifact counts as wrong.
+        progress: Shows steps; nothing when left out.
+
+    Returns:
+        The artifacts and the report. Look at ``passed``: artifacts that miss a threshold are kept.
+
+    Raises:
+        MobileDeployError: With a message that says what was wrong and what to do.
+    """
+    model = ModelOptions(
+        weights=None if weights is None else str(weights),
+        size=(size, size) if isinstance(size, int) else size,
+        num_classes=num_classes,
+        width_mult=width_mult,
+        seed=seed,
+        weights_host=weights_host,
+    )
+    settings = ExportSettings(
+        source=str(source),
+        int8=int8,
+        out=_path(out),
+        model=model,
+        calibration=_path(calibration),
+        samples=samples,
+        calibrator=calibrator,
+        validation=_path(validation),
+        validation_limit=validation_limit,
+        seed=seed,
+        io=io,
+        target=target,
+        thresholds=thresholds or Thresholds(),
+    )
+    return run_export(settings, progress or Silent())
+
+
+def _path(text: str | Path | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def run_export(settings: ExportSettings, progress: Progress) -> ExportResult:
+    """Run all steps. Artifacts appear in the output folder all together, or not at all.
+
+    Raises:
+        MobileDeployError: With a message that says what was wrong and what to do.
+    """
+    timed = Timed(progress)
+    target = get_target(settings.target)
+    _require_consistent(settings)
+    with timed.step("open the network"):
+        source = open_source(settings.source, settings.model)
+        out = settings.out or Path("artifacts") / source.name
+        _require_fitting(settings, source, out)
+
+    with timed.step("load the exporters"):
+        from mobiledeploy.pipeline import Pipeline
+    with staging_folder(out) as staging:
+        report = Pipeline(settings, source, target, staging, timed).run()
+    artifacts = {key: out / record.file for key, record in report.artifacts.items()}
+    return ExportResult(source.name, out, artifacts | {"report": out / "report.json"}, report, timed.seconds)
+
+
+def _require_consistent(settings: ExportSettings) -> None:
+    if settings.samples < 1:
+        raise InputError(f"--samples is {settings.samples}, expected 1 or more; leave it out for 64")
+    for name, value, choices in (
+        ("io", settings.io, IoType),
+        ("calibrator", settings.calibrator, Calibrator),
+    ):
+        if value not in get_args(choices):
+            raise InputError(
+                f"--{name} is {value!r}, expected one of {', '.join(get_args(choices))}; name one"
+            )
+    if settings.validation_limit is not None and settings.validation is None:
+        raise InputError("--validation-limit without --validation, expected both; pass --validation DIR")
+
+
+def _require_fitting(settings: ExportSettings, source: Source, out: Path) -> None:
+    if source.quantized:
+        asked = {"--int8": settings.int8, "--calibration": settings.calibration is not None}
+        if given := [flag for flag, value in asked.items() if value]:
+            raise InputError(
+                f"{' and '.join(given)} for {settings.source}, which is quantized already, expected a float "
+                "model; leave that out: an int8 artifact is made with the scales that it has"
+            )
+    elif settings.io != "float32" and not settings.int8:
+        raise InputError(f"--io {settings.io} for a float artifact, expected an int8 one; add --int8")
+    overwritten = [
+        name for name in (f"{source.name}.onnx", f"{source.name}_qdq.onnx") if _same(source.file, out / name)
+    ]
+    if overwritten:
+        raise InputError(
+            f"{out} holds {overwritten[0]}, the source, which an artifact would overwrite, expected another "
+            "folder; pass another --out DIR"
+        )
+
+
+def _same(one: Path | None, other: Path) -> bool:
+    return one is not None and one.resolve() == other.resolve()

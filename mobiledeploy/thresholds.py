@@ -1,0 +1,46 @@
+"""What the figures of a comparison must keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from mobiledeploy.metrics import Difference
+
+__all__ = ["Limit", "Thresholds"]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Below or above which an artifact counts as wrong.
+
+    Attributes:
+        float_error: Largest error of a float artifact, as a share of the output's range.
+        int8_sqnr_db: Least SQNR of int8 against float, in dB. 10 dB means noise of a third of the signal's
+            amplitude: a classifier still mostly agrees with its float version, below it something is broken.
+        qdq_sqnr_db: Least SQNR of int8 against the QDQ graph in ONNX Runtime, which differ by rounding only.
+    """
+
+    float_error: float = 1e-4
+    int8_sqnr_db: float = 10.0
+    qdq_sqnr_db: float = 15.0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One figure of a Difference and the bound that it must keep."""
+
+    figure: Literal["relative_error", "sqnr_db"]
+    bound: float
+
+    def holds(self, difference: Difference) -> bool:
+        """Whether the bound is kept. Errors must not exceed it, an SQNR must reach it."""
+        if self.figure == "sqnr_db":
+            return difference.sqnr_db >= self.bound
+        return difference.relative_error <= self.bound
+
+    def __str__(self) -> str:
+        if self.figure == "sqnr_db":
+            return f"SQNR >= {self.bound:g} dB"
+        return f"error <= {self.bound:g} of range"

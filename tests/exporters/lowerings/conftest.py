@@ -1,0 +1,158 @@
+"""Runs the tables of the test files beside this one: ONNX Runtime against LiteRT, in float and in int8.
+
+A file's ``CASES`` maps a name to ``(nodes, ops)`` or ``(nodes, ops, int8 ops)``. The nodes are ONNX text,
+separated by semicolons, with shapes written where a value first appears: ``x[1,3,8,8]`` is an input (any
+name in x), another name with a shape is a float constant, ``{0,-3}`` an int64 constant, ``{6.0}`` a float
+scalar. Results named y... are the outputs. The ops are those of the TFLite graph in order, without QUANTIZE
+and DEQUANTIZE at its borders; where the int8 ops are left out they are the same, None says that the case is
+tested in float only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from numpy.typing import NDArray
+
+from mobiledeploy.exporters.onnx_graph import tidy
+from mobiledeploy.exporters.onnx_to_tflite import lower
+from mobiledeploy.exporters.tflite_graph import TfliteGraph
+from mobiledeploy.exporters.tflite_writer import write_tflite
+from mobiledeploy.quantize.quantize_model import quantize_model
+from mobiledeploy.quantize.recipe import QuantizeRecipe
+from mobiledeploy.runtimes import OnnxSession, Outputs, Sample, TfliteSession
+from mobiledeploy.targets import LITERT_2_3
+from mobiledeploy.testing import random_sample
+
+_SHAPED = re.compile(r"\b([a-z]\w*)\[([\d,]*)\]")
+_CONSTANT = re.compile(r"\{([^}]*)\}")
+
+
+def model_of(text: str) -> ir.Model:
+    """The model that a line of a table describes; constants are drawn from a seed."""
+    rng = np.random.default_rng(0)
+    inputs: dict[str, list[int]] = {}
+    initializers: dict[str, NDArray[Any]] = {}
+
+    def shaped(match: re.Match[str]) -> str:
+        name, shape = match[1], [int(d) for d in match[2].split(",") if d]
+        if name.startswith("x"):
+            inputs[name] = shape
+        else:
+            initializers[name] = np.asarray(rng.normal(size=shape), np.float32)
+        return name
+
+    def constant(match: re.Match[str]) -> str:
+        name = f"constant{len(initializers)}"
+        numbers = match[1].split(",") if match[1] else []
+        is_float = any("." in number for number in numbers)
+        array = np.array(numbers, np.float32 if is_float else np.int64)
+        initializers[name] = array[0] if is_float and array.size == 1 else array
+        return name
+
+    nodes = _CONSTANT.sub(constant, _SHAPED.sub(shaped, text)).replace(";", "\n")
+    outputs = re.findall(r"\b(y\w*)(?=[\w, ]* = )", nodes)
+    header = ", ".join(f"float[{','.join(map(str, shape))}] {name}" for name, shape in inputs.items())
+    results = ", ".join(f"float[] {name}" for name in outputs)
+    proto = onnx.parser.parse_model(
+        f'<ir_version: 10, opset_import: ["" : 20]> g ({header}) => ({results}) {{ {nodes} }}'
+    )
+    proto.graph.initializer.extend(
+        onnx.numpy_helper.from_array(np.asarray(a), n) for n, a in initializers.items()
+    )
+    for output in proto.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    return tidy(ir.from_proto(onnx.shape_inference.infer_shapes(proto)))
+
+
+def samples_for(model: ir.Model, count: int = 4) -> list[Sample]:
+    """Seeded normal inputs for a model."""
+    return [random_sample(model, seed, scale=2.0) for seed in range(count)]
+
+
+def run_tflite(graph: TfliteGraph, path: Path, sample: Sample, delegate: bool = True) -> Outputs:
+    """Outputs of the graph in LiteRT, for a sample in ONNX's layout, in ONNX's layout."""
+    path.write_bytes(write_tflite(graph, "test"))
+    return TfliteSession(path, delegate=delegate, nhwc=True).run(sample)
+
+
+def ops_of(graph: TfliteGraph) -> str:
+    """Op names in order, without the QUANTIZE and DEQUANTIZE of inputs and outputs."""
+    inputs, outputs = set(graph.inputs.values()), set(graph.outputs.values())
+    inner = [
+        op.name
+        for op in graph.ops
+        if not (op.name == "QUANTIZE" and inputs.intersection(op.inputs))
+        and not (op.name == "DEQUANTIZE" and outputs.intersection(op.outputs))
+    ]
+    return " ".join(inner)
+
+
+@dataclass(frozen=True)
+class LoweringCase:
+    """One line of a table, in one precision."""
+
+    text: str
+    ops: str
+    is_int8: bool
+    folder: Path
+
+    def check(self, delegate: bool = True) -> None:
+        """The ops are as expected, the outputs ONNX Runtime's, in int8 to one step of the output's scale."""
+        model = model_of(self.text)
+        samples = samples_for(model)
+        if self.is_int8:
+            quantize_model(model, samples, LITERT_2_3, QuantizeRecipe(calibrator="min-max"))
+            tidy(model)
+        graph = lower(model, LITERT_2_3)
+        assert ops_of(graph) == self.ops
+        reference = OnnxSession(model, optimize=not self.is_int8)
+        steps = {name: _step(graph, name) if self.is_int8 else 0.0 for name in graph.outputs}
+        for sample in samples:
+            expected = reference.run(sample)
+            actual = run_tflite(graph, self.folder / "case.tflite", sample, delegate)
+            for name, array in expected.items():
+                tolerance = max(1.001 * steps[name], 1e-5 * max(1.0, float(np.abs(array).max())))
+                np.testing.assert_allclose(actual[name], array, rtol=0, atol=tolerance, err_msg=name)
+
+
+def _step(graph: TfliteGraph, name: str) -> float:
+    producer = graph.producer(graph.outputs[name])
+    stored = producer.inputs[0] if producer is not None else None
+    return float(stored.params.scale[0]) if stored is not None and stored.params is not None else 0.0
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per line of the module's table and precision."""
+    cases = getattr(metafunc.module, "CASES", {})
+    if "float_case" in metafunc.fixturenames:
+        metafunc.parametrize("float_case", cases.values(), ids=cases.keys(), indirect=True)
+    if "int8_case" in metafunc.fixturenames:
+        int8 = {name: case for name, case in cases.items() if case[-1] is not None}
+        metafunc.parametrize("int8_case", int8.values(), ids=int8.keys(), indirect=True)
+
+
+@pytest.fixture
+def float_case(request: pytest.FixtureRequest, tmp_path: Path) -> LoweringCase:
+    text, ops, *_ = request.param
+    return LoweringCase(text, ops, False, tmp_path)
+
+
+@pytest.fixture
+def int8_case(request: pytest.FixtureRequest, tmp_path: Path) -> LoweringCase:
+    text, *_, ops = request.param
+    return LoweringCase(text, ops, True, tmp_path)
+
+
+@pytest.fixture
+def onnx_text() -> MappingProxyType[str, Any]:
+    """The helpers by name, for tests that are no line of a table."""
+    return MappingProxyType({"model_of": model_of, "run_tflite": run_tflite, "samples_for": samples_for})

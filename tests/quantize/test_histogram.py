@@ -1,0 +1,97 @@
+"""The histogram: exact counts, whatever the order in which the values come."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mobiledeploy.quantize.histogram import Histogram
+
+
+def of(*arrays: NDArray[np.float32]) -> Histogram:
+    histogram = Histogram()
+    for array in arrays:
+        histogram.add(array)
+    return histogram
+
+
+def same(one: Histogram, other: Histogram) -> bool:
+    ends = (one.low, one.high, one.width, one.first) == (other.low, other.high, other.width, other.first)
+    return ends and np.array_equal(one.counts, other.counts)
+
+
+def parts(seed: int = 0) -> list[NDArray[np.float32]]:
+    rng = np.random.default_rng(seed)
+    return [rng.normal(0, spread, (2, 50, 70)).astype(np.float32) for spread in (1, 0.01, 30, 5)]
+
+
+def test_counts_are_those_of_numpy() -> None:
+    values = np.concatenate([part.reshape(-1) for part in parts()])
+    histogram = of(*parts())
+    edges = (histogram.first + np.arange(len(histogram.counts) + 1)) * histogram.width
+    expected = np.histogram(values.astype(np.float64), edges)[0]
+    np.testing.assert_array_equal(histogram.counts, expected)
+    assert histogram.counts.sum() == values.size
+    assert (histogram.low, histogram.high) == (values.min(), values.max())
+
+
+def test_order_does_not_matter() -> None:
+    arrays = parts()
+    assert same(of(*arrays), of(*arrays[::-1]))
+    assert same(of(*arrays), of(np.concatenate([a.reshape(-1) for a in arrays])))
+
+
+def test_merging_is_counting_both() -> None:
+    first, second, third, fourth = parts()
+    merged = of(first, second)
+    merged.merge(of(third, fourth))
+    assert same(merged, of(first, second, third, fourth))
+    other_way = of(third, fourth)
+    other_way.merge(of(first, second))
+    assert same(merged, other_way)
+    merged.merge(Histogram())
+    assert same(merged, other_way)
+    empty = Histogram()
+    empty.merge(merged)
+    assert same(merged, empty)
+
+
+def test_memory_is_bounded_while_the_range_grows() -> None:
+    histogram = Histogram()
+    for exponent in range(-20, 20):
+        histogram.add(np.array([2.0**exponent, -(2.0**exponent)], np.float32))
+        assert len(histogram.counts) <= Histogram.bins + 2
+    assert histogram.counts.sum() == 80
+
+
+def test_values_at_the_edges_of_bins_and_next_to_zero() -> None:
+    values = np.array([-1, -1e-30, 0, 1e-30, 1, 2, np.nextafter(np.float32(1), np.float32(0))], np.float32)
+    histogram = of(values)
+    zero = -histogram.first
+    assert histogram.counts[zero] == 2 and histogram.counts[zero - 1] == 1
+    assert histogram.centers()[zero] == 0
+
+
+def test_centers_stay_within_the_extremes() -> None:
+    histogram = of(np.array([0.3, 0.7, 5.1], np.float32))
+    assert histogram.centers()[histogram.counts > 0].max() <= np.float32(5.1)
+    assert histogram.centers().min() >= np.float32(0.3)
+
+
+def test_large_and_non_contiguous_arrays() -> None:
+    values = np.random.default_rng(0).normal(size=(300, 501)).astype(np.float32)
+    assert same(of(values[:, ::3]), of(np.ascontiguousarray(values[:, ::3])))
+    assert same(of(values), of(values[:100], values[100:]))
+
+
+def test_nothing_and_constants() -> None:
+    assert len(of(np.zeros((0, 3), np.float32)).counts) == 0
+    zeros = of(np.zeros(5, np.float32))
+    assert (zeros.low, zeros.high, zeros.counts.sum()) == (0, 0, 5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_refused(bad: float) -> None:
+    with pytest.raises(FloatingPointError, match="no place in a histogram"):
+        Histogram().add(np.array([0, bad], np.float32))
