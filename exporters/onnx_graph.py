@@ -101,7 +101,7 @@ def _upgrade(model: ir.Model, opset: int) -> ir.Model:
 
 
 def _keep_old_resize(model: ir.Model) -> None:
-    """Name the coordinate transformation that Resize and Upsample had before opset 11, no longer the default."""
+    """Name the coordinates that Resize and Upsample had before opset 11: they are no longer the default."""
     for node in model.graph:
         if node.op_type == "Resize":
             node.attributes.add(ir.AttrString("coordinate_transformation_mode", "asymmetric"))

@@ -77,6 +77,9 @@ def main(arguments: Sequence[str]) -> int:
         # The reader of our output went away, as `| head` does. Python would complain again on closing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        _complain(f"error: the system refuses to go on ({error}), expected it not to; see to that, and try again")
+        return EXIT_USAGE
     except Exception as error:
         return _report_bug(error, options.verbose)
 
@@ -373,8 +376,13 @@ def _console(stream: TextIO) -> Console:
     """Where there is no terminal, there is no width to respect: lines stay whole for grep and logs."""
     from rich.console import Console
 
+    class PipedConsole(Console):
+        def on_broken_pipe(self) -> NoReturn:
+            """Leave it to `main`, which takes it for a success; rich would end the process with a 1."""
+            raise BrokenPipeError
+
     # Names that users give may look like rich's markup.
-    return Console(file=stream, width=None if stream.isatty() else 1000, markup=False, highlight=False)
+    return PipedConsole(file=stream, width=None if stream.isatty() else 1000, markup=False, highlight=False)
 
 
 @contextmanager

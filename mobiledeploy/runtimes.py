@@ -60,6 +60,8 @@ class OnnxSession:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads
+        # Threads that spin while they wait take the processor from whatever else runs on a small machine.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         levels = onnxruntime.GraphOptimizationLevel
         options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
         with _explained():
@@ -103,7 +105,7 @@ class TorchRunner:
     """
 
     def __init__(self, module: nn.Module, outputs: Sequence[str]) -> None:
-        self._module = module.eval()
+        self._module = module
         self._names = list(outputs)
 
     def run(self, sample: Sample) -> Outputs:
@@ -111,7 +113,9 @@ class TorchRunner:
         import torch
         from torch.utils._pytree import tree_leaves
 
-        with torch.inference_mode():
+        from mobiledeploy.models.evaluation import evaluating
+
+        with evaluating(self._module):
             results = tree_leaves(self._module(*(torch.from_numpy(array) for array in sample.values())))
         return dict(zip(self._names, (result.numpy() for result in results), strict=True))
 

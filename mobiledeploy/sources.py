@@ -73,7 +73,7 @@ class WeightsRecord:
 
 @dataclass
 class Source:
-    """A network ready for export: either a module or an ONNX graph.
+    """A network ready for export: either a module, in evaluation mode, or an ONNX graph.
 
     Attributes:
         name: Stem of the artifacts' names.
@@ -138,7 +138,7 @@ def _from_registry(spec: ModelSpec, options: ModelOptions) -> Source:
         name=spec.name,
         inputs=inputs,
         weights=network.weights,
-        module=network.module,
+        module=network.module.eval(),
         preprocessing=_scaled(network.preprocessing, spec.input_size, size),
         facts={
             "paper": spec.paper,
@@ -181,7 +181,7 @@ def _with_weights(spec: ModelSpec, options: ModelOptions, size: tuple[int, int])
         network = _initial(spec, options, size)
         reason = str(error).partition(", expected")[0]
         network.warnings.append(
-            f"initial weights (seed {options.seed}), as {reason}: accuracy and SQNR say little; "
+            f"initial weights (seed {options.seed}), as {reason}: accuracy and SQNR say little and are held against no threshold; "
             "pass --weights FILE"
         )
         return network

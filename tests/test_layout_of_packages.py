@@ -1,4 +1,4 @@
-"""The top-level folders are packages of mobiledeploy: by pyproject's map, and by links for tools that look."""
+"""The top-level folders are packages of mobiledeploy: by pyproject's map, and by links for the tools."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_reasons() -> None:
     assert why_not("HARD_SWISH") == "HARD_SWISH is not delegated in int8 by litert-2.3"
 
 
-# (op, the use of it with that scale ratio, exponents of the smallest ratio and of the first that is too large)
+# (op, its use with that scale ratio, exponents of the smallest ratio and of the first that is too large)
 EDGES = [
     ("ADD", lambda ratio: {"input_scales": (1.0, ratio), "output_scale": 1.0}, -10, 8),
     ("SUB", lambda ratio: {"input_scales": (ratio, 1.0), "output_scale": 1.0}, -10, 8),

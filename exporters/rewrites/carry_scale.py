@@ -41,9 +41,8 @@ def _scales(factor: ir.Value, x: ir.Value) -> bool:
     array = float_array(factor)
     if array is None or array.size != 1 or constant(x) is not None:
         return False
-    return array.ndim <= (
-        rank(x) or 0
-    )  # one of higher rank gives the product dimensions that x does not have
+    # One of higher rank gives the product dimensions that x does not have.
+    return array.ndim <= (rank(x) or 0)
 
 
 class _Carry(Rule):
@@ -57,6 +56,11 @@ class _Carry(Rule):
 
     def matches(self, *_: Any, **values: Any) -> bool:
         return _scales(values["factor"], values["x"])
+
+
+def _why_stay(scaled: ir.Value) -> str | None:
+    """A product that is computed anyway is free to read; to move its factor would be one more Mul."""
+    return f"{scaled.name!r} is an output of the model" if scaled.is_graph_output() else None
 
 
 class MergeScales(_Carry):
@@ -78,12 +82,15 @@ class ScaleThroughMul(_Carry):
     """(x * c) * y -> (x * y) * c, for y that is computed, such as the gate of a squeeze-excite block."""
 
     def pattern(self, op: Any, x: Any, factor: Any, y: Any) -> Any:
-        return op.Mul(op.Mul(x, factor), y)
+        return op.Mul(op.Mul(x, factor, _outputs=["scaled"]), y)
 
-    def matches(self, x: ir.Value, factor: ir.Value, y: ir.Value) -> bool:
+    def matches(self, x: ir.Value, factor: ir.Value, y: ir.Value, **_: Any) -> bool:
         return constant(y) is None and _scales(factor, x)
 
-    def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, y: ir.Value) -> Any:
+    def refuse(self, scaled: ir.Value, **_: Any) -> str | None:
+        return _why_stay(scaled)
+
+    def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, y: ir.Value, **_: Any) -> Any:
         return op.Mul(op.Mul(x, y), number(op, _factor(factor)))
 
 
@@ -109,16 +116,16 @@ class ScaleThroughResidual(_Carry):
 
     def pattern(self, op: Any, x: Any, factor: Any, y: Any) -> Any:
         branch = op.Conv(y, _allow_other_inputs=True, _outputs=["branch"])
-        return op.Add(op.Mul(x, factor), branch)
+        return op.Add(op.Mul(x, factor, _outputs=["scaled"]), branch)
 
-    def refuse(self, factor: ir.Value, branch: ir.Value, **_: Any) -> str | None:
+    def refuse(self, factor: ir.Value, scaled: ir.Value, branch: ir.Value, **_: Any) -> str | None:
         if len(branch.uses()) > 1 or branch.is_graph_output():
             return f"the other branch, {branch.name!r}, has more than one reader"
         if abs(_factor(factor)) < np.finfo(np.float32).tiny:
             return f"the factor {_factor(factor):g} has no reciprocal"
-        return why_not_constant(branch)
+        return _why_stay(scaled) or why_not_constant(branch)
 
-    def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, y: ir.Value, branch: ir.Value) -> Any:
+    def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, y: ir.Value, branch: ir.Value, **_: Any) -> Any:
         c = _factor(factor)
         return op.Mul(op.Add(x, scale_and_shift(op, y, branch, 1 / c, 0.0)), number(op, c))
 
@@ -150,14 +157,15 @@ def _through(op_type: str, any_sign: bool) -> type[Rule]:
     class ScaleThrough(_Carry):
         def pattern(self, op: Any, x: Any, factor: Any) -> Any:
             call = getattr(op, op_type)
-            return call(op.Mul(x, factor), _allow_other_inputs=True, _outputs=["result"])
+            scaled = op.Mul(x, factor, _outputs=["scaled"])
+            return call(scaled, _allow_other_inputs=True, _outputs=["result"])
 
-        def refuse(self, factor: ir.Value, **_: Any) -> str | None:
+        def refuse(self, factor: ir.Value, scaled: ir.Value, **_: Any) -> str | None:
             if any_sign or _factor(factor) > 0:
-                return None
+                return _why_stay(scaled)
             return f"the factor {_factor(factor):g} is not positive, as {op_type} needs"
 
-        def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, result: ir.Value) -> Any:
+        def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, result: ir.Value, **_: Any) -> Any:
             node = result.producer()
             assert node is not None
             moved = getattr(op, op_type)(x, *node.inputs[1:], **node.attributes)

@@ -41,7 +41,7 @@ __all__ = [
     "rank",
 ]
 
-_MOST_ROUNDS = 1000  # far more than a graph needs; rules that undo each other would go on for ever
+_MOST_FIRINGS = 10_000  # of one rule on one graph, more than any needs: rules that undo each other never end
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class Rule(pattern.RewriteRuleClassBase):  # type: ignore[misc]  # onnxscript sh
 
     def __init__(self) -> None:
         super().__init__(name=type(self).__name__)
+        self.fired = 0
         self.refusals: dict[tuple[str, str], Refusal] = {}
         self._root = ""
 
@@ -113,22 +114,38 @@ class Rule(pattern.RewriteRuleClassBase):  # type: ignore[misc]  # onnxscript sh
         self._root = context.root.outputs[0].name or context.root.op_type
         return result
 
-    def forms(self) -> pattern.RewriteRuleSet:
-        """The rule as the matcher runs it, for every order of operands.
+    def forms(self) -> Sequence[pattern.RewriteRule]:
+        """The rule as the matcher runs it, one for every order of operands.
 
         Matched nodes are left to dead-code removal: `_why_needed` has made sure that they are dead.
         """
         whole = pattern.RewriteRule(
-            self.pattern, self._named_rewrite, self.check, name=self.name, remove_nodes=False
+            self.pattern, self._named_rewrite, self.check, _Matcher, name=self.name, remove_nodes=False
         )
-        return pattern.RewriteRuleSet([whole], commute=self.commute)
+        forms: Sequence[pattern.RewriteRule] = whole.commute() if self.commute else [whole]
+        return forms
 
     def _named_rewrite(self, op: Any, **bindings: Any) -> Any:
-        """Name new values after the value that they help to compute."""
+        """Name new values after the value that they help to compute.
+
+        The ``~`` tells them from the values of the original graph, which keep their names and their meaning.
+        """
+        self.fired += 1
+        if self.fired > _MOST_FIRINGS:
+            raise RuntimeError(f"{self.name} fires without end; another rule undoes what it does")
         result = self.rewrite(op, **bindings)
         for node in op.nodes:
-            node.outputs[0].name = f"{self._root}/{node.op_type.lower()}"
+            node.outputs[0].name = f"{self._root.split('~')[0]}~{node.op_type.lower()}"
         return result
+
+
+class _Matcher(pattern.SimplePatternMatcher):  # type: ignore[misc]  # onnxscript ships no stubs
+    """Spares the many nodes whose op cannot be the pattern's last the set-up of a match."""
+
+    def match(self, model: ir.Model, graph: ir.Graph, node: ir.Node, **options: Any) -> Any:
+        if node.op_type != self.pattern.output_node.op_type:
+            return MatchResult().fail("another op")
+        return super().match(model, graph, node, **options)
 
 
 def _why_needed(nodes: Sequence[ir.Node], root: ir.Node) -> str | None:
@@ -154,54 +171,32 @@ def apply_rules(
         for rule in rules
         if rule.unless_delegated is None or not target.delegates(rule.unless_delegated, precision)
     ]
-    compiled = [(rule, rule.forms()) for rule in wanted]
-    counts = dict.fromkeys((rule.name for rule in wanted), 0)
-    infer_shapes(model)
-    for _ in range(_MOST_ROUNDS):
-        before = sum(counts.values())
-        for rule, forms in compiled:
-            rule.refusals.clear()
-            counts[rule.name] += forms.apply_to_model(model)
-        if sum(counts.values()) == before:
-            break
-        tidy(model)
-    else:
-        raise RuntimeError(f"rewrites without end: {', '.join(name for name, n in counts.items() if n)}")
-    _settle_names(model.graph)
+    if wanted:
+        _apply_until_none_fires(model, wanted)
+        _settle_names(model.graph)
     return RewriteLog(
-        tuple(Applied(name, count) for name, count in counts.items() if count),
+        tuple(Applied(rule.name, rule.fired) for rule in wanted if rule.fired),
         tuple(itertools.chain.from_iterable(rule.refusals.values() for rule in wanted)),
     )
 
 
+def _apply_until_none_fires(model: ir.Model, rules: Sequence[Rule]) -> None:
+    together = pattern.RewriteRuleSet([form for rule in rules for form in rule.forms()])
+    infer_shapes(model)
+    inferred = True
+    while True:
+        for rule in rules:
+            rule.refusals.clear()
+        if together.apply_to_model(model):
+            inferred = False
+        elif not inferred:  # what has been built in between is now known by its shape, too
+            tidy(model)
+            inferred = True
+        else:
+            return
+
+
 # What rewrites build with
-
-
-def _names(graph: ir.Graph) -> set[str | None]:
-    values = [*graph.inputs, *graph.initializers.values(), *(v for node in graph for v in node.outputs)]
-    return {value.name for value in values}
-
-
-def _name_new_values(graph: ir.Graph, known: set[str | None]) -> None:
-    """Name what the rules made after the known value that it leads to, in the same way on every run.
-
-    The ``~`` marks values that the original graph does not have; what keeps its name keeps its meaning.
-    """
-    taken = _names(graph) & known
-
-    def rename(value: ir.Value, stem: str) -> None:
-        tries = itertools.chain([stem], (f"{stem}{i}" for i in itertools.count(2)))
-        value.name = next(name for name in tries if name not in taken)
-        taken.add(value.name)
-
-    for node in reversed(list(graph)):
-        for value in node.outputs:
-            if value.name not in known and (readers := value.uses()):
-                reader = min(use.node.outputs[0].name or "" for use in readers)
-                rename(value, f"{reader.split('~')[0]}~{node.op_type.lower()}")
-    for value in list(graph.initializers.values()):
-        if value.name not in known:
-            rename(value, f"{(value.name or '').split('~')[0]}~")
 
 
 def initializer(op: Any, like: ir.Value | None, array: NDArray[np.floating[Any]]) -> ir.Value:

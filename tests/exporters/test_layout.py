@@ -8,9 +8,9 @@ from mobiledeploy.exporters.layout import Layout, choose_layouts, nhwc_shape
 from mobiledeploy.testing import model_from_text
 
 
-def nhwc(text: str, **constants: float) -> set[str]:
+def nhwc(text: str) -> set[str]:
     """Names of the values that are laid out as NHWC; all others are as in ONNX."""
-    model = model_from_text(f"g {text}", **constants)
+    model = model_from_text(f"g {text}")
     layouts = choose_layouts(model.graph)
     values = [*model.graph.inputs, *(value for node in model.graph for value in node.outputs)]
     assert set(layouts) == set(values)

@@ -99,6 +99,8 @@ def test_an_export_of_other_inputs_is_not_compared(
         made.calibration["sha256"] = "0123"
         return SimpleNamespace(artifacts=linear_files, report=made)
 
+    peer = Peer(linear_files["fp32"], linear_files["int8"], {}, 1.0, 2.0)
+    monkeypatch.setattr(command, "run_peer", lambda python, folder: peer)
     monkeypatch.setattr(mobiledeploy, "export", export, raising=False)
     arguments = [
         "--model",

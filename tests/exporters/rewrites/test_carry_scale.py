@@ -210,6 +210,14 @@ def test_reader_that_takes_no_share_keeps_the_product(rewrite: Any) -> None:
     assert sorted(rewrite(CARRY_SCALE, text).ops) == ["Conv", "Mul"]
 
 
+@pytest.mark.parametrize("nodes", ["y = Relu(s)", "y = Mul(s, x)", "b = Conv(x, w) y = Add(b, s)"])
+def test_product_that_is_an_output_keeps_its_factor(rewrite: Any, nodes: str) -> None:
+    text = f"""(float[1, 3, 4, 4] x) => (float[] y, float[1, 3, 4, 4] s) <{SIXTH}, float[3, 3, 1, 1] w> {{
+        s = Mul(x, c) {nodes} }}"""
+    result = rewrite(CARRY_SCALE, text)
+    assert (result.fired, result.reasons) == ({}, ["'s' is an output of the model"])
+
+
 def test_squeeze_excite_after_a_scaled_activation(rewrite: Any) -> None:
     """The scaled value feeds both the mean and the product; nothing is left of the factor but in weights."""
     text = f"""(float[1, 4, 5, 5] x) => (float[] y) <{SIXTH}, int64[2] axes = {{2, 3}}, float[2, 4, 1, 1] w1,

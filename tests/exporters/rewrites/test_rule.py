@@ -127,7 +127,7 @@ def test_results_keep_their_names_and_inner_values_are_named_after_them() -> Non
     model = graph("layer = Abs(x) y = Exp(layer)")
     run(model, AbsToNegNeg)
     names = [node.outputs[0].name for node in model.graph]
-    assert names == ["layer/mul", "layer/neg", "layer/neg_1", "layer", "y"]
+    assert names == ["layer~mul", "layer~neg", "layer~neg_1", "layer", "y"]
 
 
 def test_names_are_the_same_in_every_run() -> None:
@@ -138,7 +138,9 @@ def test_names_are_the_same_in_every_run() -> None:
     assert set(first.graph.initializers) == set(second.graph.initializers) == {"two", "two:1"}
 
 
-def test_rules_that_undo_each_other_are_an_error() -> None:
+def test_rules_that_undo_each_other_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mobiledeploy.exporters.rewrites.rule._MOST_FIRINGS", 20)
+
     class NegToAbs(Rule):
         def pattern(self, op: Any, x: Any) -> Any:
             return op.Neg(x)
@@ -153,7 +155,7 @@ def test_rules_that_undo_each_other_are_an_error() -> None:
         def rewrite(self, op: Any, x: ir.Value) -> Any:
             return op.Neg(x)
 
-    with pytest.raises(RuntimeError, match="without end: NegToAbs, AbsToNeg"):
+    with pytest.raises(RuntimeError, match="NegToAbs fires without end; another rule undoes"):
         run(graph("y = Neg(x)"), NegToAbs, AbsToNeg)
 
 

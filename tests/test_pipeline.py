@@ -1,0 +1,226 @@
+"""Whole exports, on networks of a few layers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import mobiledeploy
+from mobiledeploy.api import ExportResult
+from mobiledeploy.exporters.onnx_graph import load_onnx
+from mobiledeploy.partitions import forecast_partitions
+from mobiledeploy.runtimes import TfliteSession
+from mobiledeploy.targets import LITERT_2_3
+
+NETWORKS = Path(__file__).parent / "tiny_networks.py"
+SOURCE = f"{NETWORKS}:squeeze_excite"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
+    """The int8 export that most tests look at."""
+    return mobiledeploy.export(SOURCE, int8=True, samples=16, out=tmp_path_factory.mktemp("exported"))
+
+
+def hashes(result: ExportResult) -> dict[str, str]:
+    return {key: hashlib.sha256(path.read_bytes()).hexdigest() for key, path in result.artifacts.items()}
+
+
+def test_an_int8_export_writes_what_it_promises(exported: ExportResult) -> None:
+    names = {path.name for path in exported.out.iterdir()}
+    stem = "squeeze_excite"
+    assert names == {
+        f"{stem}.onnx",
+        f"{stem}_qdq.onnx",
+        f"{stem}_fp32.tflite",
+        f"{stem}_int8.tflite",
+        "report.json",
+    }
+    assert {path.name for path in exported.artifacts.values()} == names
+    assert exported.passed
+
+
+def test_every_form_is_checked_and_close(exported: ExportResult) -> None:
+    found = {(check.candidate, check.reference): check.difference for check in exported.report.checks}
+    assert found["ONNX", "PyTorch"].relative_error < 1e-5
+    assert found["fp32 TFLite", "PyTorch"].relative_error < 1e-5
+    assert found["int8 TFLite", "QDQ in ONNX Runtime"].sqnr_db > 35
+    assert found["int8 TFLite", "fp32 TFLite"].sqnr_db > 30
+    assert found["int8 TFLite", "fp32 TFLite"].samples == 16
+
+
+def test_layers_are_compared_under_the_names_of_modules(exported: ExportResult) -> None:
+    layers = {layer.name: layer.sqnr_db for layer in exported.report.layers}
+    assert "output" in layers and len(layers) >= 4
+    assert all(value > 20 for value in layers.values())
+
+
+@pytest.mark.parametrize("key", ["fp32", "int8"])
+def test_each_artifact_is_one_partition_as_forecast(exported: ExportResult, key: str) -> None:
+    partitions = exported.report.artifacts[key].partitions
+    assert partitions is not None
+    assert (partitions.count, partitions.outside) == (1, ())
+    assert partitions == forecast_partitions(exported.artifacts[key], LITERT_2_3)
+
+
+def test_the_same_settings_give_the_same_bytes(exported: ExportResult, tmp_path: Path) -> None:
+    assert hashes(mobiledeploy.export(SOURCE, int8=True, samples=16, out=tmp_path)) == hashes(exported)
+
+
+def test_another_process_gives_the_same_bytes(exported: ExportResult, tmp_path: Path) -> None:
+    code = f"import mobiledeploy as m; m.export({SOURCE!r}, int8=True, samples=16, out={str(tmp_path)!r})"
+    # Another hash seed: no order may come from a set.
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env={"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "1"}
+    )
+    written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert written == {path.name: path.read_bytes() for path in exported.out.iterdir()}
+
+
+def test_without_int8_there_are_the_float_artifacts_alone(tmp_path: Path) -> None:
+    result = mobiledeploy.export(SOURCE, num_classes=3, out=tmp_path)
+    assert set(result.artifacts) == {"onnx", "fp32", "report"}
+    assert result.report.calibration is None and not result.report.warnings
+    assert TfliteSession(result.artifacts["fp32"]).outputs["output"]["shape"].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("io", ["int8", "uint8"])
+def test_the_type_of_inputs_and_outputs(exported: ExportResult, tmp_path: Path, io: Any) -> None:
+    result = mobiledeploy.export(str(exported.artifacts["qdq"]), io=io, out=tmp_path)
+    record = result.report.artifacts["int8"]
+    session = TfliteSession(result.artifacts["int8"])
+    for side, tensors in ((record.inputs, session.inputs), (record.outputs, session.outputs)):
+        (told,) = side
+        detail = tensors[told.name]
+        assert told.dtype == np.dtype(detail["dtype"]).name == io
+        assert (told.scale, told.zero_point) == pytest.approx(detail["quantization"])
+        assert told.shape == tuple(detail["shape"])
+    assert result.passed
+
+
+def test_a_float_onnx_file_is_exported_like_its_module(exported: ExportResult, tmp_path: Path) -> None:
+    result = mobiledeploy.export(str(exported.artifacts["onnx"]), int8=True, samples=16, out=tmp_path)
+    assert result.passed
+    assert {check.reference for check in result.report.checks} == {
+        "ONNX Runtime",
+        "QDQ in ONNX Runtime",
+        "fp32 TFLite",
+    }
+    assert hashes(result)["fp32"] == hashes(exported)["fp32"]
+
+
+def scales_of_file(path: Path) -> set[bytes]:
+    """The scales of all activations and weights of a QDQ file, bit by bit."""
+    graph = onnx.load(path).graph
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    quantizers = [node for node in graph.node if node.op_type.endswith("uantizeLinear")]
+    scales: list[NDArray[np.float32]] = [constants[node.input[1]] for node in quantizers]
+    zero_points = [constants[node.input[2]].dtype if len(node.input) > 2 else None for node in quantizers]
+    # The scales of int32 biases are products of two others.
+    return {s.tobytes() for s, dtype in zip(scales, zero_points, strict=True) if dtype == np.int8}
+
+
+def test_a_qdq_file_keeps_its_scales_to_the_bit(exported: ExportResult, tmp_path: Path) -> None:
+    result = mobiledeploy.export(str(exported.artifacts["qdq"]), out=tmp_path)
+    assert set(result.artifacts) == {"qdq", "int8", "report"}
+    assert result.name == "squeeze_excite"
+    session = TfliteSession(result.artifacts["int8"], delegate=False)
+    kept = {
+        np.asarray(detail["quantization_parameters"]["scales"], np.float32).tobytes()
+        for detail in session.tensors().values()
+        if detail["dtype"] == np.int8 and detail["quantization_parameters"]["scales"].size  # else scratch
+    }
+    assert scales_of_file(exported.artifacts["qdq"]) == kept
+    assert hashes(result)["int8"] == hashes(exported)["int8"]
+    assert [check.reference for check in result.report.checks] == ["QDQ in ONNX Runtime"]
+
+
+def test_the_written_onnx_files_are_valid_and_quantized_or_not(exported: ExportResult) -> None:
+    for key, quantized in (("onnx", False), ("qdq", True)):
+        onnx.checker.check_model(str(exported.artifacts[key]), full_check=True)
+        ops = {node.op_type for node in ir.load(exported.artifacts[key]).graph}
+        assert ("QuantizeLinear" in ops) is quantized
+        load_onnx(exported.artifacts[key])
+
+
+def test_several_outputs_keep_their_order(tmp_path: Path) -> None:
+    result = mobiledeploy.export(f"{NETWORKS}:two_heads", int8=True, samples=8, out=tmp_path)
+    assert result.passed
+    record = result.report.artifacts["int8"]
+    assert [tensor.name for tensor in record.outputs] == ["output_0", "output_1"]
+    outputs = {check.output for check in result.report.checks}
+    assert outputs == {"output_0", "output_1"}
+
+
+def test_a_registry_network_goes_all_the_way(tmp_path: Path) -> None:
+    result = mobiledeploy.export(
+        "mobilenetv3_small", int8=True, weights="random", size=64, width_mult=0.35, samples=8, out=tmp_path
+    )
+    for key in ("fp32", "int8"):
+        partitions = result.report.artifacts[key].partitions
+        assert partitions is not None and partitions.count == 1
+    float_checks = [check for check in result.report.checks if check.candidate != "int8 TFLite"]
+    assert all(check.difference.relative_error < 1e-4 for check in float_checks)
+    assert result.report.model["width_mult"] == 0.35
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """Two classes of flat colours, with a broken image."""
+    rng = np.random.default_rng(0)
+    for label in ("0", "1"):
+        (tmp_path / "val" / label).mkdir(parents=True)
+        for number in range(3):
+            pixels = np.full((40, 44, 3), rng.integers(0, 255, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "val" / label / f"{number}.png")
+    (tmp_path / "val" / "1" / "broken.png").write_text("no image")
+    return tmp_path / "val"
+
+
+def test_accuracy_is_measured_on_labelled_images(
+    exported: ExportResult, labelled: Path, tmp_path: Path
+) -> None:
+    source = str(exported.artifacts["onnx"])
+    result = mobiledeploy.export(source, int8=True, samples=8, validation=labelled, out=tmp_path / "out")
+    rows = {row.artifact: row for row in result.report.accuracy}
+    assert set(rows) == {"fp32 TFLite", "int8 TFLite"}
+    for row in rows.values():
+        assert row.samples == 6 and row.top1 is not None and row.top5 is not None
+    assert any("broken.png" in warning for warning in result.report.warnings)
+    qdq = mobiledeploy.export(str(result.artifacts["qdq"]), validation=labelled, out=tmp_path / "qdq")
+    assert [row.artifact for row in qdq.report.accuracy] == ["int8 TFLite"]
+
+
+def test_a_missed_threshold_keeps_the_artifacts(exported: ExportResult, tmp_path: Path) -> None:
+    thresholds = mobiledeploy.Thresholds(int8_sqnr_db=200)
+    source = str(exported.artifacts["onnx"])
+    result = mobiledeploy.export(source, int8=True, samples=8, thresholds=thresholds, out=tmp_path)
+    assert not result.passed
+    failure, worst = result.report.failures
+    assert "output 'output' of int8 TFLite differs from fp32 TFLite" in failure and ">= 200 dB" in failure
+    assert "the layer of least SQNR is" in worst
+    assert json.loads((tmp_path / "report.json").read_text())["passed"] is False
+    assert all(path.is_file() for path in result.artifacts.values())
+
+
+def test_calibration_images_and_their_warnings_reach_the_report(
+    exported: ExportResult, labelled: Path, tmp_path: Path
+) -> None:
+    source = str(exported.artifacts["onnx"])
+    result = mobiledeploy.export(source, int8=True, samples=4, calibration=labelled, out=tmp_path / "out")
+    assert result.report.calibration is not None
+    assert result.report.calibration["samples"] == 4
+    assert result.report.calibration["inputs"].startswith("4 images, 2 held back; val, ")
+    assert str(tmp_path) not in (tmp_path / "out" / "report.json").read_text()
+    assert result.report.warnings == ["left out, as they cannot be read: 1/broken.png (not a JPEG or PNG)"]
