@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        _complain(f"error: the system refuses to go on ({error}), expected it not to; see to that, and try again")
+        _complain(f"error: the system says {error}, expected it to go on; see to that, and try again")
         return EXIT_USAGE
     except Exception as error:
         return _report_bug(error, options.verbose)
@@ -109,9 +109,11 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({name: asdict(spec) for name, spec in specs().items()}, indent=2))
         return 0
+    from rich import box
     from rich.table import Table
 
-    table = Table("network", "task", "input", "parameters", "multiply-adds", "top-1 %", "paper")
+    columns = ("network", "task", "input", "parameters", "multiply-adds", "top-1 %", "paper")
+    table = Table(*columns, box=box.SIMPLE_HEAD)
     for spec in specs().values():
         table.add_row(
             spec.name,
@@ -296,7 +298,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         "source",
         metavar="SOURCE",
         help="a network of `mobiledeploy list`; your own file.py:FACTORY, a callable that returns an "
-        "nn.Module (this runs the code in that file); or an .onnx file, float or QDQ (scales are kept to the bit)",
+        "nn.Module (this runs the code in that file); or an .onnx file, float or QDQ (its scales are kept)",
     )
     add("--int8", action="store_true", help="quantize, too")
     add("--out", type=Path, metavar="DIR", help="where artifacts go (default: artifacts/NAME)")

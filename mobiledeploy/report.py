@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -139,12 +140,23 @@ def tables(report: Report) -> list[RenderableType]:
     return parts
 
 
+def _table(*columns: str, title: str | None = None, caption: str | None = None) -> Table:
+    """Narrow enough that the widest fits a terminal of 80 columns with few breaks."""
+    return Table(
+        *columns,
+        title=None if title is None else Text(title, style="bold"),
+        caption=None if caption is None else Text(caption),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+
+
 def _caption(report: Report) -> str:
     return f"weights: {report.weights['description']}\ninputs: {report.checked_on}"
 
 
 def _artifacts_table(report: Report) -> Table:
-    table = Table("artifact", "size", "XNNPACK partitions", "ops outside", title=report.model["name"])
+    table = _table("artifact", "size", "XNNPACK partitions", "ops outside", title=report.model["name"])
     for artifact in report.artifacts.values():
         partitions = artifact.partitions
         table.add_row(
@@ -169,8 +181,8 @@ def _outside(partitions: Partitions) -> Text:
 
 def checks_table(checks: Sequence[Check], caption: str | None = None) -> Table:
     """One row per output that was compared. The caption says with what."""
-    columns = ("compared", "against", "SQNR dB", "max error / range", "cosine", "top-1", "top-5", "")
-    table = Table(*columns, caption=None if caption is None else Text(caption), caption_justify="left")
+    columns = ("compared", "against", "SQNR dB", "error/range", "cosine", "top-1 %", "top-5 %", "")
+    table = _table(*columns, caption=caption)
     several = len({check.output for check in checks}) > 1
     for check in checks:
         d = check.difference
@@ -179,7 +191,7 @@ def checks_table(checks: Sequence[Check], caption: str | None = None) -> Table:
             Text(check.reference),
             f"{d.sqnr_db:.1f}",
             f"{d.relative_error:.1e}",
-            f"{d.cosine:.5f}",
+            f"{d.cosine:.4f}",
             _percent(d.top1_agreement),
             _percent(d.top5_agreement),
             _verdict(check),
@@ -195,18 +207,18 @@ def _verdict(check: Check) -> Text:
 
 def layers_table(layers: Sequence[LayerDifference]) -> Table:
     """The layers where most is lost."""
-    table = Table("layers of least SQNR (int8 against fp32)", "dB")
+    table = _table("layers of least SQNR (int8 against fp32)", "dB")
     for layer in sorted(layers, key=lambda layer: layer.sqnr_db)[:_WORST_LAYERS]:
         table.add_row(Text(layer.name), f"{layer.sqnr_db:.1f}")
     return table
 
 
 def _accuracy_table(accuracy: Sequence[AccuracyReport]) -> Table:
-    table = Table("accuracy", "images", "top-1", "top-5")
+    table = _table("accuracy", "images", "top-1 %", "top-5 %")
     for row in accuracy:
         table.add_row(row.artifact, str(row.samples), _percent(row.top1), _percent(row.top5))
     return table
 
 
 def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f} %"
+    return "" if share is None else f"{100 * share:.2f}"

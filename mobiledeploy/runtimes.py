@@ -116,7 +116,8 @@ class TorchRunner:
         from mobiledeploy.models.evaluation import evaluating
 
         with evaluating(self._module):
-            results = tree_leaves(self._module(*(torch.from_numpy(array) for array in sample.values())))
+            # Copies: a forward may change its input in place, and the sample goes to other runners, too.
+            results = tree_leaves(self._module(*(torch.tensor(array) for array in sample.values())))
         return dict(zip(self._names, (result.numpy() for result in results), strict=True))
 
 

@@ -15,8 +15,9 @@ __all__ = ["evaluating"]
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Evaluation mode, no gradients and one thread inside; modes and threads come back after.
 
-    One thread, because small images gain little from more and threads that spin for each other on a busy machine
-    lose a lot: 16 images through MobileNetV3-Small took 0.4 s instead of 6 s beside another process on 2 cores.
+    One thread, because small images gain little from more, and threads that spin for each other on a busy
+    machine lose a lot: 16 images through MobileNetV3-Small took 0.4 s instead of 6 s beside another process
+    on 2 cores.
     """
     training = [child for child in module.modules() if child.training]
     threads = torch.get_num_threads()

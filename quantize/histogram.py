@@ -46,7 +46,10 @@ class Histogram:
     @property
     def counts(self) -> NDArray[np.int64]:
         """How many values fell into each bin."""
-        return np.sum([np.zeros(self._length, np.int64), *self._counts.values()], axis=0)
+        total = np.zeros(self._length, np.int64)
+        for counts in self._counts.values():
+            total += counts
+        return total
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -58,8 +61,10 @@ class Histogram:
             return np.zeros(self._length)
         octaves = sorted(self._arrays.elements())
         floor = 2.0 ** octaves[len(octaves) // 2] / _LOUDEST_WEIGHT
-        weighed = [self._counts[octave] / max(2.0**octave, floor) for octave in sorted(self._counts)]
-        return np.sum(weighed, axis=0)
+        weights = np.zeros(self._length)
+        for octave in sorted(self._counts):
+            weights += self._counts[octave] / max(2.0**octave, floor)
+        return weights
 
     def add(self, values: NDArray[np.float32]) -> None:
         """Count the values of an array of any shape.

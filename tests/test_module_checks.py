@@ -30,22 +30,22 @@ def test_a_run_changes_nothing() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+class Sized(nn.Identity):
+    def __init__(self, size: object, channels: object = 3) -> None:
+        super().__init__()
+        self.__dict__.update(input_size=size, input_channels=channels)
+
+
 def test_the_size_given_wins_over_the_modules_own() -> None:
-    module = nn.Identity()
-    module.input_size = (20, 30)
-    module.input_channels = 1
-    assert input_shape("net", module, None) == (1, 1, 20, 30)
-    assert input_shape("net", module, (8, 9)) == (1, 1, 8, 9)
-    module.input_size = 24
-    assert input_shape("net", module, None) == (1, 1, 24, 24)
+    assert input_shape("net", Sized((20, 30), channels=1), None) == (1, 1, 20, 30)
+    assert input_shape("net", Sized((20, 30), channels=1), (8, 9)) == (1, 1, 8, 9)
+    assert input_shape("net", Sized(24), None) == (1, 3, 24, 24)
 
 
 @pytest.mark.parametrize("size", [(0, 3), (3.5, 3), (3,), "33", [True, "x"]])
 def test_a_size_that_is_none_is_refused(size: object) -> None:
-    module = nn.Identity()
-    module.input_size = size
     with pytest.raises(InputError, match="net has input_size"):
-        input_shape("net", module, None)
+        input_shape("net", Sized(size), None)
 
 
 def test_a_lazy_module_is_refused() -> None:

@@ -89,7 +89,7 @@ def test_tables_show_reasons_verdicts_and_where_figures_are_from() -> None:
     assert "fails: SQNR >= 30 dB" in text and " ok " in text
     assert "int8 TFLite z" in text
     assert "weights: w.pt" in text and "inputs: 16 of 80 images" in text
-    assert "12.50 %" in text and "12.3" in text
+    assert "12.50" in text and "12.3" in text
 
 
 def test_names_that_look_like_markup_stay_as_they_are() -> None:

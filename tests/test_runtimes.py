@@ -58,6 +58,17 @@ def test_torch_outputs_are_named_in_order() -> None:
         TorchRunner(Nested(), ["first"]).run({"x": torch.ones(1).numpy()})
 
 
+class InPlace(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mul_(0)
+
+
+def test_a_forward_in_place_leaves_the_sample_alone() -> None:
+    sample = {"x": X.copy()}
+    TorchRunner(InPlace(), ["y"]).run(sample)
+    np.testing.assert_array_equal(sample["x"], X)
+
+
 def test_tflite_takes_and_gives_nchw(tmp_path: Path) -> None:
     session = TfliteSession(tflite(tmp_path, FLOAT), nhwc=True)
     assert session.input_shapes() == {"x": (1, 3, 4, 6)}
