@@ -112,8 +112,8 @@ def _list(options: argparse.Namespace) -> int:
     from rich import box
     from rich.table import Table
 
-    columns = ("network", "task", "input", "parameters", "multiply-adds", "top-1 %", "paper")
-    table = Table(*columns, box=box.SIMPLE_HEAD)
+    columns = ("network", "task", "input", "params", "MAdds", "top-1", "arXiv")  # 80 characters wide
+    table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for spec in specs().values():
         table.add_row(
             spec.name,
@@ -122,7 +122,7 @@ def _list(options: argparse.Namespace) -> int:
             f"{spec.parameters / 1e6:.2f} M",
             f"{spec.multiply_adds_m:.1f} M",
             "" if spec.reported_top1 is None else f"{spec.reported_top1:.1f}",
-            spec.paper,
+            spec.paper.rpartition("arXiv:")[2],
         )
     _console(sys.stdout).print(table)
     return 0
@@ -345,9 +345,8 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add(
         "--min-sqnr",
         type=_number,
-        default=10.0,
         metavar="DB",
-        help="fail when int8 is below this SQNR against fp32 (default: 10)",
+        help="fail when int8 is below this SQNR against fp32 (default: 10; none for initial weights)",
     )
     add(
         "--max-float-error",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +136,6 @@ def _read_ops(session: TfliteSession) -> list[_FileOp]:
         outputs = tuple(int(i) for i in node["outputs"])
         name, first_output = node["op_name"], details[outputs[0]]
         use = _op_use(name, [details[i] for i in inputs], [details[i] for i in outputs], activations)
-        if name == "MEAN":
-            axes = np.ravel(session.interpreter.get_tensor(inputs[1]))
-            use = replace(use, reduced_axes=tuple(int(axis) % use.rank for axis in axes))
         ops.append(_FileOp(node["index"], name, inputs, outputs, first_output["name"], use))
     return ops
 
@@ -164,7 +161,6 @@ def _op_use(name: str, inputs: list[Detail], outputs: list[Detail], activations:
         input_scales=tuple(scales[0] for detail in operands if (scales := _scales(detail))),
         weight_scales=(min(weights), max(weights)) if weights else None,
         output_scale=next(iter(_scales(output)), None),
-        rank=len(inputs[0]["shape"]),
     )
 
 

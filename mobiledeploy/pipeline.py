@@ -28,7 +28,7 @@ from mobiledeploy.report import ArtifactRecord, Report, TensorRecord
 from mobiledeploy.runtimes import OnnxSession, Runner, TfliteSession, TorchRunner
 from mobiledeploy.sources import Source
 from mobiledeploy.targets import Precision, Target
-from mobiledeploy.thresholds import Limit
+from mobiledeploy.thresholds import DEFAULT_INT8_SQNR_DB, Limit
 from mobiledeploy.validation import LabelledImages
 from mobiledeploy.verify import check_outputs, compare_layers, measure_accuracy
 from mobiledeploy.version import __version__
@@ -165,9 +165,10 @@ class Pipeline:
 
     def compare_with_fp32(self) -> None:
         """The int8 artifact against the float one, per output and per layer."""
-        # What an untrained network loses says nothing of the quantization, so there it is information only.
-        trained = self.source.weights.kind != "random"
-        limit = Limit("sqnr_db", self.settings.thresholds.int8_sqnr_db) if trained else None
+        least = self.settings.thresholds.int8_sqnr_db
+        if least is None and self.source.weights.kind != "random":
+            least = DEFAULT_INT8_SQNR_DB
+        limit = None if least is None else Limit("sqnr_db", least)
         with self.progress.step("compare int8 with fp32"):
             self.check("int8 TFLite", self.session("int8"), "fp32 TFLite", self.session("fp32"), limit)
         with self.progress.step("compare layers"):

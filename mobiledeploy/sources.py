@@ -181,8 +181,8 @@ def _with_weights(spec: ModelSpec, options: ModelOptions, size: tuple[int, int])
         network = _initial(spec, options, size)
         reason = str(error).partition(", expected")[0]
         network.warnings.append(
-            f"initial weights (seed {options.seed}), as {reason}: accuracy and SQNR say little and are held "
-            "against no threshold; pass --weights FILE"
+            f"initial weights (seed {options.seed}), as {reason}: accuracy and SQNR against float say "
+            "little, so no threshold is set on them; pass --weights FILE"
         )
         return network
 

@@ -32,8 +32,6 @@ class OpUse:
         input_scales: Per-tensor scales of the inputs that carry one, constants included; empty in float.
         weight_scales: (smallest, largest) scale of the weights of a convolution or fully connected op.
         output_scale: Scale of the first output; None in float.
-        reduced_axes: Axes of a MEAN, in the NHWC tensor's own numbering.
-        rank: Rank of the first input.
     """
 
     op: str
@@ -44,8 +42,6 @@ class OpUse:
     input_scales: tuple[float, ...] = ()
     weight_scales: tuple[float, float] | None = None
     output_scale: float | None = None
-    reduced_axes: tuple[int, ...] = ()
-    rank: int = 4
 
 
 Condition = Callable[[OpUse], str | None]
@@ -145,14 +141,6 @@ def _two_to_four_equal_outputs(use: OpUse) -> str | None:
     return f"{use.op} into {use.outputs} outputs, 2 to 4 of equal size are delegated"
 
 
-def _spatial_axes(use: OpUse) -> str | None:
-    if use.rank == 4 and set(use.reduced_axes) <= {1, 2}:
-        return None
-    return (
-        f"{use.op} over axes {list(use.reduced_axes)} of rank {use.rank}, only height and width are delegated"
-    )
-
-
 def _table(
     both: str, float_only: str, conditions: dict[str, tuple[Condition, ...]]
 ) -> MappingProxyType[str, Delegated]:
@@ -187,7 +175,6 @@ LITERT_2_3 = Target(
             "LEAKY_RELU": (_ratio(-8, 7, _each_over_output),),
             "CONCATENATION": (_inputs_between(2, 5),),
             "SPLIT": (_two_to_four_equal_outputs,),
-            "MEAN": (_spatial_axes,),
         },
     ),
 )

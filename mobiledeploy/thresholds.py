@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from mobiledeploy.metrics import Difference
 
-__all__ = ["Limit", "Thresholds"]
+__all__ = ["DEFAULT_INT8_SQNR_DB", "Limit", "Thresholds"]
+
+DEFAULT_INT8_SQNR_DB = 10.0
 
 
 @dataclass(frozen=True)
@@ -17,13 +19,14 @@ class Thresholds:
 
     Attributes:
         float_error: Largest error of a float artifact, as a share of the output's range.
-        int8_sqnr_db: Least SQNR of int8 against float, in dB. 10 dB means noise of a third of the signal's
+        int8_sqnr_db: Least SQNR of int8 against float, in dB; None for 10 dB, or for no limit where the
+            weights are initial ones, of which it says nothing. 10 dB means noise of a third of the signal's
             amplitude: a classifier still mostly agrees with its float version, below it something is broken.
         qdq_sqnr_db: Least SQNR of int8 against the QDQ graph in ONNX Runtime, which differ by rounding only.
     """
 
     float_error: float = 1e-4
-    int8_sqnr_db: float = 10.0
+    int8_sqnr_db: float | None = None
     qdq_sqnr_db: float = 15.0
 
 

@@ -79,8 +79,9 @@ class _Writer:
         else:
             self.graph.insert_before(self.graph[0], [q, dq])
         if value.is_graph_output():
-            index = list(self.graph.outputs).index(value)
-            self.graph.outputs[index] = dq.outputs[0]
+            for index, output in enumerate(self.graph.outputs):
+                if output is value:
+                    self.graph.outputs[index] = dq.outputs[0]
             value.name, dq.outputs[0].name = f"{name}/float", name
 
     def replace_constant(self, node: ir.Node, index: int, array: NDArray[Any], params: QuantParams) -> None:

@@ -103,15 +103,6 @@ def test_smallest_and_largest_weight_scale_count() -> None:
             OpUse("SPLIT", "int8", outputs=2, equal_outputs=False),
             "SPLIT into 2 outputs, 2 to 4 of equal size are delegated",
         ),
-        (OpUse("MEAN", "int8", reduced_axes=(1, 2)), None),
-        (
-            OpUse("MEAN", "int8", reduced_axes=(3,)),
-            "MEAN over axes [3] of rank 4, only height and width are delegated",
-        ),
-        (
-            OpUse("MEAN", "float32", reduced_axes=(1,), rank=3),
-            "MEAN over axes [1] of rank 3, only height and width are delegated",
-        ),
     ],
 )
 def test_other_conditions(use: OpUse, reason: str | None) -> None:
