@@ -27,19 +27,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mobiledeploy.data import (
-    ImageInput,
-    Sample,
-    describe_preprocessing,
-    files_under,
-    image_input,
-    is_image_file,
-    named_in_short,
-    preprocess,
-    read_bytes,
-    read_image,
-)
+from mobiledeploy.data import ImageInput, Sample, files_under, image_input, named_in_short, read_bytes
 from mobiledeploy.errors import InputError
+from mobiledeploy.images import describe_preprocessing, is_image_file, preprocess, read_image
 from mobiledeploy.models.spec import Preprocessing
 
 __all__ = ["LabelledImages"]

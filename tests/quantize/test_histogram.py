@@ -95,3 +95,21 @@ def test_nothing_and_constants() -> None:
 def test_what_is_not_finite_is_refused(bad: float) -> None:
     with pytest.raises(FloatingPointError, match="no place in a histogram"):
         Histogram().add(np.array([0, bad], np.float32))
+
+
+def test_every_array_weighs_the_same() -> None:
+    rng = np.random.default_rng(0)
+    loud, soft = (rng.normal(0, spread, 10_000).astype(np.float32) for spread in (1.0, 0.7))
+    histogram = of(loud, soft)
+    for array in (loud, soft):
+        own = of(array).weights.sum() * float(np.mean(array**2)) / array.size
+        assert 0.5 <= own <= 2  # one per value and unit of energy, the energy rounded to an octave
+    assert histogram.weights.sum() == pytest.approx(of(loud).weights.sum() + of(soft).weights.sum())
+
+
+def test_a_nearly_black_input_does_not_rule() -> None:
+    normal = [np.full(100, 1.0, np.float32)] * 3
+    black = np.full(100, 1e-4, np.float32)
+    quiet = of(*normal, black)
+    near_zero = quiet.weights[-quiet.first]
+    assert 0 < near_zero <= 4 * quiet.weights[1 - quiet.first :].max()

@@ -75,3 +75,14 @@ def test_every_method_takes_a_constant() -> None:
         assert low == high == 0
         low, high = method(histogram_of(np.full(10, 2.5, np.float32)))
         assert low >= 0 and abs(high - 2.5) < 0.01
+
+
+def test_mse_serves_the_typical_input_rather_than_the_loud_one() -> None:
+    rng = np.random.default_rng(0)
+    typical = [rng.normal(0, 1, 20_000).astype(np.float32) for _ in range(20)]
+    loud = rng.normal(0, 30, 20_000).astype(np.float32)
+    histogram = Histogram()
+    for values in (*typical, loud):
+        histogram.add(values)
+    merged = histogram_of(np.concatenate([*typical, loud]))
+    assert squared_error(typical[0], mse(histogram)) < 0.5 * squared_error(typical[0], mse(merged))
