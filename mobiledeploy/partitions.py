@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,12 +136,17 @@ def _read_ops(session: TfliteSession) -> list[_FileOp]:
         outputs = tuple(int(i) for i in node["outputs"])
         name, first_output = node["op_name"], details[outputs[0]]
         use = _op_use(name, [details[i] for i in inputs], [details[i] for i in outputs], activations)
+        if name == "STRIDED_SLICE":
+            steps = np.ravel(session.interpreter.get_tensor(inputs[3]))
+            use = replace(use, steps=tuple(int(step) for step in steps))
         ops.append(_FileOp(node["index"], name, inputs, outputs, first_output["name"], use))
     return ops
 
 
 # Place of the weights among the inputs.
 _WEIGHTS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "TRANSPOSE_CONV": 1}
+
+_INT8, _UINT8 = np.dtype(np.int8), np.dtype(np.uint8)
 
 Detail = dict[str, Any]
 """What LiteRT says of a tensor."""
@@ -155,9 +160,10 @@ def _op_use(name: str, inputs: list[Detail], outputs: list[Detail], activations:
     return OpUse(
         op=name,
         precision="int8" if _is_integer(first) or _is_integer(output) else "float32",
-        activation_inputs=len(active),
+        inputs=len(inputs),
         outputs=len(outputs),
         equal_outputs=len({tuple(detail["shape"]) for detail in outputs}) == 1,
+        changes_signedness={np.dtype(first["dtype"]), np.dtype(output["dtype"])} == {_INT8, _UINT8},
         input_scales=tuple(scales[0] for detail in operands if (scales := _scales(detail))),
         weight_scales=(min(weights), max(weights)) if weights else None,
         output_scale=next(iter(_scales(output)), None),

@@ -26,9 +26,11 @@ class OpUse:
     Attributes:
         op: TFLite builtin name, such as CONV_2D.
         precision: Of the activations that enter it.
-        activation_inputs: Number of inputs that are not constant.
+        inputs: Number of inputs, constants included.
         outputs: Number of outputs.
         equal_outputs: Whether all outputs have one shape (SPLIT).
+        steps: Steps of a STRIDED_SLICE.
+        changes_signedness: Whether uint8 goes in and int8 comes out, or the other way round.
         input_scales: Per-tensor scales of the inputs that carry one, constants included; empty in float.
         weight_scales: (smallest, largest) scale of the weights of a convolution or fully connected op.
         output_scale: Scale of the first output; None in float.
@@ -36,9 +38,11 @@ class OpUse:
 
     op: str
     precision: Precision
-    activation_inputs: int = 1
+    inputs: int = 1
     outputs: int = 1
     equal_outputs: bool = True
+    steps: tuple[int, ...] = ()
+    changes_signedness: bool = False
     input_scales: tuple[float, ...] = ()
     weight_scales: tuple[float, float] | None = None
     output_scale: float | None = None
@@ -128,11 +132,21 @@ def _weights_over_output(use: OpUse) -> Sequence[float]:
 
 def _inputs_between(low: int, high: int) -> Condition:
     def check(use: OpUse) -> str | None:
-        if low <= use.activation_inputs <= high:
+        if low <= use.inputs <= high:
             return None
-        return f"{use.op} of {use.activation_inputs} inputs, {low} to {high} are delegated"
+        return f"{use.op} of {use.inputs} inputs, {low} to {high} are delegated"
 
     return check
+
+
+def _unit_steps(use: OpUse) -> str | None:
+    if set(use.steps) <= {1}:
+        return None
+    return f"{use.op} with the steps {list(use.steps)}, only steps of 1 are delegated"
+
+
+def _same_signedness(use: OpUse) -> str | None:
+    return f"{use.op} between uint8 and int8 is not delegated" if use.changes_signedness else None
 
 
 def _two_to_four_equal_outputs(use: OpUse) -> str | None:
@@ -160,9 +174,9 @@ LITERT_2_3 = Target(
     ops=_table(
         both="""CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED TRANSPOSE_CONV ADD SUB MUL PAD MEAN MAX_POOL_2D
             CONCATENATION SPLIT SLICE STRIDED_SLICE RESHAPE TRANSPOSE RESIZE_BILINEAR SPACE_TO_DEPTH
-            DEPTH_TO_SPACE BATCH_MATMUL QUANTIZE DEQUANTIZE ELU LEAKY_RELU LOGISTIC TANH""",
+            DEPTH_TO_SPACE QUANTIZE DEQUANTIZE ELU LEAKY_RELU LOGISTIC TANH""",
         float_only="""HARD_SWISH AVERAGE_POOL_2D SOFTMAX RELU RELU6 RELU_N1_TO_1 ABS NEG EXP SQRT RSQRT SQUARE
-            GELU DIV PRELU""",
+            GELU DIV PRELU BATCH_MATMUL MAXIMUM MINIMUM""",
         conditions={
             "CONV_2D": _CONVOLUTION,
             "DEPTHWISE_CONV_2D": _CONVOLUTION,
@@ -171,9 +185,10 @@ LITERT_2_3 = Target(
             "ADD": _SUM,
             "SUB": _SUM,
             "MUL": (_ratio(-16, 8, _product_over_output),),
-            "QUANTIZE": (_ratio(-8, 7, _each_over_output),),
+            "QUANTIZE": (_same_signedness, _ratio(-8, 7, _each_over_output)),
             "LEAKY_RELU": (_ratio(-8, 7, _each_over_output),),
             "CONCATENATION": (_inputs_between(2, 5),),
+            "STRIDED_SLICE": (_unit_steps,),
             "SPLIT": (_two_to_four_equal_outputs,),
         },
     ),

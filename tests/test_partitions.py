@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mobiledeploy.exporters.onnx_to_tflite import lower
+from mobiledeploy.exporters.onnx_to_tflite import IoType, lower
 from mobiledeploy.exporters.tflite_writer import write_tflite
 from mobiledeploy.partitions import Partitions, forecast_partitions, measure_partitions
 from mobiledeploy.targets import LITERT_2_3
@@ -51,6 +51,17 @@ def test_an_op_outside_is_forecast_measured_and_explained(tmp_path: Path, case: 
     assert forecast == measured
     assert reason in {outside.reason for outside in measured.outside}
     assert op in {outside.op for outside in measured.outside}
+
+
+@pytest.mark.parametrize("io", ["float32", "int8", "uint8"])
+def test_integer_borders(tmp_path: Path, io: IoType) -> None:
+    model = model_from_text(quantized("Add(a, a)", last="b"), s=0.05, z=0)
+    path = tmp_path / "net.tflite"
+    path.write_bytes(write_tflite(lower(model, LITERT_2_3, io), "test"))
+    measured = measure_partitions(path, LITERT_2_3)
+    assert forecast_partitions(path, LITERT_2_3) == measured
+    reasons = {outside.reason for outside in measured.outside}
+    assert reasons == ({"QUANTIZE between uint8 and int8 is not delegated"} if io == "uint8" else set())
 
 
 def test_a_graph_falls_apart_around_an_op_outside(tmp_path: Path) -> None:

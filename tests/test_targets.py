@@ -38,7 +38,7 @@ def test_delegates(op: str, in_float: bool, in_int8: bool) -> None:
     precisions: tuple[Precision, ...] = ("float32", "int8")
     for precision in precisions:
         assert LITERT_2_3.delegates(op, precision) is answers[precision]
-        reason = LITERT_2_3.why_not(OpUse(op, precision, activation_inputs=2, outputs=2))
+        reason = LITERT_2_3.why_not(OpUse(op, precision, inputs=2, outputs=2))
         assert (reason is None) is answers[precision]
 
 
@@ -75,7 +75,7 @@ def test_scale_conditions(op: str, scales: Any, low: int, high: int) -> None:
     for ratio in (2.0**high, 2.0**low * just_below):
         reason = why_not(ratio)
         assert reason == f"scale ratio {ratio:.3g} of {op} is outside [2^{low}, 2^{high})"
-    in_float = OpUse(op, "float32", activation_inputs=2)
+    in_float = OpUse(op, "float32", inputs=2)
     assert LITERT_2_3.why_not(in_float) is None
 
 
@@ -87,13 +87,13 @@ def test_smallest_and_largest_weight_scale_count() -> None:
 @pytest.mark.parametrize(
     ("use", "reason"),
     [
-        (OpUse("CONCATENATION", "int8", activation_inputs=5), None),
+        (OpUse("CONCATENATION", "int8", inputs=5), None),
         (
-            OpUse("CONCATENATION", "int8", activation_inputs=6),
+            OpUse("CONCATENATION", "int8", inputs=6),
             "CONCATENATION of 6 inputs, 2 to 5 are delegated",
         ),
         (
-            OpUse("CONCATENATION", "float32", activation_inputs=1),
+            OpUse("CONCATENATION", "float32", inputs=1),
             "CONCATENATION of 1 inputs, 2 to 5 are delegated",
         ),
         (OpUse("SPLIT", "int8", outputs=2), None),
