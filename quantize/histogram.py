@@ -14,7 +14,7 @@ __all__ = ["Histogram"]
 _CHUNK = 1 << 15
 
 # A quiet array weighs at most this much more than the median one, or a black image would rule the range.
-_LOUDEST_WEIGHT = 4.0
+_MOST_WEIGHT = 4.0
 
 
 class Histogram:
@@ -60,7 +60,7 @@ class Histogram:
         if not self._arrays:
             return np.zeros(self._length)
         octaves = sorted(self._arrays.elements())
-        floor = 2.0 ** octaves[len(octaves) // 2] / _LOUDEST_WEIGHT
+        floor = 2.0 ** octaves[len(octaves) // 2] / _MOST_WEIGHT
         weights = np.zeros(self._length)
         for octave in sorted(self._counts):
             weights += self._counts[octave] / max(2.0**octave, floor)
