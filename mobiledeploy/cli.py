@@ -125,7 +125,7 @@ def _list(options: argparse.Namespace) -> int:
             "x".join(map(str, spec.input_size)),
             f"{spec.parameters / 1e6:.2f} M",
             f"{spec.multiply_adds_m:.1f} M",
-            "" if spec.reported_top1 is None else f"{spec.reported_top1:.1f}",
+            "" if spec.reported.top1 is None else f"{spec.reported.top1:.1f}",
             spec.paper.rpartition("arXiv:")[2],
         )
     _console(sys.stdout).print(table)

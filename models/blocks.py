@@ -6,20 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # the name that everyone gives it
+
+from mobiledeploy.models.spec import Conventions
 
 __all__ = [
     "Activation",
     "Bottleneck",
     "ConvBNAct",
-    "Norm",
     "SqueezeExcite",
+    "batch_norm",
+    "convolution",
     "init_weights",
     "inverted_residual",
     "round_channels",
 ]
 
 Activation = Callable[[], nn.Module]
-Norm = Callable[[int], nn.Module]
 
 
 def round_channels(channels: float) -> int:
@@ -28,11 +31,44 @@ def round_channels(channels: float) -> int:
     return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
-class ConvBNAct(nn.Sequential):
-    """Convolution without bias, batch norm, activation, as entries 0, 1 and 2.
+class SameConv2d(nn.Conv2d):
+    """A convolution padded as TensorFlow's SAME: ceil(size / stride) outputs, an odd row or column at the end.
 
-    Padding is symmetric, (kernel - 1) / 2 on each side, as torchvision's weights are trained with.
+    https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
     """
+
+    def forward(self, x: Tensor) -> Tensor:
+        amounts: list[int] = []  # left, right, top, bottom
+        for axis in (1, 0):
+            size, kernel, stride = x.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
+            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            amounts += [total // 2, total - total // 2]
+        return super().forward(F.pad(x, amounts))
+
+
+def convolution(
+    in_channels: int,
+    out_channels: int,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    *,
+    conventions: Conventions,
+) -> nn.Conv2d:
+    """A convolution without bias to ceil(size / stride) outputs, padded as the conventions say."""
+    if conventions.padding == "same" and stride > 1:  # at stride 1, and an odd kernel, both are one thing
+        return SameConv2d(in_channels, out_channels, kernel, stride, groups=groups, bias=False)
+    padding = (kernel - 1) // 2
+    return nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
+
+
+def batch_norm(channels: int, conventions: Conventions) -> nn.BatchNorm2d:
+    """A batch norm with the eps and momentum of the conventions."""
+    return nn.BatchNorm2d(channels, conventions.norm_eps, conventions.norm_momentum)
+
+
+class ConvBNAct(nn.Sequential):
+    """Convolution without bias, batch norm, activation, as entries 0, 1 and 2."""
 
     def __init__(
         self,
@@ -42,13 +78,12 @@ class ConvBNAct(nn.Sequential):
         stride: int = 1,
         groups: int = 1,
         *,
-        norm: Norm,
+        conventions: Conventions,
         activation: Activation | None = None,
     ) -> None:
-        padding = (kernel - 1) // 2
         layers = [
-            nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False),
-            norm(out_channels),
+            convolution(in_channels, out_channels, kernel, stride, groups, conventions=conventions),
+            batch_norm(out_channels, conventions),
         ]
         super().__init__(*layers, *([activation()] if activation else []))
 
@@ -95,7 +130,7 @@ class Bottleneck:
         return self.stride == 1 and self.in_channels == self.out_channels
 
 
-def inverted_residual(shape: Bottleneck, norm: Norm) -> list[nn.Sequential | SqueezeExcite]:
+def inverted_residual(shape: Bottleneck, conventions: Conventions) -> list[nn.Sequential | SqueezeExcite]:
     """Layers of an inverted residual: [1x1 expand], kxk depthwise, [squeeze-excite], linear 1x1 project.
 
     A list, because checkpoints name the same layers differently: the caller arranges them under its own keys
@@ -104,11 +139,13 @@ def inverted_residual(shape: Bottleneck, norm: Norm) -> list[nn.Sequential | Squ
     wide, act = shape.expanded, shape.activation
     layers: list[nn.Sequential | SqueezeExcite] = []
     if wide != shape.in_channels:
-        layers.append(ConvBNAct(shape.in_channels, wide, norm=norm, activation=act))
-    layers.append(ConvBNAct(wide, wide, shape.kernel, shape.stride, groups=wide, norm=norm, activation=act))
+        layers.append(ConvBNAct(shape.in_channels, wide, conventions=conventions, activation=act))
+    layers.append(
+        ConvBNAct(wide, wide, shape.kernel, shape.stride, wide, conventions=conventions, activation=act)
+    )
     if shape.squeezed:
         layers.append(SqueezeExcite(wide, shape.squeezed))
-    layers.append(ConvBNAct(wide, shape.out_channels, norm=norm))
+    layers.append(ConvBNAct(wide, shape.out_channels, conventions=conventions))
     return layers
 
 

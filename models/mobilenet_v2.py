@@ -8,6 +8,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from mobiledeploy.models.blocks import Bottleneck, ConvBNAct, init_weights, inverted_residual, round_channels
+from mobiledeploy.models.facts.mobilenet_v2 import CONVENTIONS
+from mobiledeploy.models.spec import Conventions
 
 __all__ = ["MobileNetV2", "mobilenetv2"]
 
@@ -37,9 +39,9 @@ STAGES = (
 class InvertedResidual(nn.Module):
     """(N, in, H, W) -> (N, out, H / stride, W / stride)."""
 
-    def __init__(self, shape: Bottleneck) -> None:
+    def __init__(self, shape: Bottleneck, conventions: Conventions) -> None:
         super().__init__()
-        *layers, project = inverted_residual(shape, nn.BatchNorm2d)
+        *layers, project = inverted_residual(shape, conventions)
         # torchvision's keys have the projection's convolution and batch norm beside the other layers.
         self.conv = nn.Sequential(*layers, *project.children())
         self.has_shortcut = shape.has_shortcut
@@ -55,15 +57,15 @@ class MobileNetV2(nn.Module):
     The last convolution is widened above width 1 and keeps its 1280 channels below, as the paper has it.
     """
 
-    def __init__(self, num_classes: int, width_mult: float) -> None:
+    def __init__(self, num_classes: int, width_mult: float, conventions: Conventions) -> None:
         super().__init__()
         stem = round_channels(STEM * width_mult)
         last = round_channels(LAST * max(1.0, width_mult))
         bottlenecks = list(_bottlenecks(stem, width_mult))
         self.features = nn.Sequential(
-            ConvBNAct(3, stem, 3, stride=2, norm=nn.BatchNorm2d, activation=nn.ReLU6),
-            *map(InvertedResidual, bottlenecks),
-            ConvBNAct(bottlenecks[-1].out_channels, last, norm=nn.BatchNorm2d, activation=nn.ReLU6),
+            ConvBNAct(3, stem, 3, stride=2, conventions=conventions, activation=nn.ReLU6),
+            *(InvertedResidual(shape, conventions) for shape in bottlenecks),
+            ConvBNAct(bottlenecks[-1].out_channels, last, conventions=conventions, activation=nn.ReLU6),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(last, num_classes))
@@ -88,6 +90,8 @@ def _bottlenecks(in_channels: int, width_mult: float) -> Iterator[Bottleneck]:
             in_channels = out_channels
 
 
-def mobilenetv2(num_classes: int = 1000, width_mult: float = 1.0) -> MobileNetV2:
+def mobilenetv2(
+    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
+) -> MobileNetV2:
     """MobileNetV2; the paper's widths are 0.35 to 1.4."""
-    return MobileNetV2(num_classes, width_mult)
+    return MobileNetV2(num_classes, width_mult, conventions)

@@ -9,7 +9,6 @@ parameters there, 3.99 M here and in the paper).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -22,11 +21,10 @@ from mobiledeploy.models.blocks import (
     inverted_residual,
     round_channels,
 )
+from mobiledeploy.models.facts.mobilenet_v3 import CONVENTIONS
+from mobiledeploy.models.spec import Conventions
 
 __all__ = ["MobileNetV3", "mobilenetv3_large", "mobilenetv3_small"]
-
-# Part of what torchvision's checkpoints mean: PyTorch's default eps of 1e-5 would fold to other weights.
-norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
 
 HS, RE = nn.Hardswish, nn.ReLU
 
@@ -96,9 +94,9 @@ SMALL = Table(
 class InvertedResidual(nn.Module):
     """(N, in, H, W) -> (N, out, H / stride, W / stride)."""
 
-    def __init__(self, shape: Bottleneck) -> None:
+    def __init__(self, shape: Bottleneck, conventions: Conventions) -> None:
         super().__init__()
-        self.block = nn.Sequential(*inverted_residual(shape, norm))
+        self.block = nn.Sequential(*inverted_residual(shape, conventions))
         self.has_shortcut = shape.has_shortcut
 
     def forward(self, x: Tensor) -> Tensor:
@@ -109,7 +107,7 @@ class InvertedResidual(nn.Module):
 class MobileNetV3(nn.Module):
     """Images (N, 3, H, W) -> logits (N, num_classes)."""
 
-    def __init__(self, table: Table, num_classes: int, width_mult: float) -> None:
+    def __init__(self, table: Table, num_classes: int, width_mult: float, conventions: Conventions) -> None:
         super().__init__()
         stem = round_channels(table.stem * max(1.0, width_mult))
         head = round_channels(table.head * max(1.0, width_mult))
@@ -117,9 +115,9 @@ class MobileNetV3(nn.Module):
         narrow = bottlenecks[-1].out_channels
         last = 6 * narrow
         self.features = nn.Sequential(
-            ConvBNAct(3, stem, 3, stride=2, norm=norm, activation=HS),
-            *map(InvertedResidual, bottlenecks),
-            ConvBNAct(narrow, last, norm=norm, activation=HS),
+            ConvBNAct(3, stem, 3, stride=2, conventions=conventions, activation=HS),
+            *(InvertedResidual(shape, conventions) for shape in bottlenecks),
+            ConvBNAct(narrow, last, conventions=conventions, activation=HS),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(
@@ -147,11 +145,15 @@ def _bottlenecks(table: Table, in_channels: int, width_mult: float) -> Iterator[
         in_channels, unscaled_in = out_channels, row.out_channels
 
 
-def mobilenetv3_large(num_classes: int = 1000, width_mult: float = 1.0) -> MobileNetV3:
+def mobilenetv3_large(
+    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
+) -> MobileNetV3:
     """MobileNetV3-Large; the paper's widths are 0.35 to 1.25."""
-    return MobileNetV3(LARGE, num_classes, width_mult)
+    return MobileNetV3(LARGE, num_classes, width_mult, conventions)
 
 
-def mobilenetv3_small(num_classes: int = 1000, width_mult: float = 1.0) -> MobileNetV3:
+def mobilenetv3_small(
+    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
+) -> MobileNetV3:
     """MobileNetV3-Small; the paper's widths are 0.35 to 1.25."""
-    return MobileNetV3(SMALL, num_classes, width_mult)
+    return MobileNetV3(SMALL, num_classes, width_mult, conventions)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mobiledeploy.errors import InputError
 from mobiledeploy.models import facts
-from mobiledeploy.models.spec import ModelSpec
+from mobiledeploy.models.spec import Conventions, ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,11 +50,12 @@ def resolve(name: str) -> ModelSpec:
     )
 
 
-def create(name: str, **options: int | float) -> nn.Module:
+def create(name: str, conventions: Conventions | None = None, **options: int | float) -> nn.Module:
     """Build a network with initial weights drawn from torch's global random generator.
 
     Args:
         name: as `resolve` takes it.
+        conventions: of the weights that it is going to get; the network's own when left out.
         options: what the network's factory takes, such as num_classes and width_mult.
 
     Raises:
@@ -62,7 +63,7 @@ def create(name: str, **options: int | float) -> nn.Module:
     """
     spec = resolve(name)
     build = factory(spec)
-    known = inspect.signature(build).parameters
+    known = [option for option in inspect.signature(build).parameters if option != "conventions"]
     for option, value in options.items():
         if option not in known:
             raise InputError(
@@ -70,7 +71,7 @@ def create(name: str, **options: int | float) -> nn.Module:
             )
         if not 0 < value < math.inf:
             raise InputError(f"{option} {value} for {spec.name}, expected more than 0; the default works")
-    return build(**options)
+    return build(**options, conventions=conventions or spec.conventions)
 
 
 def factory(spec: ModelSpec) -> Callable[..., nn.Module]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-__all__ = ["ModelSpec", "Preprocessing", "WeightsEntry"]
+__all__ = ["Conventions", "ModelSpec", "Preprocessing", "Reported", "WeightsEntry"]
 
 
 @dataclass(frozen=True)
@@ -29,29 +29,76 @@ class Preprocessing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Conventions:
+    """What weights were trained with and do not say of themselves; under others they lose accuracy.
+
+    Attributes:
+        padding: "symmetric", (kernel - 1) / 2 on each side; "same" as TensorFlow has it, which at stride 2
+            puts the odd row and column after the image and so samples another grid.
+        norm_eps: what batch norms add to the variance.
+        norm_momentum: weight of a new batch in the running statistics, for training alone.
+        shuffle: order of ShuffleNetV1's channel shuffle: "paper" reads (groups, channels) column by column;
+            "inverse" is the inverse permutation, which the authors' released code has.
+        head_bias: whether the last linear layer has a bias.
+    """
+
+    padding: Literal["symmetric", "same"] = "symmetric"
+    norm_eps: float = 1e-5
+    norm_momentum: float = 0.1
+    shuffle: Literal["paper", "inverse"] = "paper"
+    head_bias: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class WeightsEntry:
     """One published weights file.
 
     Attributes:
         name: how its publisher calls it, e.g. "imagenet1k_v1".
-        path: what follows the host in its address, e.g. "models/mobilenet_v2-b0353104.pth".
-        sha256_prefix: the first hex digits of the file's SHA-256.
+        publisher: where it is published, and whose keys it has.
+        path: what follows the publisher's host in its address, e.g. "models/mobilenet_v2-b0353104.pth"; None
+            for a file that cannot be downloaded by itself, whose conventions are worth knowing all the same.
+        sha256_prefix: the first hex digits of the file's SHA-256; empty where that is not known.
         num_classes: size of its head.
-        top1: published accuracy in percent, with `preprocessing`.
+        top1: published accuracy in percent, with `preprocessing`; None where none is.
         preprocessing: what its training recipe evaluates with.
+        conventions: what it was trained with.
+        width_mult: width of the network that it is for.
     """
 
     name: str
-    path: str
+    publisher: Literal["torchvision", "timm", "megvii"] = "torchvision"
+    path: str | None
     sha256_prefix: str
-    num_classes: int
-    top1: float
+    num_classes: int = 1000
+    top1: float | None
     preprocessing: Preprocessing
+    conventions: Conventions
+    width_mult: float = 1.0
 
     @property
     def file_name(self) -> str:
-        """Last part of `path`; caches store the file under it."""
-        return PurePosixPath(self.path).name
+        """Last part of `path`; caches store the file under it. Empty without a path."""
+        return PurePosixPath(self.path or "").name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reported:
+    """What the paper prints of a network at width 1; None for what it does not say.
+
+    Attributes:
+        top1: ImageNet accuracy in percent, float.
+        parameters_m: millions of parameters.
+        multiply_adds_m: millions of multiply-adds.
+        tolerance: largest relative difference of our counts from these. Papers round to two or three digits.
+        why: where `tolerance` is more than that rounding, the reason.
+    """
+
+    top1: float | None
+    parameters_m: float | None
+    multiply_adds_m: float | None
+    tolerance: float = 0.02
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +108,12 @@ class ModelSpec:
     Attributes:
         name: registry name, and the name of the factory in the architecture's module.
         input_size: (height, width) in pixels; the input is (1, 3, height, width).
-        preprocessing: that of the first entry of `weights`.
+        preprocessing: of images, unless the weights ask for another.
+        conventions: of initial weights, and of weights that match no entry of `weights`.
         paper: title and arXiv id.
         parameters: learnable parameters at `num_classes` and width 1.0, batch-norm scale and shift included.
         multiply_adds_m: millions of multiply-adds of convolutions and linear layers at `input_size`.
-        reported_top1: ImageNet accuracy in percent that the paper reports for float.
+        reported: the paper's figures.
         weights: published files, the preferred one first.
         aliases: other names that users know it by; case, dashes and underscores never matter.
         width_mult: whether the factory takes a width multiplier.
@@ -77,10 +125,11 @@ class ModelSpec:
     task: Literal["classification"]
     input_size: tuple[int, int]
     preprocessing: Preprocessing
+    conventions: Conventions
     paper: str
     parameters: int
     multiply_adds_m: float
-    reported_top1: float | None
+    reported: Reported
     weights: tuple[WeightsEntry, ...]
     aliases: tuple[str, ...]
     width_mult: bool

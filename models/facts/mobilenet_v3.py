@@ -7,9 +7,12 @@ has; the last version and every implementation have 56 M.
 from __future__ import annotations
 
 from mobiledeploy.models.facts import TV232, TV256
-from mobiledeploy.models.spec import ModelSpec, WeightsEntry
+from mobiledeploy.models.spec import Conventions, ModelSpec, Reported, WeightsEntry
 
-__all__ = ["SPECS"]
+__all__ = ["CONVENTIONS", "SPECS"]
+
+# torchvision's: PyTorch's default eps of 1e-5 would fold to other weights.
+CONVENTIONS = Conventions(norm_eps=1e-3, norm_momentum=0.01)
 
 _PAPER = "Searching for MobileNetV3, arXiv:1905.02244"
 
@@ -19,18 +22,19 @@ SPECS = (
         task="classification",
         input_size=(224, 224),
         preprocessing=TV256,
+        conventions=CONVENTIONS,
         paper=_PAPER,
         parameters=2_542_856,
         multiply_adds_m=56.51,
-        reported_top1=67.4,
+        reported=Reported(top1=67.4, parameters_m=2.5, multiply_adds_m=56),
         weights=(
             WeightsEntry(
                 name="imagenet1k_v1",
                 path="models/mobilenet_v3_small-047dcff4.pth",
                 sha256_prefix="047dcff4",
-                num_classes=1000,
                 top1=67.668,
                 preprocessing=TV256,
+                conventions=CONVENTIONS,
             ),
         ),
         aliases=("mobilenet_v3_small",),
@@ -42,26 +46,27 @@ SPECS = (
         task="classification",
         input_size=(224, 224),
         preprocessing=TV232,
+        conventions=CONVENTIONS,
         paper=_PAPER,
         parameters=5_483_032,
         multiply_adds_m=216.59,
-        reported_top1=75.2,
+        reported=Reported(top1=75.2, parameters_m=5.4, multiply_adds_m=219),
         weights=(
             WeightsEntry(
                 name="imagenet1k_v2",
                 path="models/mobilenet_v3_large-5c1a4163.pth",
                 sha256_prefix="5c1a4163",
-                num_classes=1000,
                 top1=75.274,
                 preprocessing=TV232,
+                conventions=CONVENTIONS,
             ),
             WeightsEntry(
                 name="imagenet1k_v1",
                 path="models/mobilenet_v3_large-8738ca79.pth",
                 sha256_prefix="8738ca79",
-                num_classes=1000,
                 top1=74.042,
                 preprocessing=TV256,
+                conventions=CONVENTIONS,
             ),
         ),
         aliases=("mobilenet_v3_large",),

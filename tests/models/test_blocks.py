@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from mobiledeploy.models.blocks import Bottleneck, ConvBNAct, SqueezeExcite, inverted_residual, round_channels
+from mobiledeploy.models.spec import Conventions
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def test_round_channels(channels: float, rounded: int) -> None:
 
 
 def test_conv_bn_act_halves_even_sizes_and_leaves_out_no_activation() -> None:
-    block = ConvBNAct(3, 8, 5, stride=2, norm=nn.BatchNorm2d)
+    block = ConvBNAct(3, 8, 5, stride=2, conventions=Conventions())
     assert block(torch.zeros(1, 3, 16, 16)).shape == (1, 8, 8, 8)
     assert [type(layer) for layer in block] == [nn.Conv2d, nn.BatchNorm2d]
     assert block[0].bias is None
@@ -42,7 +43,7 @@ def test_squeeze_excite_with_a_gate_of_zero_input_halves() -> None:
 def test_inverted_residual_lists_only_the_layers_it_has() -> None:
     full = Bottleneck(8, 24, 16, kernel=5, stride=2, activation=nn.ReLU, squeezed=8)
     plain = Bottleneck(8, 8, 8, kernel=3, stride=1, activation=nn.ReLU)
-    kinds = [type(layer) for layer in inverted_residual(full, nn.BatchNorm2d)]
+    kinds = [type(layer) for layer in inverted_residual(full, Conventions())]
     assert kinds == [ConvBNAct, ConvBNAct, SqueezeExcite, ConvBNAct]
-    assert len(inverted_residual(plain, nn.BatchNorm2d)) == 2
+    assert len(inverted_residual(plain, Conventions())) == 2
     assert plain.has_shortcut and not full.has_shortcut

@@ -13,7 +13,7 @@ import pytest
 from mobiledeploy.errors import WeightsError
 from mobiledeploy.models.download import default_cache, fetch
 from mobiledeploy.models.facts import TV256
-from mobiledeploy.models.spec import WeightsEntry
+from mobiledeploy.models.spec import Conventions, WeightsEntry
 
 BODY = bytes(range(256)) * 1000
 PREFIX = hashlib.sha256(BODY).hexdigest()[:8]
@@ -21,9 +21,9 @@ ENTRY = WeightsEntry(
     name="v1",
     path=f"models/net-{PREFIX}.pth",
     sha256_prefix=PREFIX,
-    num_classes=1000,
     top1=70.0,
     preprocessing=TV256,
+    conventions=Conventions(),
 )
 
 
