@@ -15,6 +15,7 @@ from mobiledeploy.exporters.layout import TO_NHWC, Layout, nhwc_shape
 from mobiledeploy.exporters.onnx_graph import describe
 from mobiledeploy.exporters.tflite_graph import Op, Tensor, TfliteGraph
 from mobiledeploy.quantize.params import QuantParams, activation_params, dequantize, quantize, weight_params
+from mobiledeploy.targets import Precision, Target
 
 __all__ = ["Builder"]
 
@@ -25,13 +26,14 @@ class Builder:
     """Appends ops to a TfliteGraph on behalf of the ONNX node that is being lowered.
 
     Attributes:
+        target: Runtime that the graph is for.
         node: The ONNX node being lowered.
         results: Tensors that stand for the node's outputs: shape, type, parameters and
             layout are decided already.
     """
 
-    def __init__(self, graph: TfliteGraph) -> None:
-        self.graph = graph
+    def __init__(self, graph: TfliteGraph, target: Target) -> None:
+        self.graph, self.target = graph, target
         self.node: ir.Node | None = None
         self.results: list[Tensor] = []
         self._onnx_order: dict[Tensor, Tensor] = {}
@@ -45,6 +47,11 @@ class Builder:
     def is_int8(self) -> bool:
         """Whether the node computes in int8."""
         return self.result.dtype == np.int8
+
+    @property
+    def precision(self) -> Precision:
+        """What the target's table calls the type that the node computes in."""
+        return "int8" if self.is_int8 else "float32"
 
     def op(
         self, name: str, *inputs: Tensor | None, to: Tensor | Sequence[Tensor] | None = None, **options: Any

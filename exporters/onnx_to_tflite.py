@@ -41,7 +41,7 @@ def lower(model: ir.Model, target: Target, io: IoType = "float32") -> TfliteGrap
     apply_rules(model, fusion_rules(target), target, "float32")
     fold_qdq(model, has_int8_form)
     _require_lowerings(model.graph)
-    graph = _lower_nodes(model.graph, choose_layouts(model.graph))
+    graph = _lower_nodes(model.graph, choose_layouts(model.graph), target)
     set_io_type(graph, io)
     graph.remove_dead_ops()
     return graph
@@ -57,7 +57,7 @@ def _require_lowerings(graph: ir.Graph) -> None:
         )
 
 
-def _lower_nodes(graph: ir.Graph, layouts: dict[ir.Value, Layout]) -> TfliteGraph:
+def _lower_nodes(graph: ir.Graph, layouts: dict[ir.Value, Layout], target: Target) -> TfliteGraph:
     result = TfliteGraph()
     tensors: dict[ir.Value, Tensor] = {}
     for value in graph.inputs:
@@ -66,7 +66,7 @@ def _lower_nodes(graph: ir.Graph, layouts: dict[ir.Value, Layout]) -> TfliteGrap
     for value in graph.initializers.values():
         tensors[value] = _constant_tensor(value)
 
-    b = Builder(result)
+    b = Builder(result, target)
     for node in graph:
         b.node = node
         b.results = [_activation_tensor(value, layouts[value]) for value in node.outputs]

@@ -67,6 +67,8 @@ class Target:
         ops: TFLite builtin name -> delegation; an op that is not listed is never delegated.
         fused_activations: Activations an op can carry.
         fusing_ops: ONNX ops whose TFLite form can carry a fused activation.
+        depthwise_taps: Most taps (kernel height times width) for which there is a fast depthwise kernel.
+        channels_per_group: Most channels of a group when a larger int8 depthwise kernel runs in groups.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Target:
     ops: MappingProxyType[str, Delegated]
     fused_activations: frozenset[str] = frozenset({"RELU", "RELU6", "RELU_N1_TO_1"})
     fusing_ops: frozenset[str] = field(default=frozenset({"Conv", "Gemm", "Add", "Sub", "Mul"}))
+    depthwise_taps: int = 25
+    channels_per_group: int = 16
 
     def delegates(self, op: str, precision: Precision) -> bool:
         """Whether the op is delegated in that precision, conditions on its use aside."""

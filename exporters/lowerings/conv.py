@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,8 @@ def conv(
     """ONNX weights (out, in/groups, kh, kw); CONV_2D (out, kh, kw, in/groups), depthwise (1, kh, kw, out)."""
     out, per_group, kh, kw = _require_constant_2d(b, weights)
     depthwise = group > 1 and per_group == 1
+    if depthwise and b.is_int8 and out == group and kh * kw > b.target.depthwise_taps:
+        weights, depthwise = _block_diagonal(b, weights), False
     order, channel_axis = ((1, 2, 3, 0), 3) if depthwise else ((0, 2, 3, 1), 0)
     packed = b.weights(weights, order, channel_axis)
     offset = b.bias(bias, out, x, packed)
@@ -108,6 +111,22 @@ def conv(
         dilation_w_factor=dilations[1],
         **multiplier,
     )
+
+
+def _block_diagonal(b: Builder, weights: Tensor) -> Tensor:
+    """Depthwise weights (C, 1, kh, kw) as those of a convolution in groups (C, channels of a group, kh, kw).
+
+    With more taps than its fast kernels have, XNNPACK runs a depthwise convolution as one in groups of a
+    channel, which leaves most of each multiply-add instruction idle. Groups of several channels, most of the
+    weights 0, give the same integers many times faster.
+    """
+    assert weights.data is not None
+    channels = weights.shape[0]
+    size = max(n for n in range(1, b.target.channels_per_group + 1) if channels % n == 0)
+    blocks = np.zeros((channels, size, *weights.shape[2:]), weights.dtype)
+    every = np.arange(channels)
+    blocks[every, every % size] = weights.data[:, 0]
+    return replace(weights, shape=blocks.shape, data=blocks)
 
 
 @lowers("ConvTranspose")

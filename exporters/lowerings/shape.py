@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mobiledeploy.exporters.builder import Builder
 from mobiledeploy.exporters.lowerings.registry import lowers
 from mobiledeploy.exporters.tflite_graph import Tensor
+from mobiledeploy.targets import OpUse
 
 __all__ = [
     "concat",
@@ -47,13 +48,28 @@ def transpose(b: Builder, x: Tensor, *, perm: Sequence[int] = ()) -> Tensor:
 
 @lowers("Concat")
 def concat(b: Builder, *xs: Tensor, axis: int) -> Tensor:
-    """CONCATENATION needs all inputs to share the output's parameters."""
-    return b.op(
-        "CONCATENATION",
-        *(b.same_params(b.broadcastable(x)) for x in xs),
-        axis=b.result.axis(axis),
-        fused_activation_function="NONE",
-    )
+    """CONCATENATION, whose inputs share the output's parameters; nested where the target takes fewer."""
+    along, parts = b.result.axis(axis), [b.same_params(b.broadcastable(x)) for x in xs]
+    most = _most_inputs(b, len(parts))
+    while len(parts) > most:
+        joined = parts[:most]
+        size = sum(part.shape[along] for part in joined)
+        shape = (*b.result.shape[:along], size, *b.result.shape[along + 1 :])
+        to = b.result.with_shape(shape, f"joined{len(parts)}")
+        parts = [_concatenation(b, joined, along, to), *parts[most:]]
+    return _concatenation(b, parts, along, b.result)
+
+
+def _concatenation(b: Builder, parts: Sequence[Tensor], along: int, to: Tensor) -> Tensor:
+    return b.op("CONCATENATION", *parts, to=to, axis=along, fused_activation_function="NONE")
+
+
+def _most_inputs(b: Builder, count: int) -> int:
+    """The most inputs, up to ``count``, with which the target delegates a CONCATENATION; else ``count``."""
+    for inputs in range(count, 1, -1):
+        if b.target.why_not(OpUse("CONCATENATION", b.precision, inputs)) is None:
+            return inputs
+    return count
 
 
 def _ints(b: Builder, value: Tensor | None, what: str) -> NDArray[np.int64]:

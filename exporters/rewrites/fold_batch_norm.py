@@ -16,10 +16,10 @@ from mobiledeploy.exporters.onnx_graph import float_array
 from mobiledeploy.exporters.rewrites.linear import LINEAR_OPS, scale_and_shift, why_not_constant
 from mobiledeploy.exporters.rewrites.rule import Rule, initializer, rank
 
-__all__ = ["FOLD_BATCH_NORM", "BatchNormToAffine"]
+__all__ = ["FOLD_BATCH_NORM", "BatchNormToAffine", "why_not_fixed"]
 
 
-def _why_not_fixed(normed: ir.Value) -> str | None:
+def why_not_fixed(normed: ir.Value) -> str | None:
     """Why a BatchNormalization is no fixed scaling and shift per channel."""
     node = normed.producer()
     assert node is not None
@@ -49,7 +49,7 @@ def _fold_into(op_type: str) -> type[Rule]:
             return op.BatchNormalization(linear, _allow_other_inputs=True, _outputs=["normed"])
 
         def refuse(self, linear: ir.Value, normed: ir.Value, **_: Any) -> str | None:
-            return why_not_constant(linear) or _why_not_fixed(normed)
+            return why_not_constant(linear) or why_not_fixed(normed)
 
         def rewrite(self, op: Any, x: ir.Value, linear: ir.Value, normed: ir.Value) -> Any:
             node = normed.producer()
@@ -71,7 +71,7 @@ class BatchNormToAffine(Rule):
         return op.BatchNormalization(x, _allow_other_inputs=True, _outputs=["normed"])
 
     def refuse(self, x: ir.Value, normed: ir.Value) -> str | None:
-        return _why_not_fixed(normed) or (None if rank(x) else "the shape of the input is not known")
+        return why_not_fixed(normed) or (None if rank(x) else "the shape of the input is not known")
 
     def rewrite(self, op: Any, x: ir.Value, normed: ir.Value) -> Any:
         node, dimensions = normed.producer(), rank(x)

@@ -38,6 +38,7 @@ __all__ = [
     "initializer",
     "near",
     "number",
+    "producer_of",
     "rank",
 ]
 
@@ -79,17 +80,24 @@ class Rule(pattern.RewriteRuleClassBase):  # type: ignore[misc]  # onnxscript sh
         unless_delegated: TFLite op that makes the rule needless where the target delegates it.
         commute: Whether to match the pattern with the operands of Add, Mul, Max and Min swapped, too.
         keeps_matched: Whether to fire even if others read what matched inner nodes compute; those then stay.
+        target: Runtime that the graph is for.
     """
 
     unless_delegated: ClassVar[str | None] = None
     commute: ClassVar[bool] = False
     keeps_matched: ClassVar[bool] = False
 
-    def __init__(self) -> None:
+    def __init__(self, target: Target) -> None:
         super().__init__(name=type(self).__name__)
+        self.target = target
         self.fired = 0
         self.refusals: dict[tuple[str, str], Refusal] = {}
         self._root = ""
+
+    @classmethod
+    def serves(cls, target: Target, precision: Precision) -> bool:
+        """Whether the rule is of use to a target in a precision."""
+        return cls.unless_delegated is None or not target.delegates(cls.unless_delegated, precision)
 
     def matches(self, *_: Any, **__: Any) -> bool:
         """Whether this is what the rule is about at all."""
@@ -166,11 +174,7 @@ def apply_rules(
     Returns:
         How often each rule fired, and the places where one matched but declined in the end.
     """
-    wanted = [
-        rule()
-        for rule in rules
-        if rule.unless_delegated is None or not target.delegates(rule.unless_delegated, precision)
-    ]
+    wanted = [rule(target) for rule in rules if rule.serves(target, precision)]
     if wanted:
         _apply_until_none_fires(model, wanted)
         _settle_names(model.graph)
@@ -244,6 +248,13 @@ def _settle_names(graph: ir.Graph) -> None:
 def near(got: float | None, wanted: float) -> bool:
     """Whether a float32 constant is meant to be that number: equal but for the rounding of float32."""
     return got is not None and math.isclose(got, wanted, rel_tol=4 * float(np.finfo(np.float32).eps))
+
+
+def producer_of(value: ir.Value) -> ir.Node:
+    """The node that computes a value which is known to be computed, such as the last of a pattern."""
+    node = value.producer()
+    assert node is not None, value.name
+    return node
 
 
 def rank(value: ir.Value) -> int | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import onnx_ir as ir
 
 from mobiledeploy.exporters.rewrites.carry_scale import CARRY_SCALE, SettleScale
 from mobiledeploy.exporters.rewrites.clamp import CLAMPS
 from mobiledeploy.exporters.rewrites.constant_division import DivideByConstant
+from mobiledeploy.exporters.rewrites.convolution_groups import MergeIntoGroups
 from mobiledeploy.exporters.rewrites.fold_batch_norm import FOLD_BATCH_NORM, BatchNormToAffine
 from mobiledeploy.exporters.rewrites.global_pool import (
     FLATTEN_MEAN,
@@ -20,26 +23,35 @@ from mobiledeploy.exporters.rewrites.hard_sigmoid import (
     HardSigmoidToRelu6,
 )
 from mobiledeploy.exporters.rewrites.hard_swish import HardSwishToRelu6, RecogniseHardSwish
+from mobiledeploy.exporters.rewrites.large_depthwise import StripLargeDepthwise
+from mobiledeploy.exporters.rewrites.route_channels import route_channels
 from mobiledeploy.exporters.rewrites.rule import RewriteLog, Rule, apply_rules
+from mobiledeploy.exporters.rewrites.through_concat import THROUGH_CONCAT
 from mobiledeploy.targets import Precision, Target
 
 __all__ = ["STAGES", "rewrite_for_target"]
 
-STAGES: tuple[tuple[type[Rule], ...], ...] = (
+Pass = Callable[[ir.Model, Target, Precision], RewriteLog]
+"""A rewrite of the whole graph at once, for what no pattern of a few nodes can say."""
+
+STAGES: tuple[tuple[type[Rule], ...] | Pass, ...] = (
     # 1. One form for each thing, whatever form the exporter chose.
     (
         DivideByConstant,
         *CLAMPS,
+        *THROUGH_CONCAT,
         *FOLD_BATCH_NORM,
-        BatchNormToAffine,
+        MergeIntoGroups,
         GlobalAveragePoolToMean,
         WholeAveragePoolToMean,
         MergeMeans,
         *RECOGNISE_HARD_SIGMOID,
         RecogniseHardSwish,
     ),
+    (BatchNormToAffine,),
+    route_channels,
     # 2. The form that the target runs fast in this precision.
-    (HardSwishToRelu6, *SHIFT_HARD_SIGMOID_INTO_LINEAR),
+    (HardSwishToRelu6, *SHIFT_HARD_SIGMOID_INTO_LINEAR, StripLargeDepthwise),
     (HardSigmoidToRelu6,),
     # 3. Constant factors to where they cost nothing, and what that leaves side by side.
     (*CARRY_SCALE, *FLATTEN_MEAN),
@@ -50,6 +62,9 @@ STAGES: tuple[tuple[type[Rule], ...], ...] = (
 def rewrite_for_target(model: ir.Model, target: Target, precision: Precision) -> RewriteLog:
     """Run all stages on a float model, in place. Exact in real arithmetic."""
     log = RewriteLog()
-    for rules in STAGES:
-        log += apply_rules(model, rules, target, precision)
+    for stage in STAGES:
+        if isinstance(stage, tuple):
+            log += apply_rules(model, stage, target, precision)
+        else:
+            log += stage(model, target, precision)
     return log

@@ -12,12 +12,13 @@ from mobiledeploy.exporters.builder import Builder
 from mobiledeploy.exporters.layout import Layout
 from mobiledeploy.exporters.tflite_graph import Tensor, TfliteGraph
 from mobiledeploy.quantize.params import QuantParams, activation_params, quantize
+from mobiledeploy.targets import LITERT_2_3
 
 F32, INT8 = np.dtype(np.float32), np.dtype(np.int8)
 
 
 def builder(*results: Tensor) -> Builder:
-    b = Builder(TfliteGraph())
+    b = Builder(TfliteGraph(), LITERT_2_3)
     b.results = list(results) or [Tensor("y", (1, 4), F32)]
     return b
 

@@ -80,5 +80,5 @@ def test_a_clamp_that_others_read_stays(rewrite: Any) -> None:
 def test_integer_maximum_is_left_alone() -> None:
     model = model_from_text("g (int64[2] x) => (int64[2] y) <int64 zero = {0}> { y = Max(x, zero) }")
     node = model.graph[0]
-    assert not CLAMPS[0]().matches(x=node.inputs[0], bound=node.inputs[1])
+    assert not CLAMPS[0](LITERT_2_3).matches(x=node.inputs[0], bound=node.inputs[1])
     assert array_of(node.inputs[1]) == 0

@@ -1,0 +1,329 @@
+"""Channel shuffles for free: route every channel straight from where it is computed to where it is read.
+
+Reshape, transpose, split, concatenation and the like only move channels. A region of such ops is nothing but
+a table: which channel of which source is each channel of each result? If the ops around can have their
+channels in another order (`channel_order`), the sources are sorted by where their channels go and the results
+by where they come from; all that the region did is then done by slices of its sources, put together once.
+
+In ShuffleNetV2 (arXiv:1807.11164) the units of a stage are one region. Half of what a unit computes is read
+by the next one, a quarter by the one after it, and so on; no channel is copied on its way past a unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from mobiledeploy.exporters.onnx_graph import constant, describe, shape_of, tidy
+from mobiledeploy.exporters.rewrites.channel_order import ChannelClass, channel_classes, channels_of, reorder
+from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog, rank
+from mobiledeploy.targets import Precision, Target
+
+__all__ = ["route_channels"]
+
+_NAME = "RouteChannels"
+_MOST_PIECES = 16  # of a result; one that needs more is cheaper to make with a transpose
+
+Elements = NDArray[np.int64]
+"""For each element of a value the number of the source element that it holds."""
+
+
+def route_channels(model: ir.Model, target: Target, precision: Precision) -> RewriteLog:
+    """Replace regions that permute channels by slices and concatenations, in place.
+
+    Channels of values around a region may be in another order afterwards; inputs and outputs of the model
+    never are.
+
+    Returns:
+        How many regions were replaced, and why others were not.
+    """
+    graph = model.graph
+    regions = [region for nodes in _connected(graph) if (region := _trace(nodes)) is not None]
+    refused: list[Refusal] = []
+    while regions:
+        classes = channel_classes(graph, {node for region in regions for node in region.nodes})
+        orders = _choose_orders(regions, classes)
+        costly = [(region, reason) for region in regions if (reason := _why_costly(region, classes, orders))]
+        if not costly:
+            break
+        # What a region keeps is fixed for the others, too.
+        refused += [Refusal(_NAME, describe(region.nodes[0]), reason) for region, reason in costly]
+        regions = [region for region in regions if region not in [one for one, _ in costly]]
+    if not regions:
+        return RewriteLog(refused=tuple(refused))
+    touched = {id(classes[value]): classes[value] for region in regions for value in region.values}
+    for key, found in touched.items():
+        if found.fixed_by is None:
+            reorder(found, orders[key], graph)
+    for region in regions:
+        _rebuild(region, classes, orders, graph)
+    tidy(model)
+    return RewriteLog((Applied(_NAME, len(regions)),), tuple(refused))
+
+
+@dataclass(frozen=True, eq=False)
+class _Region:
+    """Connected ops that only move channels.
+
+    Attributes:
+        sources: Values that enter, in graph order.
+        results: Value that leaves -> (source, channel) of each of its channels, both counted from 0.
+    """
+
+    nodes: Sequence[ir.Node]
+    sources: Sequence[ir.Value]
+    results: dict[ir.Value, NDArray[np.int64]]
+
+    @property
+    def values(self) -> list[ir.Value]:
+        return [*self.sources, *self.results]
+
+
+# Finding regions
+
+
+def _ints(value: ir.Value | None) -> list[int]:
+    array = constant(value)
+    assert array is not None
+    return [int(i) for i in array.reshape(-1)]
+
+
+def _reshape(node: ir.Node, x: Elements) -> list[Elements]:
+    return [x.reshape(shape_of(node.outputs[0]))]
+
+
+def _split(node: ir.Node, x: Elements) -> list[Elements]:
+    axis = node.attributes.get_int("axis", 0)
+    sizes = [shape_of(value)[axis] for value in node.outputs]
+    return np.split(x, np.cumsum(sizes)[:-1], axis)
+
+
+def _slice(node: ir.Node, x: Elements) -> list[Elements]:
+    starts, ends, *rest = (_ints(value) for value in node.inputs[1:])
+    axes = rest[0] if rest else list(range(len(starts)))
+    steps = rest[1] if len(rest) > 1 else [1] * len(starts)
+    taken = [slice(None)] * x.ndim
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        # Before the first element there is None to stop at, not -1.
+        stop = None if step < 0 and end < -x.shape[axis] else end
+        taken[axis] = slice(start, stop, step)
+    return [x[tuple(taken)]]
+
+
+def _gather(node: ir.Node, x: Elements) -> list[Elements]:
+    indices = constant(node.inputs[1])
+    assert indices is not None
+    return [np.take(x, indices, node.attributes.get_int("axis", 0))]
+
+
+def _transpose(node: ir.Node, x: Elements) -> list[Elements]:
+    return [x.transpose(node.attributes.get_ints("perm", range(x.ndim)[::-1]))]
+
+
+_MOVES: MappingProxyType[str, Callable[[ir.Node, Elements], list[Elements]]] = MappingProxyType(
+    {
+        "Flatten": _reshape,
+        "Gather": _gather,
+        "Identity": lambda node, x: [x],
+        "Reshape": _reshape,
+        "Slice": _slice,
+        "Split": _split,
+        "Squeeze": _reshape,
+        "Transpose": _transpose,
+        "Unsqueeze": _reshape,
+    }
+)
+"""What each op that moves one activation does to its elements; Concat moves several."""
+
+_PERMUTING = frozenset(["Gather", "Transpose"])
+
+
+def _moved(node: ir.Node) -> list[ir.Value]:
+    """The activations that a node moves and does not change; none for other nodes."""
+    if node.op_type == "Concat":
+        values = [value for value in node.inputs if value is not None]
+        return values if all(constant(value) is None for value in values) else []
+    if node.op_type not in _MOVES or constant(node.inputs[0]) is not None:
+        return []
+    fixed = all(constant(value) is not None for value in node.inputs[1:] if value is not None)
+    return [value for value in node.inputs[:1] if value is not None and fixed]
+
+
+def _connected(graph: ir.Graph) -> Iterator[list[ir.Node]]:
+    """Moving nodes that share values, as far as they permute anything, each in graph order."""
+    group_of: dict[ir.Value, list[ir.Node]] = {}
+    for node in graph:
+        if not (moved := _moved(node)):
+            continue
+        merged = [node]
+        for group in {id(found): found for v in moved if (found := group_of.get(v))}.values():
+            merged = group + merged
+        touched = {v for one in merged for v in (*_moved(one), *one.outputs)}
+        group_of.update(dict.fromkeys(touched, merged))
+    position = {node: i for i, node in enumerate(graph)}
+    for group in {id(group): group for group in group_of.values()}.values():
+        if any(node.op_type in _PERMUTING for node in group):
+            yield sorted(group, key=position.__getitem__)
+
+
+def _trace(nodes: Sequence[ir.Node]) -> _Region | None:
+    """Follow every channel through a region; None if it moves other things than whole channels of images."""
+    inside = {value for node in nodes for value in node.outputs}
+    sources = list(dict.fromkeys(v for node in nodes for v in _moved(node) if v not in inside))
+    if any(rank(value) != 4 for value in sources):
+        return None
+    elements: dict[ir.Value, Elements] = {}
+    first = 0
+    for value in sources:
+        shape = shape_of(value)
+        elements[value] = first + np.arange(np.prod(shape)).reshape(shape)
+        first += elements[value].size
+    for node in nodes:
+        if node.op_type == "Concat":
+            parts = [elements[value] for value in _moved(node)]
+            outputs = [np.concatenate(parts, node.attributes["axis"].as_int())]
+        else:
+            outputs = _MOVES[node.op_type](node, elements[_moved(node)[0]])
+        elements.update(zip(node.outputs, outputs, strict=True))
+    results: dict[ir.Value, NDArray[np.int64]] = {}
+    for value in (value for node in nodes for value in node.outputs):
+        if value.is_graph_output() or any(use.node not in nodes for use in value.uses()):
+            channels = _whole_channels(elements[value], [elements[source] for source in sources])
+            if channels is None:
+                return None
+            results[value] = channels
+    return _Region(nodes, sources, results)
+
+
+def _whole_channels(held: Elements, sources: Sequence[Elements]) -> NDArray[np.int64] | None:
+    """(channels, 2): source and channel of each channel that a value holds; None if it holds other things."""
+    if held.ndim != 4:
+        return None
+    channels = []
+    for channel in held.transpose(1, 0, 2, 3):
+        index = next(i for i, source in enumerate(sources) if channel.flat[0] <= source.flat[-1])
+        source = sources[index]
+        number = int(channel.flat[0] - source.flat[0]) // (source[0, 0].size) % source.shape[1]
+        if not np.array_equal(channel, source[:, number]):
+            return None
+        channels.append((index, number))
+    return np.array(channels)
+
+
+# Choosing orders
+
+Orders = dict[int, NDArray[np.int64]]
+"""id of a `ChannelClass` -> the channel that stands in each place."""
+
+
+def _choose_orders(regions: Sequence[_Region], classes: dict[ir.Value, ChannelClass]) -> Orders:
+    """Sources in the order in which their channels are read, then results in that of their sources."""
+    orders: Orders = {}
+    for region in regions:
+        readers = _readers(region)
+        for source, read in zip(region.sources, readers, strict=True):
+            by_reader = sorted(range(len(read)), key=read.__getitem__)
+            orders.setdefault(id(classes[source]), _allowed(by_reader, classes[source]))
+    for region in regions:
+        places = [np.argsort(orders[id(classes[source])]) for source in region.sources]
+        for result, channels in region.results.items():
+            origin = [(index, places[index][channel]) for index, channel in channels]
+            by_origin = sorted(range(len(origin)), key=origin.__getitem__)
+            orders.setdefault(id(classes[result]), _allowed(by_origin, classes[result]))
+    return orders
+
+
+def _readers(region: _Region) -> list[list[list[tuple[int, int]]]]:
+    """For each channel of each source the (result, place in it) where it goes."""
+    found: list[list[list[tuple[int, int]]]] = [
+        [[] for _ in range(channels_of(source))] for source in region.sources
+    ]
+    for number, channels in enumerate(region.results.values()):
+        for place, (index, channel) in enumerate(channels):
+            found[index][channel].append((number, place))
+    return found
+
+
+def _allowed(order: Sequence[int], found: ChannelClass) -> NDArray[np.int64]:
+    return np.arange(len(order)) if found.fixed_by else np.array(order)
+
+
+Piece = tuple[int, int, int]
+"""Index of a source, and the places in it from the first to the one after the last."""
+
+
+def _pieces(
+    region: _Region, result: ir.Value, classes: dict[ir.Value, ChannelClass], orders: Orders
+) -> list[Piece]:
+    """What a result is put together from, in order."""
+    places = [np.argsort(orders[id(classes[source])]) for source in region.sources]
+    pieces: list[Piece] = []
+    for index, channel in region.results[result][orders[id(classes[result])]]:
+        place = int(places[index][channel])
+        if pieces and pieces[-1][0] == index and pieces[-1][2] == place:
+            pieces[-1] = (index, pieces[-1][1], place + 1)
+        else:
+            pieces.append((int(index), place, place + 1))
+    return pieces
+
+
+def _why_costly(region: _Region, classes: dict[ir.Value, ChannelClass], orders: Orders) -> str | None:
+    for result in region.results:
+        count = len(_pieces(region, result, classes, orders))
+        if count > _MOST_PIECES:
+            fixed = next((reason for value in region.values if (reason := classes[value].fixed_by)), None)
+            return (
+                f"{result.name!r} would be put together from {count} slices, {_MOST_PIECES} at most pay"
+                + (f"; the order of channels is not free, as {fixed}" if fixed else "")
+            )
+    return None
+
+
+# Rebuilding
+
+
+def _rebuild(region: _Region, classes: dict[ir.Value, ChannelClass], orders: Orders, graph: ir.Graph) -> None:
+    """Slices and concatenations in place of a region; its nodes die for want of readers."""
+    slices: dict[Piece, ir.Value] = {}
+    for result in region.results:
+        before = result.producer()
+        assert before is not None
+        parts: list[ir.Value] = []
+        for piece in _pieces(region, result, classes, orders):
+            source = region.sources[piece[0]]
+            if piece[1:] == (0, channels_of(source)):
+                parts.append(source)
+                continue
+            if piece not in slices:
+                slices[piece] = _insert_slice(source, *piece[1:], before, graph)
+            parts.append(slices[piece])
+        name, result.name = result.name, f"{result.name}~moved"
+        if len(parts) > 1:
+            joined = ir.Node("", "Concat", parts, [ir.AttrInt64("axis", 1)])
+        else:
+            joined = ir.Node("", "Identity", parts)
+        joined.outputs[0].name = name
+        graph.insert_before(before, joined)
+        ir.convenience.replace_all_uses_with(result, joined.outputs[0], replace_graph_outputs=True)
+
+
+def _insert_slice(source: ir.Value, start: int, stop: int, before: ir.Node, graph: ir.Graph) -> ir.Value:
+    bounds = [_index(graph, number) for number in (start, stop, 1)]
+    node = ir.Node("", "Slice", [source, *bounds])
+    node.outputs[0].name = f"{source.name}~{start}-{stop}"
+    graph.insert_before(before, node)
+    return node.outputs[0]
+
+
+def _index(graph: ir.Graph, number: int) -> ir.Value:
+    """An int64 constant of shape (1,)."""
+    name = f"channel~{number}"
+    if name not in graph.initializers:
+        array = np.array([number], np.int64)
+        graph.initializers[name] = ir.Value(name=name, const_value=ir.tensor(array, name=name))
+    return graph.initializers[name]

@@ -1,0 +1,99 @@
+"""Move what follows a concatenation of channels to its parts, where the ops that compute them can take it in.
+
+    F(Concat(a, b, ...)) = Concat(F(a), F(b), ...)     for F that treats every channel by itself
+
+MixConv (arXiv:1907.09595) has one batch norm and one activation after depthwise convolutions side by side.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx_ir as ir
+
+from mobiledeploy.exporters.onnx_graph import float_array, shape_of
+from mobiledeploy.exporters.rewrites.fold_batch_norm import why_not_fixed
+from mobiledeploy.exporters.rewrites.linear import LINEAR_OPS
+from mobiledeploy.exporters.rewrites.rule import Rule, initializer, producer_of
+
+__all__ = ["THROUGH_CONCAT"]
+
+
+class _ThroughConcat(Rule):
+    """Base: an op on the concatenation ``joined``, whose parts all come from ops that can take it in."""
+
+    takers: ClassVar[tuple[str, ...]] = LINEAR_OPS
+
+    def matches(self, joined: ir.Value, **_: Any) -> bool:
+        return producer_of(joined).attributes["axis"].as_int() == 1
+
+    def refuse(self, joined: ir.Value, **values: Any) -> str | None:
+        for part in _parts(joined):
+            node = part.producer()
+            if node is None or node.op_type not in self.takers:
+                return f"{part.name!r}, a part of {joined.name!r}, is computed by no op that could take it in"
+            if len(part.uses()) > 1 or part.is_graph_output():
+                return f"{part.name!r}, a part of {joined.name!r}, has other readers"
+        return None
+
+
+class BatchNormThroughConcat(_ThroughConcat):
+    """BatchNormalization(Concat(a, b)) -> Concat(BatchNormalization(a), BatchNormalization(b))."""
+
+    def pattern(self, op: Any) -> Any:
+        joined = op.Concat(_allow_other_inputs=True, _outputs=["joined"])
+        return op.BatchNormalization(joined, _allow_other_inputs=True, _outputs=["normed"])
+
+    def refuse(self, joined: ir.Value, **values: Any) -> str | None:
+        return why_not_fixed(values["normed"]) or super().refuse(joined)
+
+    def rewrite(self, op: Any, joined: ir.Value, normed: ir.Value) -> Any:
+        node, parts = producer_of(normed), _parts(joined)
+        ends = np.cumsum([shape_of(part)[1] for part in parts])
+        statistics = [(value, np.split(_array(value), ends[:-1])) for value in node.inputs[1:5]]
+        normed_parts = [
+            op.BatchNormalization(
+                part, *(initializer(op, value, pieces[i]) for value, pieces in statistics), **node.attributes
+            )
+            for i, part in enumerate(parts)
+        ]
+        return op.Concat(*normed_parts, axis=1)
+
+
+def _activation_through_concat(op_type: str) -> type[Rule]:
+    """The rule for an activation that ops can carry."""
+
+    class ThroughConcat(_ThroughConcat):
+        takers = (*LINEAR_OPS, "Add", "Sub", "Mul")
+
+        def pattern(self, op: Any) -> Any:
+            joined = op.Concat(_allow_other_inputs=True, _outputs=["joined"])
+            return getattr(op, op_type)(joined, _allow_other_inputs=True, _outputs=["result"])
+
+        def rewrite(self, op: Any, joined: ir.Value, result: ir.Value) -> Any:
+            node = producer_of(result)
+            parts = [
+                getattr(op, op_type)(part, *node.inputs[1:], **node.attributes) for part in _parts(joined)
+            ]
+            return op.Concat(*parts, axis=1)
+
+    ThroughConcat.__name__ = ThroughConcat.__qualname__ = f"{op_type}ThroughConcat"
+    ThroughConcat.__doc__ = f"{op_type}(Concat(a, b)) -> Concat({op_type}(a), {op_type}(b))."
+    return ThroughConcat
+
+
+def _parts(joined: ir.Value) -> list[ir.Value]:
+    return [value for value in producer_of(joined).inputs if value is not None]
+
+
+def _array(value: ir.Value | None) -> Any:
+    array = float_array(value)
+    assert array is not None
+    return array
+
+
+THROUGH_CONCAT: tuple[type[Rule], ...] = (
+    BatchNormThroughConcat,
+    *map(_activation_through_concat, ("Relu", "Clip")),
+)
