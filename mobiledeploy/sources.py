@@ -50,7 +50,7 @@ class ModelOptions:
     weights_host: str | None = None
     weights_timeout_s: float = 5.0
 
-    def for_factory(self) -> dict[str, int | float]:
+    def for_factory(self) -> dict[str, float]:
         """What the user asked of the function that builds the network."""
         asked = {"num_classes": self.num_classes, "width_mult": self.width_mult}
         return {name: value for name, value in asked.items() if value is not None}
@@ -239,9 +239,9 @@ def _initial(spec: ModelSpec, options: ModelOptions, size: tuple[int, int]) -> _
     return _Network(module, WeightsRecord("random", description, _module_sha256(module)), spec.preprocessing)
 
 
-def _created(spec: ModelSpec, asked: Mapping[str, int | float]) -> nn.Module:
+def _created(spec: ModelSpec, asked: Mapping[str, float]) -> nn.Module:
     try:
-        return create(spec.name, **asked)
+        return create(spec.name, asked)
     except (MemoryError, OverflowError, RuntimeError) as error:  # torch's own complaint of memory is the last
         wanted = " and ".join(f"{name} {value:g}" for name, value in asked.items())
         raise InputError(

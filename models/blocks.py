@@ -32,7 +32,7 @@ def round_channels(channels: float) -> int:
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow's SAME: ceil(size / stride) outputs, an odd row or column at the end.
+    """A convolution padded as TensorFlow's SAME: ceil(size / stride) outputs, odd rows and columns last.
 
     https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
     """

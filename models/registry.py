@@ -20,7 +20,7 @@ from mobiledeploy.models import facts
 from mobiledeploy.models.spec import Conventions, ModelSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from torch import nn
 
@@ -50,19 +50,22 @@ def resolve(name: str) -> ModelSpec:
     )
 
 
-def create(name: str, conventions: Conventions | None = None, **options: int | float) -> nn.Module:
+def create(
+    name: str, options: Mapping[str, float] | None = None, conventions: Conventions | None = None
+) -> nn.Module:
     """Build a network with initial weights drawn from torch's global random generator.
 
     Args:
         name: as `resolve` takes it.
-        conventions: of the weights that it is going to get; the network's own when left out.
         options: what the network's factory takes, such as num_classes and width_mult.
+        conventions: of the weights that it is going to get; the network's own when left out.
 
     Raises:
         InputError: unknown name, an option that this network does not have, or one that is not positive.
     """
     spec = resolve(name)
     build = factory(spec)
+    options = options or {}
     known = [option for option in inspect.signature(build).parameters if option != "conventions"]
     for option, value in options.items():
         if option not in known:

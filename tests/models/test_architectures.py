@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import pytest
 import torch
@@ -43,10 +44,10 @@ BATCH_NORM = {
 }
 
 
-def counts(spec: ModelSpec, **options: float) -> tuple[int, float]:
+def counts(spec: ModelSpec, options: Mapping[str, float] | None = None) -> tuple[int, float]:
     """Parameters, millions of multiply-adds."""
     with torch.device("meta"):
-        network = registry.create(spec.name, **options)
+        network = registry.create(spec.name, options)
     return count_parameters(network), round(count_multiply_adds(network, (1, 3, *spec.input_size)) / 1e6, 2)
 
 
@@ -57,7 +58,7 @@ def test_counts_are_those_of_the_spec(spec: ModelSpec) -> None:
 
 @pytest.mark.parametrize(("name", "width_mult"), WIDTHS)
 def test_counts_at_other_widths(name: str, width_mult: float) -> None:
-    assert counts(registry.resolve(name), width_mult=width_mult) == WIDTHS[name, width_mult]
+    assert counts(registry.resolve(name), {"width_mult": width_mult}) == WIDTHS[name, width_mult]
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
@@ -74,7 +75,7 @@ def test_batch_norm_is_that_of_the_checkpoints(name: str) -> None:
 
 @each_spec
 def test_forward_is_head_of_features(spec: ModelSpec) -> None:
-    network = registry.create(spec.name, num_classes=7).eval()
+    network = registry.create(spec.name, {"num_classes": 7}).eval()
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         logits = network(images)
@@ -84,13 +85,13 @@ def test_forward_is_head_of_features(spec: ModelSpec) -> None:
 
 @each_spec
 def test_head_key_names_the_weight_of_the_classes(spec: ModelSpec) -> None:
-    narrow, wide = (registry.create(spec.name, num_classes=classes).state_dict() for classes in (3, 5))
+    narrow, wide = (registry.create(spec.name, {"num_classes": classes}).state_dict() for classes in (3, 5))
     assert narrow[spec.head_key].shape[0] == 3 and wide[spec.head_key].shape[0] == 5
     assert narrow[spec.head_key].ndim == 2
 
 
 @each_spec
 def test_every_parameter_takes_part(spec: ModelSpec) -> None:
-    network = registry.create(spec.name, num_classes=3)
+    network = registry.create(spec.name, {"num_classes": 3})
     network(torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))).square().sum().backward()
     assert [name for name, parameter in network.named_parameters() if parameter.grad is None] == []

@@ -52,20 +52,20 @@ def test_an_unknown_option_is_named_with_the_known_ones() -> None:
     with pytest.raises(
         InputError, match=r"mobilenetv2 has no option 'classes', expected one of num_classes, width_mult"
     ):
-        registry.create("mobilenetv2", classes=10)
+        registry.create("mobilenetv2", {"classes": 10})
 
 
 @pytest.mark.parametrize("options", [{"num_classes": 0}, {"width_mult": -0.5}, {"width_mult": float("nan")}])
 def test_an_option_that_is_not_positive_is_refused(options: dict[str, float]) -> None:
     with pytest.raises(InputError, match="expected more than 0"):
-        registry.create("mobilenetv2", **options)
+        registry.create("mobilenetv2", options)
 
 
 def test_initial_weights_follow_torchs_seed() -> None:
     def first_weights(seed: int) -> torch.Tensor:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return next(registry.create("mobilenetv3_small", width_mult=0.35).parameters()).detach()
+            return next(registry.create("mobilenetv3_small", {"width_mult": 0.35}).parameters()).detach()
 
     assert torch.equal(first_weights(0), first_weights(0))
     assert not torch.equal(first_weights(0), first_weights(1))

@@ -17,7 +17,7 @@ def images(count: int, size: int) -> list[Tensor]:
 def test_activations_are_normalised_after_every_batch_norm(name: str) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = registry.create(name, width_mult=0.5)
+        network = registry.create(name, {"width_mult": 0.5})
     batch = images(8, 64)
     settle_batch_norm(network, batch)
     assert network.training
