@@ -33,7 +33,7 @@ def test_conv_bn_act_halves_even_sizes_and_leaves_out_no_activation() -> None:
 
 
 def test_squeeze_excite_with_a_gate_of_zero_input_halves() -> None:
-    gate = SqueezeExcite(8, 8)
+    gate = SqueezeExcite(8, 8, gate=nn.Hardsigmoid)
     for parameter in gate.parameters():
         nn.init.zeros_(parameter)
     x = torch.linspace(-1, 1, 8 * 4).reshape(1, 8, 2, 2)

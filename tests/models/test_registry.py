@@ -80,11 +80,18 @@ def test_facts_and_factories_have_the_same_names(family: str) -> None:
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_facts_agree_with_each_other(spec: ModelSpec) -> None:
-    assert spec.preprocessing == spec.weights[0].preprocessing
+    if spec.weights:
+        preferred = spec.weights[0]
+        assert (spec.preprocessing, spec.conventions) == (preferred.preprocessing, preferred.conventions)
     assert spec.width_mult == ("width_mult" in inspect.signature(registry.factory(spec)).parameters)
+    known_widths = {1.0, *(width.width_mult for width in spec.widths)}
     for entry in spec.weights:
-        assert entry.file_name.endswith(f"-{entry.sha256_prefix}.pth") and len(entry.sha256_prefix) == 8
         assert entry.num_classes == spec.num_classes
+        assert entry.width_mult in known_widths
+        assert (entry.path is None) == (entry.sha256_prefix == "")
+        if entry.path is not None:
+            assert entry.file_name.endswith(f"-{entry.sha256_prefix}.pth") and len(entry.sha256_prefix) >= 8
+    assert len({entry.name for entry in spec.weights}) == len(spec.weights)
 
 
 def test_names_and_facts_are_had_without_torch_and_numpy() -> None:
