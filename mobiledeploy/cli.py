@@ -13,7 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -146,10 +146,12 @@ def _export(options: argparse.Namespace) -> int:
             int8=options.int8,
             out=options.out,
             weights=options.weights,
+            weights_as=options.weights_as,
             weights_host=options.weights_host,
             size=options.size,
             num_classes=options.num_classes,
             width_mult=options.width_mult,
+            options=dict(options.option),
             calibration=options.calibration,
             samples=options.samples,
             calibrator=options.calibrator,
@@ -266,6 +268,17 @@ def _number(text: str) -> float:
     return value
 
 
+def _option(text: str) -> tuple[str, float | str]:
+    """A name, and what may be a number."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected NAME=VALUE")
+    for number in (int, float):
+        with suppress(ValueError):
+            return name, number(value)
+    return name, value
+
+
 def _parser() -> _Parser:
     parser = _Parser(
         prog="mobiledeploy",
@@ -308,14 +321,28 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="DIR", help="where artifacts go (default: artifacts/NAME)")
     add(
         "--weights",
-        metavar="FILE|imagenet|random",
-        help="a state_dict or checkpoint, the official ImageNet weights, or initial weights "
-        "(default: imagenet if it can be had, else random with a warning)",
+        metavar="FILE|ENTRY|imagenet|random",
+        help="a state_dict or checkpoint, published weights by the name of their entry, the preferred ones "
+        "of these, or initial weights (default: imagenet if it can be had, else random with a warning)",
+    )
+    add(
+        "--weights-as",
+        metavar="ENTRY",
+        help="the published weights whose padding, batch norm and preprocessing FILE was trained with "
+        "(default: told by its hash and keys); `mobiledeploy list --json` has the entries",
     )
     add("--weights-host", metavar="URL", help="a mirror to download official weights from")
     add("--size", type=_size, metavar="N|HxW", help="input size in pixels (default: the network's own)")
     add("--num-classes", type=_at_least(1), metavar="N", help="size of the head")
     add("--width-mult", type=_number, metavar="X", help="width multiplier")
+    add(
+        "--option",
+        type=_option,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another option of the network, such as partition=exponential of mixnet_s; as often as needed",
+    )
     add(
         "--calibration",
         type=Path,

@@ -13,7 +13,7 @@ import inspect
 import math
 import pkgutil
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args, get_origin, get_type_hints
 
 from mobiledeploy.errors import InputError
 from mobiledeploy.models import facts
@@ -51,7 +51,7 @@ def resolve(name: str) -> ModelSpec:
 
 
 def create(
-    name: str, options: Mapping[str, float] | None = None, conventions: Conventions | None = None
+    name: str, options: Mapping[str, float | str] | None = None, conventions: Conventions | None = None
 ) -> nn.Module:
     """Build a network with initial weights drawn from torch's global random generator.
 
@@ -61,7 +61,7 @@ def create(
         conventions: of the weights that it is going to get; the network's own when left out.
 
     Raises:
-        InputError: unknown name, an option that this network does not have, or one that is not positive.
+        InputError: unknown name, an option that this network does not have, or a value that it cannot take.
     """
     spec = resolve(name)
     build = factory(spec)
@@ -72,9 +72,18 @@ def create(
             raise InputError(
                 f"{spec.name} has no option {option!r}, expected one of {', '.join(known)}; leave it out"
             )
-        if not 0 < value < math.inf:
-            raise InputError(f"{option} {value} for {spec.name}, expected more than 0; the default works")
+        if wanted := _wanted(value, get_type_hints(build)[option]):
+            raise InputError(f"{option} {value} for {spec.name}, expected {wanted}; the default works")
     return build(**options, conventions=conventions or spec.conventions)
+
+
+def _wanted(value: float | str, hint: object) -> str:
+    """What an option with that type hint takes, where that is something else than `value`; else empty."""
+    if get_origin(hint) is Literal:
+        return "" if value in get_args(hint) else f"one of {', '.join(map(str, get_args(hint)))}"
+    if isinstance(value, str) or not 0 < value < math.inf:
+        return "more than 0"
+    return "a whole number" if hint is int and value != int(value) else ""
 
 
 def factory(spec: ModelSpec) -> Callable[..., nn.Module]:

@@ -4,7 +4,7 @@
 
 It needs torchvision and timm, which neither mobiledeploy nor its tests need otherwise: install them beside
 it, or put them on PYTHONPATH. Each network gets weights that follow from the names of its state_dict, and an
-image that follows from its own, so that the test can make both again. To add a network, add a line to NETWORKS.
+image that follows from its own, so that the test can make both again. A network is a line in NETWORKS.
 """
 
 from __future__ import annotations
