@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mobiledeploy.api import ExportResult
+    from mobiledeploy.models.spec import ModelSpec, Reported, Width
     from mobiledeploy.progress import Progress
     from mobiledeploy.report import Report
 
@@ -116,20 +117,23 @@ def _list(options: argparse.Namespace) -> int:
     from rich import box
     from rich.table import Table
 
-    columns = ("network", "task", "input", "params", "MAdds", "top-1", "arXiv")  # 80 characters wide
-    table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    columns = ("network", "task", "input", "params", "MAdds", "top1", "arXiv")  # 80 characters wide
+    table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     for spec in specs().values():
-        table.add_row(
-            spec.name,
-            spec.task,
-            "x".join(map(str, spec.input_size)),
-            f"{spec.parameters / 1e6:.2f} M",
-            f"{spec.multiply_adds_m:.1f} M",
-            "" if spec.reported.top1 is None else f"{spec.reported.top1:.1f}",
-            spec.paper.rpartition("arXiv:")[2],
-        )
+        size = dict.fromkeys(spec.input_size)  # one number of a square
+        arxiv = spec.paper.rpartition("arXiv:")[2]
+        table.add_row(spec.name, spec.task, "x".join(map(str, size)), *_figures(spec, spec.reported), arxiv)
+        for width in spec.widths:
+            table.add_row(f"  width {width.width_mult:g}", "", "", *_figures(width, width.reported))
     _console(sys.stdout).print(table)
     return 0
+
+
+def _figures(counted: ModelSpec | Width, reported: Reported | None) -> Iterator[str]:
+    """Parameters and multiply-adds as counted, accuracy as reported."""
+    yield f"{counted.parameters / 1e6:.2f}M"
+    yield f"{counted.multiply_adds_m:.{0 if counted.multiply_adds_m >= 100 else 1}f}M"
+    yield "" if reported is None or reported.top1 is None else f"{reported.top1:.1f}"
 
 
 # export
