@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-__all__ = ["Conventions", "ModelSpec", "Preprocessing", "Reported", "WeightsEntry", "Width"]
+__all__ = ["Conventions", "ModelSpec", "Preprocessing", "Publisher", "Reported", "WeightsEntry", "Width"]
+
+Publisher = Literal["torchvision", "timm", "megvii"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class WeightsEntry:
     """
 
     name: str
-    publisher: Literal["torchvision", "timm", "megvii"] = "torchvision"
+    publisher: Publisher = "torchvision"
     path: str | None
     sha256_prefix: str
     num_classes: int = 1000
@@ -87,12 +89,12 @@ class Reported:
     """What the authors print of a network; None for what they do not say.
 
     Attributes:
-        source: where they print it.
         top1: ImageNet accuracy in percent, float.
         parameters_m: millions of parameters.
         multiply_adds_m: millions of multiply-adds.
         tolerance: largest relative difference of our counts from these. Papers round to two or three digits.
         why: where `tolerance` is more than that rounding, the reason.
+        source: where they print it.
     """
 
     top1: float | None

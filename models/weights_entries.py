@@ -8,8 +8,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from mobiledeploy.errors import InputError, WeightsError
+from mobiledeploy.models.layouts import publisher_of
 from mobiledeploy.models.spec import ModelSpec, WeightsEntry
-from mobiledeploy.models.timm_names import has_timm_names
 
 __all__ = ["Likeness", "entry_like", "in_words", "named_entry", "official_entry"]
 
@@ -82,7 +82,7 @@ def entry_like(
     for entry in spec.weights:
         if entry.sha256_prefix and sha256.startswith(entry.sha256_prefix):
             return Likeness(entry)
-    theirs = [entry for entry in spec.weights if (entry.publisher == "timm") == has_timm_names(state)]
+    theirs = [entry for entry in spec.weights if entry.publisher == publisher_of(state)]
     alike = [entry for entry in theirs if entry.width_mult == (width_mult or 1)] or theirs
     if not alike:
         return Likeness(None)
