@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -85,10 +86,12 @@ def export(
     int8: bool = False,
     out: str | Path | None = None,
     weights: str | Path | None = None,
+    weights_as: str | None = None,
     weights_host: str | None = None,
     size: int | tuple[int, int] | None = None,
     num_classes: int | None = None,
     width_mult: float | None = None,
+    options: Mapping[str, float | str] | None = None,
     calibration: str | Path | None = None,
     samples: int = 64,
     calibrator: Calibrator = "mse",
@@ -107,11 +110,15 @@ def export(
             file.
         int8: Whether to write an int8 artifact beside the float one.
         out: Folder for the artifacts; ``artifacts/<name>`` when left out.
-        weights: File, "imagenet" or "random"; imagenet if it can be had, else random, when left out.
+        weights: File, name of a weights entry, "imagenet" or "random"; imagenet if it can be had, else
+            random, when left out.
+        weights_as: Name of the weights entry that a file was trained as; told by its hash and keys when left
+            out.
         weights_host: A mirror to download official weights from.
         size: Input size in pixels, one number for a square or (height, width).
         num_classes: Size of the head; the network's own, or that of the weights file, when left out.
-        width_mult: Width multiplier.
+        width_mult: Width multiplier; that of a weights entry that is named, else 1, when left out.
+        options: Other options of the network by name, such as {"partition": "exponential"} of mixnet_s.
         calibration: Folder of images, .npy or .npz; generated images when left out.
         samples: How many inputs to calibrate with.
         calibrator: How activation ranges are chosen.
@@ -131,9 +138,11 @@ def export(
     """
     model = ModelOptions(
         weights=None if weights is None else str(weights),
+        weights_as=weights_as,
         size=(size, size) if isinstance(size, int) else size,
         num_classes=num_classes,
         width_mult=width_mult,
+        options=dict(options or {}),
         seed=seed,
         weights_host=weights_host,
     )

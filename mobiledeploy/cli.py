@@ -13,7 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mobiledeploy.api import ExportResult
+    from mobiledeploy.models.spec import ModelSpec, Reported, Width
     from mobiledeploy.progress import Progress
     from mobiledeploy.report import Report
 
@@ -116,20 +117,23 @@ def _list(options: argparse.Namespace) -> int:
     from rich import box
     from rich.table import Table
 
-    columns = ("network", "task", "input", "params", "MAdds", "top-1", "arXiv")  # 80 characters wide
-    table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    columns = ("network", "task", "input", "params", "MAdds", "top1", "arXiv")  # 80 characters wide
+    table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     for spec in specs().values():
-        table.add_row(
-            spec.name,
-            spec.task,
-            "x".join(map(str, spec.input_size)),
-            f"{spec.parameters / 1e6:.2f} M",
-            f"{spec.multiply_adds_m:.1f} M",
-            "" if spec.reported.top1 is None else f"{spec.reported.top1:.1f}",
-            spec.paper.rpartition("arXiv:")[2],
-        )
+        size = dict.fromkeys(spec.input_size)  # one number of a square
+        arxiv = spec.paper.rpartition("arXiv:")[2]
+        table.add_row(spec.name, spec.task, "x".join(map(str, size)), *_figures(spec, spec.reported), arxiv)
+        for width in spec.widths:
+            table.add_row(f"  width {width.width_mult:g}", "", "", *_figures(width, width.reported))
     _console(sys.stdout).print(table)
     return 0
+
+
+def _figures(counted: ModelSpec | Width, reported: Reported | None) -> Iterator[str]:
+    """Parameters and multiply-adds as counted, accuracy as reported."""
+    yield f"{counted.parameters / 1e6:.2f}M"
+    yield f"{counted.multiply_adds_m:.{0 if counted.multiply_adds_m >= 100 else 1}f}M"
+    yield "" if reported is None or reported.top1 is None else f"{reported.top1:.1f}"
 
 
 # export
@@ -146,10 +150,12 @@ def _export(options: argparse.Namespace) -> int:
             int8=options.int8,
             out=options.out,
             weights=options.weights,
+            weights_as=options.weights_as,
             weights_host=options.weights_host,
             size=options.size,
             num_classes=options.num_classes,
             width_mult=options.width_mult,
+            options=dict(options.option),
             calibration=options.calibration,
             samples=options.samples,
             calibrator=options.calibrator,
@@ -266,6 +272,17 @@ def _number(text: str) -> float:
     return value
 
 
+def _option(text: str) -> tuple[str, float | str]:
+    """A name, and what may be a number."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected NAME=VALUE")
+    for number in (int, float):
+        with suppress(ValueError):
+            return name, number(value)
+    return name, value
+
+
 def _parser() -> _Parser:
     parser = _Parser(
         prog="mobiledeploy",
@@ -308,14 +325,28 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="DIR", help="where artifacts go (default: artifacts/NAME)")
     add(
         "--weights",
-        metavar="FILE|imagenet|random",
-        help="a state_dict or checkpoint, the official ImageNet weights, or initial weights "
-        "(default: imagenet if it can be had, else random with a warning)",
+        metavar="FILE|ENTRY|imagenet|random",
+        help="a state_dict or checkpoint, published weights by the name of their entry, the preferred ones "
+        "of these, or initial weights (default: imagenet if it can be had, else random with a warning)",
+    )
+    add(
+        "--weights-as",
+        metavar="ENTRY",
+        help="the published weights whose padding, batch norm and preprocessing FILE was trained with "
+        "(default: told by its hash and keys); `mobiledeploy list --json` has the entries",
     )
     add("--weights-host", metavar="URL", help="a mirror to download official weights from")
     add("--size", type=_size, metavar="N|HxW", help="input size in pixels (default: the network's own)")
     add("--num-classes", type=_at_least(1), metavar="N", help="size of the head")
     add("--width-mult", type=_number, metavar="X", help="width multiplier")
+    add(
+        "--option",
+        type=_option,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another option of the network, such as partition=exponential of mixnet_s; as often as needed",
+    )
     add(
         "--calibration",
         type=Path,

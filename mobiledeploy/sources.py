@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mobiledeploy.artifacts import file_sha256, safe_stem
-from mobiledeploy.errors import InputError, WeightsError
-from mobiledeploy.models.registry import create, resolve
-from mobiledeploy.models.spec import ModelSpec, Preprocessing
+from mobiledeploy.errors import InputError
+from mobiledeploy.models.registry import resolve
+from mobiledeploy.models.spec import Conventions, Preprocessing
 from mobiledeploy.user_code import call_factory
 
 # torch, and what imports it, is imported where it is first needed: a mistyped name gets its answer at once.
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     import onnx_ir as ir
     from torch import nn
 
-__all__ = ["ModelOptions", "Source", "WeightsRecord", "open_source"]
+__all__ = ["INPUT_NAME", "ModelOptions", "Source", "WeightsRecord", "module_sha256", "open_source"]
 
 INPUT_NAME = "image"
-_SETTLING_IMAGES = 16
 _LONGEST_SIDE = 4096  # pixels; more is a slip of the finger, and takes gigabytes before it fails
 
 
@@ -33,27 +32,40 @@ class ModelOptions:
     """What the user may say about the network.
 
     Attributes:
-        weights: A file, "imagenet", "random", or None for imagenet if it can be had, else random.
+        weights: A file, the name of one of the network's weights entries, "imagenet" for the preferred one,
+            "random", or None for imagenet if it can be had, else random.
+        weights_as: Name of the weights entry whose conventions, preprocessing and width a file has; None to
+            tell by its hash and its keys. Without a file, initial weights get them.
         size: (height, width) of the input; None for the network's own.
         num_classes: Size of the head; None for the network's own, or that of the weights file.
-        width_mult: Width multiplier; None for 1.
+        width_mult: Width multiplier; None for that of a weights entry that is named, else 1.
+        options: What else the function that builds the network takes, by name.
         seed: Of initial weights and the images that settle them.
         weights_host: Where official weights are downloaded from; None for the publisher's host.
         weights_timeout_s: Seconds to wait for that host.
     """
 
     weights: str | None = None
+    weights_as: str | None = None
     size: tuple[int, int] | None = None
     num_classes: int | None = None
     width_mult: float | None = None
+    options: Mapping[str, float | str] = field(default_factory=dict)
     seed: int = 0
     weights_host: str | None = None
     weights_timeout_s: float = 5.0
 
-    def for_factory(self) -> dict[str, int | float]:
-        """What the user asked of the function that builds the network."""
+    def for_factory(self) -> dict[str, float | str]:
+        """What the user asked of the function that builds the network.
+
+        Raises:
+            InputError: One thing is asked for twice.
+        """
         asked = {"num_classes": self.num_classes, "width_mult": self.width_mult}
-        return {name: value for name, value in asked.items() if value is not None}
+        given = {name: value for name, value in asked.items() if value is not None}
+        if twice := given.keys() & self.options.keys():
+            raise InputError(f"{twice.pop()} is given twice, expected it once; leave --option out")
+        return {**given, **self.options}
 
 
 @dataclass(frozen=True)
@@ -64,11 +76,15 @@ class WeightsRecord:
         kind: "file", "imagenet", "random", "factory" (as the user's code made them) or "onnx".
         description: A line for the report.
         sha256: Of the weights file; for others, of all parameters and buffers in order.
+        entry: The weights entry that they are, or are taken for; None where there is none.
+        conventions: What the network was built with for them; None outside the registry.
     """
 
     kind: str
     description: str
     sha256: str
+    entry: str | None = None
+    conventions: Conventions | None = None
 
 
 @dataclass
@@ -120,133 +136,10 @@ def open_source(text: str, options: ModelOptions) -> Source:
         )
     if text.endswith(".onnx"):
         return _from_onnx(Path(text), options)
-    return _from_registry(resolve(text), options)
+    spec = resolve(text)
+    from mobiledeploy.registry_source import from_registry
 
-
-# The registry
-
-
-def _from_registry(spec: ModelSpec, options: ModelOptions) -> Source:
-    from mobiledeploy.models.counts import count_multiply_adds, count_parameters
-    from mobiledeploy.module_checks import require_runnable
-
-    size = options.size or spec.input_size
-    inputs: dict[str, tuple[int, ...]] = {INPUT_NAME: (1, 3, *size)}
-    network = _with_weights(spec, options, size)
-    require_runnable(spec.name, network.module, inputs[INPUT_NAME])
-    return Source(
-        name=spec.name,
-        inputs=inputs,
-        weights=network.weights,
-        module=network.module.eval(),
-        preprocessing=_scaled(network.preprocessing, spec.input_size, size),
-        facts={
-            "paper": spec.paper,
-            "task": spec.task,
-            "parameters": count_parameters(network.module),
-            "multiply_adds": count_multiply_adds(network.module, inputs[INPUT_NAME]),
-            "width_mult": options.width_mult or 1.0,
-        },
-        warnings=network.warnings,
-    )
-
-
-def _scaled(preprocessing: Preprocessing, own: tuple[int, int], size: tuple[int, int]) -> Preprocessing:
-    """The resize in proportion to the input size."""
-    if preprocessing.resize is None or size == own:
-        return preprocessing
-    return replace(preprocessing, resize=round(preprocessing.resize * min(size) / min(own)))
-
-
-@dataclass
-class _Network:
-    """A module of the registry with its weights, and the preprocessing that these were trained with."""
-
-    module: nn.Module
-    weights: WeightsRecord
-    preprocessing: Preprocessing
-    warnings: list[str] = field(default_factory=list)
-
-
-def _with_weights(spec: ModelSpec, options: ModelOptions, size: tuple[int, int]) -> _Network:
-    if options.weights == "random":
-        return _initial(spec, options, size)
-    if options.weights == "imagenet":
-        return _official(spec, options)
-    if options.weights is not None:
-        return _from_weights_file(spec, Path(options.weights), options)
-    try:
-        return _official(spec, options)
-    except WeightsError as error:
-        network = _initial(spec, options, size)
-        reason = str(error).partition(", expected")[0]
-        network.warnings.append(
-            f"initial weights (seed {options.seed}), as {reason}: accuracy and SQNR against float say "
-            "little, so no threshold is set on them; pass --weights FILE"
-        )
-        return network
-
-
-def _from_weights_file(spec: ModelSpec, path: Path, options: ModelOptions) -> _Network:
-    from mobiledeploy.models.weights import apply_state_dict, head_classes, load_state_dict
-
-    state = load_state_dict(path)
-    asked, classes = options.for_factory(), head_classes(spec, state)
-    if classes is not None and asked.setdefault("num_classes", classes) != classes:
-        raise WeightsError(
-            f"weights file {path} has a head of {classes} classes, expected {options.num_classes} by "
-            "--num-classes; leave that out, or pass other weights"
-        )
-    module = _created(spec, asked)
-    apply_state_dict(module, state, str(path))
-    return _Network(module, WeightsRecord("file", path.name, file_sha256(path)), spec.preprocessing)
-
-
-def _official(spec: ModelSpec, options: ModelOptions) -> _Network:
-    from mobiledeploy.models.download import OFFICIAL_HOST, default_cache, fetch
-    from mobiledeploy.models.weights import apply_state_dict, load_state_dict
-
-    asked = options.for_factory()
-    entry = next((e for e in spec.weights if asked.get("num_classes", e.num_classes) == e.num_classes), None)
-    if entry is None or asked.get("width_mult", 1) != 1:
-        wanted = " and ".join(f"{name} {value:g}" for name, value in asked.items())
-        raise WeightsError(
-            f"{spec.name} has no official weights"
-            + (f" for {wanted}" if wanted else "")
-            + ", expected a network that was published with some; pass --weights FILE"
-        )
-    host = options.weights_host or OFFICIAL_HOST
-    path = fetch(entry, host=host, cache=default_cache(), timeout_s=options.weights_timeout_s)
-    module = _created(spec, asked)
-    apply_state_dict(module, load_state_dict(path), entry.name)
-    record = WeightsRecord("imagenet", f"{entry.name} ({entry.file_name})", file_sha256(path))
-    return _Network(module, record, entry.preprocessing)
-
-
-def _initial(spec: ModelSpec, options: ModelOptions, size: tuple[int, int]) -> _Network:
-    import torch
-
-    from mobiledeploy.data import open_inputs
-    from mobiledeploy.models.settle import settle_batch_norm
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
-        module = _created(spec, options.for_factory())
-    preprocessing = _scaled(spec.preprocessing, spec.input_size, size)
-    images = open_inputs(None, {INPUT_NAME: (1, 3, *size)}, preprocessing, _SETTLING_IMAGES, options.seed)
-    settle_batch_norm(module, [torch.from_numpy(sample[INPUT_NAME]) for sample in images.calibration])
-    description = f"initial weights, seed {options.seed}, batch norm settled on generated images"
-    return _Network(module, WeightsRecord("random", description, _module_sha256(module)), spec.preprocessing)
-
-
-def _created(spec: ModelSpec, asked: Mapping[str, int | float]) -> nn.Module:
-    try:
-        return create(spec.name, **asked)
-    except (MemoryError, OverflowError, RuntimeError) as error:  # torch's own complaint of memory is the last
-        wanted = " and ".join(f"{name} {value:g}" for name, value in asked.items())
-        raise InputError(
-            f"{spec.name} with {wanted} does not fit into memory; pass smaller numbers"
-        ) from error
+    return from_registry(spec, options)
 
 
 # The user's own Python file
@@ -256,6 +149,11 @@ def _from_python(path: Path, factory: str, options: ModelOptions) -> Source:
     from mobiledeploy.module_checks import input_shape, require_module, require_runnable
 
     name = f"{path}:{factory}"
+    if options.weights_as is not None:
+        raise InputError(
+            f"--weights-as for {name}, expected none, as only networks of the registry have weights entries; "
+            "leave it out"
+        )
     if options.weights in ("imagenet", "random"):
         raise InputError(
             f"--weights {options.weights} for {name}, expected a file, as only networks of the registry have "
@@ -287,7 +185,7 @@ def _users_weights(module: nn.Module, factory: str, options: ModelOptions) -> We
     from mobiledeploy.models.weights import apply_state_dict, load_state_dict
 
     if options.weights is None:
-        return WeightsRecord("factory", f"as {factory} made them", _module_sha256(module))
+        return WeightsRecord("factory", f"as {factory} made them", module_sha256(module))
     file = Path(options.weights)
     apply_state_dict(module, load_state_dict(file), str(file))
     return WeightsRecord("file", file.name, file_sha256(file))
@@ -315,9 +213,11 @@ def _from_onnx(path: Path, options: ModelOptions) -> Source:
 def _refuse_options(path: Path, options: ModelOptions) -> None:
     by_flag: Mapping[str, object] = {
         "--weights": options.weights,
+        "--weights-as": options.weights_as,
         "--size": options.size,
         "--num-classes": options.num_classes,
         "--width-mult": options.width_mult,
+        "--option": options.options or None,
     }
     given = [flag for flag, value in by_flag.items() if value is not None]
     if given:
@@ -327,8 +227,8 @@ def _refuse_options(path: Path, options: ModelOptions) -> None:
         )
 
 
-def _module_sha256(module: nn.Module) -> str:
-    """Over all parameters and buffers in order."""
+def module_sha256(module: nn.Module) -> str:
+    """Over all parameters and buffers in order, hex."""
     digest = hashlib.sha256()
     for name, value in module.state_dict().items():
         digest.update(name.encode())

@@ -13,6 +13,9 @@ assert_same_outputs(before, model, rtol=1e-5, atol=1e-6)
 
 from __future__ import annotations
 
+import hashlib
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +26,14 @@ from numpy.typing import ArrayLike, NDArray
 from mobiledeploy.exporters.onnx_graph import constant, static_inputs, tidy
 from mobiledeploy.runtimes import OnnxSession, Sample
 
-__all__ = ["array_of", "assert_same_outputs", "model_from_text", "op_types", "random_sample"]
+__all__ = [
+    "array_of",
+    "assert_same_outputs",
+    "model_from_text",
+    "op_types",
+    "random_sample",
+    "weights_from_names",
+]
 
 _HEADER = '<ir_version: 10, opset_import: ["" : 20]>'
 
@@ -105,3 +115,32 @@ def assert_same_outputs(
         assert got.shape == want.shape, f"output {name!r} has the shape {got.shape}, expected {want.shape}"
         largest = float(np.abs(want).max(initial=0))
         np.testing.assert_allclose(got, want, rtol=rtol, atol=atol * largest, err_msg=f"output {name!r}")
+
+
+def weights_from_names(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[Any]]:
+    """A state_dict whose numbers follow from its keys alone, the same on every machine and for ever.
+
+    Kernels have the variance 2 / fan-in; batch norms do something to every channel, and shrink or blow up
+    none. A key named "image" gets numbers in [-1, 1). float32, but for `num_batches_tracked`.
+    """
+    return {key: _numbers(key, shape) for key, shape in shapes.items()}
+
+
+def _numbers(key: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    if key.endswith("num_batches_tracked"):
+        return np.zeros(shape, np.int64)
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little")
+    # Not a generator's distributions: numpy promises the same bits in later versions, but not those.
+    bits = np.random.PCG64(seed).random_raw(math.prod(shape)) >> np.uint64(11)
+    uniform = (bits.astype(np.float64) / 2**52 - 1).reshape(shape)  # [-1, 1)
+    if key == "image":
+        numbers = uniform
+    elif key.endswith("running_var"):
+        numbers = 1 + uniform / 2
+    elif len(shape) > 1:
+        numbers = uniform * math.sqrt(6 / math.prod(shape[1:]))
+    elif key.endswith("weight"):
+        numbers = 1 + 0.3 * uniform
+    else:
+        numbers = 0.1 * uniform
+    return numbers.astype(np.float32)

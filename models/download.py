@@ -17,9 +17,10 @@ from mobiledeploy.errors import WeightsError
 from mobiledeploy.models.spec import WeightsEntry
 from mobiledeploy.version import __version__
 
-__all__ = ["OFFICIAL_HOST", "Progress", "default_cache", "fetch"]
+__all__ = ["HOSTS", "Progress", "default_cache", "fetch"]
 
-OFFICIAL_HOST = "https://download.pytorch.org"
+# By publisher.
+HOSTS = {"torchvision": "https://download.pytorch.org", "timm": "https://github.com"}
 
 # Called with the bytes done, and the bytes in all where the server says how many.
 Progress = Callable[[int, int | None], None]
@@ -37,7 +38,7 @@ def default_cache() -> Path:
 def fetch(
     entry: WeightsEntry,
     *,
-    host: str = OFFICIAL_HOST,
+    host: str | None = None,
     cache: Path,
     timeout_s: float,
     progress: Progress | None = None,
@@ -47,6 +48,8 @@ def fetch(
     A copy with another hash is passed over; in `cache`, the download takes its place.
 
     Args:
+        entry: one with a path.
+        host: a mirror to download from; its publisher's host when left out.
         timeout_s: seconds to wait for the connection, and again for each piece of the answer.
 
     Raises:
@@ -60,7 +63,7 @@ def fetch(
     part = cache / f"{entry.file_name}.{os.getpid()}.part"
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        _download(f"{host.rstrip('/')}/{entry.path}", part, timeout_s, progress)
+        _download(f"{(host or HOSTS[entry.publisher]).rstrip('/')}/{entry.path}", part, timeout_s, progress)
         _check_hash(part, entry)
         os.replace(part, target)
     except OSError as error:

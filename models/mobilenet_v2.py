@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
-from mobiledeploy.models.blocks import Bottleneck, ConvBNAct, init_weights, inverted_residual, round_channels
+from mobiledeploy.models.blocks import (
+    Bottleneck,
+    Classifier,
+    ConvBNAct,
+    Residual,
+    init_weights,
+    inverted_residual,
+    round_channels,
+)
 from mobiledeploy.models.facts.mobilenet_v2 import CONVENTIONS
 from mobiledeploy.models.spec import Conventions
 
@@ -36,22 +44,7 @@ STAGES = (
 )
 
 
-class InvertedResidual(nn.Module):
-    """(N, in, H, W) -> (N, out, H / stride, W / stride)."""
-
-    def __init__(self, shape: Bottleneck, conventions: Conventions) -> None:
-        super().__init__()
-        *layers, project = inverted_residual(shape, conventions)
-        # torchvision's keys have the projection's convolution and batch norm beside the other layers.
-        self.conv = nn.Sequential(*layers, *project.children())
-        self.has_shortcut = shape.has_shortcut
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.conv(x)
-        return x + y if self.has_shortcut else y
-
-
-class MobileNetV2(nn.Module):
+class MobileNetV2(Classifier):
     """Images (N, 3, H, W) -> logits (N, num_classes).
 
     The last convolution is widened above width 1 and keeps its 1280 channels below, as the paper has it.
@@ -64,19 +57,18 @@ class MobileNetV2(nn.Module):
         bottlenecks = list(_bottlenecks(stem, width_mult))
         self.features = nn.Sequential(
             ConvBNAct(3, stem, 3, stride=2, conventions=conventions, activation=nn.ReLU6),
-            *(InvertedResidual(shape, conventions) for shape in bottlenecks),
+            *(_block(shape, conventions) for shape in bottlenecks),
             ConvBNAct(bottlenecks[-1].out_channels, last, conventions=conventions, activation=nn.ReLU6),
         )
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(last, num_classes))
+        self.depths = tuple(stage.repeats for stage in STAGES)
         init_weights(self)
 
-    def head(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.avgpool(x).flatten(1))
-        return logits
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
+def _block(shape: Bottleneck, conventions: Conventions) -> Residual:
+    *layers, project = inverted_residual(shape, conventions)
+    # torchvision's keys have the projection's convolution and batch norm beside the other layers.
+    return Residual("conv", [*layers, *project.children()], shape.has_shortcut)
 
 
 def _bottlenecks(in_channels: int, width_mult: float) -> Iterator[Bottleneck]:

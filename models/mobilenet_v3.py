@@ -11,20 +11,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
 from mobiledeploy.models.blocks import (
     Activation,
     Bottleneck,
+    Classifier,
     ConvBNAct,
+    Residual,
     init_weights,
     inverted_residual,
     round_channels,
+    stage_depths,
 )
-from mobiledeploy.models.facts.mobilenet_v3 import CONVENTIONS
+from mobiledeploy.models.facts.mobilenet_v3 import CONVENTIONS, MINIMALISTIC_CONVENTIONS
 from mobiledeploy.models.spec import Conventions
 
-__all__ = ["MobileNetV3", "mobilenetv3_large", "mobilenetv3_small"]
+__all__ = [
+    "MobileNetV3",
+    "mobilenetv3_large",
+    "mobilenetv3_large_minimalistic",
+    "mobilenetv3_small",
+    "mobilenetv3_small_minimalistic",
+]
 
 HS, RE = nn.Hardswish, nn.ReLU
 
@@ -46,6 +55,7 @@ class Table(NamedTuple):
     stem: int
     rows: tuple[Row, ...]
     head: int
+    activation: Activation = HS
 
 
 LARGE = Table(
@@ -91,46 +101,36 @@ SMALL = Table(
 )
 
 
-class InvertedResidual(nn.Module):
-    """(N, in, H, W) -> (N, out, H / stride, W / stride)."""
-
-    def __init__(self, shape: Bottleneck, conventions: Conventions) -> None:
-        super().__init__()
-        self.block = nn.Sequential(*inverted_residual(shape, conventions))
-        self.has_shortcut = shape.has_shortcut
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.block(x)
-        return x + y if self.has_shortcut else y
+def _minimalistic(table: Table) -> Table:
+    """The released code's variant for plain hardware: 3x3 kernels, ReLU and no squeeze-excite throughout."""
+    rows = (row._replace(kernel=3, squeeze_excite=False, activation=RE) for row in table.rows)
+    return table._replace(rows=tuple(rows), activation=RE)
 
 
-class MobileNetV3(nn.Module):
+class MobileNetV3(Classifier):
     """Images (N, 3, H, W) -> logits (N, num_classes)."""
 
     def __init__(self, table: Table, num_classes: int, width_mult: float, conventions: Conventions) -> None:
         super().__init__()
+        act = table.activation
         stem = round_channels(table.stem * max(1.0, width_mult))
         head = round_channels(table.head * max(1.0, width_mult))
         bottlenecks = list(_bottlenecks(table, stem, width_mult))
         narrow = bottlenecks[-1].out_channels
         last = 6 * narrow
         self.features = nn.Sequential(
-            ConvBNAct(3, stem, 3, stride=2, conventions=conventions, activation=HS),
-            *(InvertedResidual(shape, conventions) for shape in bottlenecks),
-            ConvBNAct(narrow, last, conventions=conventions, activation=HS),
+            ConvBNAct(3, stem, 3, stride=2, conventions=conventions, activation=act),
+            *(
+                Residual("block", inverted_residual(shape, conventions), shape.has_shortcut)
+                for shape in bottlenecks
+            ),
+            ConvBNAct(narrow, last, conventions=conventions, activation=act),
         )
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(
-            nn.Linear(last, head), nn.Hardswish(), nn.Dropout(0.2), nn.Linear(head, num_classes)
+            nn.Linear(last, head), act(), nn.Dropout(0.2), nn.Linear(head, num_classes)
         )
+        self.depths = stage_depths(row.out_channels for row in table.rows)
         init_weights(self)
-
-    def head(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.avgpool(x).flatten(1))
-        return logits
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
 
 
 def _bottlenecks(table: Table, in_channels: int, width_mult: float) -> Iterator[Bottleneck]:
@@ -140,7 +140,14 @@ def _bottlenecks(table: Table, in_channels: int, width_mult: float) -> Iterator[
         expanded = round_channels(row.expanded * in_channels / unscaled_in)
         squeezed = round_channels(expanded / 4) if row.squeeze_excite else 0
         yield Bottleneck(
-            in_channels, expanded, out_channels, row.kernel, row.stride, row.activation, squeezed
+            in_channels,
+            expanded,
+            out_channels,
+            row.kernel,
+            row.stride,
+            row.activation,
+            squeezed,
+            gate=nn.Hardsigmoid,
         )
         in_channels, unscaled_in = out_channels, row.out_channels
 
@@ -157,3 +164,17 @@ def mobilenetv3_small(
 ) -> MobileNetV3:
     """MobileNetV3-Small; the paper's widths are 0.35 to 1.25."""
     return MobileNetV3(SMALL, num_classes, width_mult, conventions)
+
+
+def mobilenetv3_large_minimalistic(
+    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = MINIMALISTIC_CONVENTIONS
+) -> MobileNetV3:
+    """MobileNetV3-Large of 3x3 kernels and ReLU, without squeeze-excite."""
+    return MobileNetV3(_minimalistic(LARGE), num_classes, width_mult, conventions)
+
+
+def mobilenetv3_small_minimalistic(
+    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = MINIMALISTIC_CONVENTIONS
+) -> MobileNetV3:
+    """MobileNetV3-Small of 3x3 kernels and ReLU, without squeeze-excite."""
+    return MobileNetV3(_minimalistic(SMALL), num_classes, width_mult, conventions)

@@ -13,14 +13,14 @@ import inspect
 import math
 import pkgutil
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args, get_origin, get_type_hints
 
 from mobiledeploy.errors import InputError
 from mobiledeploy.models import facts
 from mobiledeploy.models.spec import Conventions, ModelSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from torch import nn
 
@@ -50,28 +50,40 @@ def resolve(name: str) -> ModelSpec:
     )
 
 
-def create(name: str, conventions: Conventions | None = None, **options: int | float) -> nn.Module:
+def create(
+    name: str, options: Mapping[str, float | str] | None = None, conventions: Conventions | None = None
+) -> nn.Module:
     """Build a network with initial weights drawn from torch's global random generator.
 
     Args:
         name: as `resolve` takes it.
-        conventions: of the weights that it is going to get; the network's own when left out.
         options: what the network's factory takes, such as num_classes and width_mult.
+        conventions: of the weights that it is going to get; the network's own when left out.
 
     Raises:
-        InputError: unknown name, an option that this network does not have, or one that is not positive.
+        InputError: unknown name, an option that this network does not have, or a value that it cannot take.
     """
     spec = resolve(name)
     build = factory(spec)
+    options = options or {}
     known = [option for option in inspect.signature(build).parameters if option != "conventions"]
     for option, value in options.items():
         if option not in known:
             raise InputError(
                 f"{spec.name} has no option {option!r}, expected one of {', '.join(known)}; leave it out"
             )
-        if not 0 < value < math.inf:
-            raise InputError(f"{option} {value} for {spec.name}, expected more than 0; the default works")
+        if wanted := _wanted(value, get_type_hints(build)[option]):
+            raise InputError(f"{option} {value} for {spec.name}, expected {wanted}; the default works")
     return build(**options, conventions=conventions or spec.conventions)
+
+
+def _wanted(value: float | str, hint: object) -> str:
+    """What an option with that type hint takes, where that is something else than `value`; else empty."""
+    if get_origin(hint) is Literal:
+        return "" if value in get_args(hint) else f"one of {', '.join(map(str, get_args(hint)))}"
+    if isinstance(value, str) or not 0 < value < math.inf:
+        return "more than 0"
+    return "a whole number" if hint is int and value != int(value) else ""
 
 
 def factory(spec: ModelSpec) -> Callable[..., nn.Module]:

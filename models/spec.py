@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-__all__ = ["Conventions", "ModelSpec", "Preprocessing", "Reported", "WeightsEntry"]
+__all__ = ["Conventions", "ModelSpec", "Preprocessing", "Publisher", "Reported", "WeightsEntry", "Width"]
+
+Publisher = Literal["torchvision", "timm", "megvii"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class WeightsEntry:
     """
 
     name: str
-    publisher: Literal["torchvision", "timm", "megvii"] = "torchvision"
+    publisher: Publisher = "torchvision"
     path: str | None
     sha256_prefix: str
     num_classes: int = 1000
@@ -84,7 +86,7 @@ class WeightsEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Reported:
-    """What the paper prints of a network at width 1; None for what it does not say.
+    """What the authors print of a network; None for what they do not say.
 
     Attributes:
         top1: ImageNet accuracy in percent, float.
@@ -92,6 +94,7 @@ class Reported:
         multiply_adds_m: millions of multiply-adds.
         tolerance: largest relative difference of our counts from these. Papers round to two or three digits.
         why: where `tolerance` is more than that rounding, the reason.
+        source: where they print it.
     """
 
     top1: float | None
@@ -99,6 +102,21 @@ class Reported:
     multiply_adds_m: float | None
     tolerance: float = 0.02
     why: str = ""
+    source: Literal["paper", "released code"] = "paper"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Width:
+    """Facts about a network at another width than 1, as `ModelSpec` has them at 1.
+
+    Attributes:
+        reported: the authors' figures; None where the width is that of published weights alone.
+    """
+
+    width_mult: float
+    parameters: int
+    multiply_adds_m: float
+    reported: Reported | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +129,14 @@ class ModelSpec:
         preprocessing: of images, unless the weights ask for another.
         conventions: of initial weights, and of weights that match no entry of `weights`.
         paper: title and arXiv id.
-        parameters: learnable parameters at `num_classes` and width 1.0, batch-norm scale and shift included.
-        multiply_adds_m: millions of multiply-adds of convolutions and linear layers at `input_size`.
-        reported: the paper's figures.
-        weights: published files, the preferred one first.
+        parameters: learnable parameters at `num_classes` and width 1, batch-norm scale and shift included.
+        multiply_adds_m: millions of multiply-adds of convolutions and linear layers at `input_size` and
+            width 1.
+        reported: the authors' figures at width 1.
+        weights: published files of all widths, the preferred one first.
         aliases: other names that users know it by; case, dashes and underscores never matter.
         width_mult: whether the factory takes a width multiplier.
+        widths: the widths, other than 1, that the authors or published weights have.
         head_key: state_dict key of the weight whose first axis is the classes, (num_classes, features).
         num_classes: size of the head unless asked otherwise.
     """
@@ -135,3 +155,4 @@ class ModelSpec:
     width_mult: bool
     head_key: str
     num_classes: int = 1000
+    widths: tuple[Width, ...] = ()

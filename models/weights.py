@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mobiledeploy.errors import WeightsError
 from mobiledeploy.models.download import default_cache, fetch
+from mobiledeploy.models.layouts import head_key, publisher_of, with_own_keys
 from mobiledeploy.models.pickled_code import first_code
 from mobiledeploy.models.spec import ModelSpec
 
@@ -53,12 +54,14 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
 
 def head_classes(spec: ModelSpec, state: Mapping[str, Tensor]) -> int | None:
     """Number of classes that a state_dict's head has; None where `state` has no head of this network."""
-    head = state.get(spec.head_key)
+    head = state.get(head_key(spec, publisher_of(state)))
     return None if head is None or head.ndim == 0 else head.shape[0]
 
 
 def apply_state_dict(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
     """Copy `state` into `module`. Keys and shapes must be the same, but `num_batches_tracked` may be missing.
+
+    Keys of a publisher that are known here are replaced by the module's own before.
 
     Args:
         origin: where the tensors are from, for the message.
@@ -66,6 +69,7 @@ def apply_state_dict(module: nn.Module, state: Mapping[str, Tensor], origin: str
     Raises:
         WeightsError: they do not fit; the message lists keys. `module` is left as it was.
     """
+    state = with_own_keys(module, state)
     own = {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
     shared = own.keys() & state.keys()
     reshaped = [key for key in shared if own[key].shape != state[key].shape]

@@ -66,7 +66,8 @@ def test_imagenet_weights_that_were_asked_for_are_no_matter_of_luck() -> None:
 
 
 def test_the_head_of_a_weights_file_decides_the_classes(tmp_path: Path) -> None:
-    torch.save(create("mobilenetv3_small", num_classes=7, width_mult=0.35).state_dict(), tmp_path / "w.pt")
+    network = create("mobilenetv3_small", {"num_classes": 7, "width_mult": 0.35})
+    torch.save(network.state_dict(), tmp_path / "w.pt")
     options = ModelOptions(weights=str(tmp_path / "w.pt"), width_mult=0.35, size=(32, 32))
     source = open_source("mobilenetv3_small", options)
     assert source.module is not None

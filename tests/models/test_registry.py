@@ -52,20 +52,20 @@ def test_an_unknown_option_is_named_with_the_known_ones() -> None:
     with pytest.raises(
         InputError, match=r"mobilenetv2 has no option 'classes', expected one of num_classes, width_mult"
     ):
-        registry.create("mobilenetv2", classes=10)
+        registry.create("mobilenetv2", {"classes": 10})
 
 
 @pytest.mark.parametrize("options", [{"num_classes": 0}, {"width_mult": -0.5}, {"width_mult": float("nan")}])
 def test_an_option_that_is_not_positive_is_refused(options: dict[str, float]) -> None:
     with pytest.raises(InputError, match="expected more than 0"):
-        registry.create("mobilenetv2", **options)
+        registry.create("mobilenetv2", options)
 
 
 def test_initial_weights_follow_torchs_seed() -> None:
     def first_weights(seed: int) -> torch.Tensor:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return next(registry.create("mobilenetv3_small", width_mult=0.35).parameters()).detach()
+            return next(registry.create("mobilenetv3_small", {"width_mult": 0.35}).parameters()).detach()
 
     assert torch.equal(first_weights(0), first_weights(0))
     assert not torch.equal(first_weights(0), first_weights(1))
@@ -80,11 +80,18 @@ def test_facts_and_factories_have_the_same_names(family: str) -> None:
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_facts_agree_with_each_other(spec: ModelSpec) -> None:
-    assert spec.preprocessing == spec.weights[0].preprocessing
+    if spec.weights:
+        preferred = spec.weights[0]
+        assert (spec.preprocessing, spec.conventions) == (preferred.preprocessing, preferred.conventions)
     assert spec.width_mult == ("width_mult" in inspect.signature(registry.factory(spec)).parameters)
+    known_widths = {1.0, *(width.width_mult for width in spec.widths)}
     for entry in spec.weights:
-        assert entry.file_name.endswith(f"-{entry.sha256_prefix}.pth") and len(entry.sha256_prefix) == 8
         assert entry.num_classes == spec.num_classes
+        assert entry.width_mult in known_widths
+        assert (entry.path is None) == (entry.sha256_prefix == "")
+        if entry.path is not None:
+            assert entry.file_name.endswith(f"-{entry.sha256_prefix}.pth") and len(entry.sha256_prefix) >= 8
+    assert len({entry.name for entry in spec.weights}) == len(spec.weights)
 
 
 def test_names_and_facts_are_had_without_torch_and_numpy() -> None:

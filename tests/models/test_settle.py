@@ -17,7 +17,8 @@ def images(count: int, size: int) -> list[Tensor]:
 def test_activations_are_normalised_after_every_batch_norm(name: str) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = registry.create(name, width_mult=0.5)
+        options = {"width_mult": 0.5} if registry.resolve(name).width_mult else {}
+        network = registry.create(name, options)
     batch = images(8, 64)
     settle_batch_norm(network, batch)
     assert network.training
@@ -28,7 +29,7 @@ def test_activations_are_normalised_after_every_batch_norm(name: str) -> None:
             norm.register_forward_hook(lambda module, _inputs, output: outputs.update({module: output}))
     with torch.no_grad():
         network.eval()(torch.cat(batch))
-    assert len(outputs) > 30
+    assert len(outputs) == sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()) > 0
     for norm, output in outputs.items():
         assert norm.running_var is not None
         variance, mean = torch.var_mean(output, [0, 2, 3], correction=0)

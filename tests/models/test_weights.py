@@ -156,7 +156,7 @@ def test_apply_lists_mismatches_by_key_and_changes_nothing() -> None:
 
 
 def test_apply_of_another_networks_weights_stays_readable() -> None:
-    state = registry.create("mobilenetv2", width_mult=0.35).state_dict()
+    state = registry.create("mobilenetv2", {"width_mult": 0.35}).state_dict()
     with pytest.raises(WeightsError, match="of the 244 tensors of MobileNetV3") as raised:
         apply_state_dict(registry.create("mobilenetv3_small"), state, "weights.pt")
     lines = str(raised.value).splitlines()
@@ -167,10 +167,10 @@ def test_apply_of_another_networks_weights_stays_readable() -> None:
 @pytest.mark.parametrize("name", registry.specs())
 def test_classes_of_a_head_are_found_and_fit(name: str) -> None:
     spec = registry.resolve(name)
-    state = registry.create(name, num_classes=10).state_dict()
+    state = registry.create(name, {"num_classes": 10}).state_dict()
     classes = head_classes(spec, state)
     assert classes == 10
-    apply_state_dict(registry.create(name, num_classes=classes), state, "weights.pt")
+    apply_state_dict(registry.create(name, {"num_classes": classes}), state, "weights.pt")
 
 
 def test_a_state_dict_without_the_head_has_no_classes() -> None:

@@ -38,7 +38,7 @@ def test_the_same_settings_give_the_same_subject(seeded: Subject, tmp_path: Path
 
 
 def test_a_trained_head_and_the_whole_image_are_taken_over(tmp_path: Path) -> None:
-    torch.save(create("mobilenetv3_small", num_classes=7).state_dict(), tmp_path / "net.pt")
+    torch.save(create("mobilenetv3_small", {"num_classes": 7}).state_dict(), tmp_path / "net.pt")
     options = ModelOptions(weights=str(tmp_path / "net.pt"), size=(SIZE, SIZE))
     found = prepare("mobilenetv3_small", options, tmp_path, samples=1, crop=False)
     assert found(found.calibration[0]).shape == (1, 7)
