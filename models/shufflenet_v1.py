@@ -1,7 +1,6 @@
 """ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices (arXiv:1707.01083).
 
-The keys are those of the authors' released code (megvii-model/ShuffleNet-Series), but for `units`, which is
-`features` there.
+The keys are those of the authors' released code, but for `units`, which is `features` there (megvii_names.py).
 """
 
 from __future__ import annotations

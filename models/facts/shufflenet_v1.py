@@ -1,18 +1,23 @@
 """ShuffleNetV1; multiply-adds and accuracy as tables 1 and 2 of the paper print them.
 
 The paper prints no parameters; those are from the README of the authors' released code
-(megvii-model/ShuffleNet-Series, for 3 and 8 groups). That code has weights behind a file sharing site only,
-so there is no file to download, and evaluates them in BGR from 0 to 255, which `Preprocessing` cannot say.
+(megvii-model/ShuffleNet-Series, for 3 and 8 groups). Its weights are on file sharing sites alone, so there
+is no file to download.
 """
 
 from __future__ import annotations
 
 from mobiledeploy.models.facts import TV256
-from mobiledeploy.models.spec import Conventions, ModelSpec, Reported, WeightsEntry
+from mobiledeploy.models.spec import Conventions, ModelSpec, Preprocessing, Reported, WeightsEntry
 
 __all__ = ["CONVENTIONS", "SPECS"]
 
 CONVENTIONS = Conventions()
+
+# The released weights see 0 to 255. (And in BGR: `from_megvii` sees to that.)
+_BYTES = Preprocessing(
+    resize=256, interpolation="bilinear", mean=(0.0, 0.0, 0.0), std=(1 / 255, 1 / 255, 1 / 255)
+)
 
 
 def _spec(
@@ -28,7 +33,7 @@ def _spec(
         path=None,
         sha256_prefix="",
         top1=released_top1,
-        preprocessing=TV256,
+        preprocessing=_BYTES,
         conventions=Conventions(shuffle="inverse", head_bias=False),
     )
     return ModelSpec(
