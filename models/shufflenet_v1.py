@@ -1,6 +1,7 @@
 """ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices (arXiv:1707.01083).
 
-The keys are those of the authors' released code, but for `units`, which is `features` there (megvii_names.py).
+The keys are those of the authors' released code, but for `units`, which is `features` there (see
+megvii_names.py).
 """
 
 from __future__ import annotations
