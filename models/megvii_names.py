@@ -13,12 +13,13 @@ from torch import Tensor
 __all__ = ["from_megvii", "has_megvii_names"]
 
 _STEM = "first_conv.0.weight"  # (out, 3, 3, 3)
+_TELLING = "features.0.branch_main_1.0.weight"
 _THEIRS, _OURS = "features.", "units."
 
 
 def has_megvii_names(state: Mapping[str, Tensor]) -> bool:
     """Whether a state_dict has the keys of that code."""
-    return _STEM in state and any(key.startswith(_THEIRS) for key in state)
+    return _STEM in state and _TELLING in state
 
 
 def from_megvii(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
