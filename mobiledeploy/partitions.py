@@ -12,7 +12,10 @@ import numpy as np
 from mobiledeploy.runtimes import TfliteSession
 from mobiledeploy.targets import OpUse, Target
 
-__all__ = ["OutsideOp", "Partitions", "forecast_partitions", "measure_partitions"]
+__all__ = ["UNEXPLAINED", "OutsideOp", "Partitions", "forecast_partitions", "measure_partitions"]
+
+UNEXPLAINED = "delegates it by our table, yet the interpreter does not: please report this"
+"""How the reason ends for an op that is outside and that the target's table would have inside."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def measure_partitions(path: Path, target: Target) -> Partitions:
     ops = _read_ops(TfliteSession(path, delegate=False))
     kernels = [node for node in TfliteSession(path).nodes() if node["op_name"] == "DELEGATE"]
     delegated = _delegated(ops, kernels)
-    unexplained = f"{target.name} delegates it by our table, yet the interpreter does not: please report this"
+    unexplained = f"{target.name} {UNEXPLAINED}"
     outside = tuple(
         op.outside(target.why_not(op.use) or unexplained) for op in ops if op.index not in delegated
     )

@@ -24,6 +24,8 @@ __all__ = [
     "Residual",
     "SqueezeExcite",
     "batch_norm",
+    "chained",
+    "channel_shuffle",
     "convolution",
     "init_weights",
     "inverted_residual",
@@ -149,6 +151,21 @@ class ConvBNAct(nn.Sequential):
             batch_norm(out_channels, conventions),
         ]
         super().__init__(*layers, *([activation()] if activation else []))
+
+
+def chained(*blocks: nn.Sequential) -> nn.Sequential:
+    """One sequence of the layers of several, for keys that number them through."""
+    return nn.Sequential(*(layer for block in blocks for layer in block))
+
+
+def channel_shuffle(x: Tensor, groups: int) -> Tensor:
+    """Read the channels (N, C, H, W) as (groups, C / groups) column by column (ShuffleNet, arXiv:1707.01083).
+
+    Output channel i * groups + j is input channel j * C / groups + i. The inverse is a shuffle by C / groups.
+    """
+    n, channels, height, width = x.shape
+    x = x.reshape(n, groups, channels // groups, height, width).transpose(1, 2)
+    return x.reshape(n, channels, height, width)
 
 
 class SqueezeExcite(nn.Module):

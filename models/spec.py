@@ -39,8 +39,9 @@ class Conventions:
             puts the odd row and column after the image and so samples another grid.
         norm_eps: what batch norms add to the variance.
         norm_momentum: weight of a new batch in the running statistics, for training alone.
-        shuffle: order of ShuffleNetV1's channel shuffle: "paper" reads (groups, channels) column by column;
-            "inverse" is the inverse permutation, which the authors' released code has.
+        shuffle: ShuffleNetV1's channel shuffle: "paper" reads (groups, channels) column by column, before the
+            depthwise convolution; "inverse" is the inverse permutation, and after that convolution, as the
+            authors' released code has it.
         head_bias: whether the last linear layer has a bias.
     """
 

@@ -15,6 +15,7 @@ import mobiledeploy
 from mobiledeploy.bench.compare_peers.compare import Comparison, compare, table
 from mobiledeploy.bench.compare_peers.peer import Peer, hand_over, run_peer
 from mobiledeploy.bench.compare_peers.subject import Subject, evaluation_inputs, prepare
+from mobiledeploy.bench.machine import processor
 from mobiledeploy.errors import MobileDeployError
 from mobiledeploy.metrics import Difference
 from mobiledeploy.sources import ModelOptions
@@ -89,7 +90,7 @@ def _record(args: argparse.Namespace, comparison: Comparison, peer: Peer) -> dic
         "settings": {
             name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()
         },
-        "machine": {"processor": _processor(), "system": platform.platform()},
+        "machine": {"processor": processor(), "system": platform.platform()},
         "versions": {"ours": {name: version(name) for name in PACKAGES}, "theirs": peer.versions},
         "peer_seconds": {"convert": peer.convert_s, "quantize": peer.quantize_s},
         "comparison": _plain(comparison),
@@ -105,16 +106,6 @@ def _plain(value: object) -> Any:
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     return str(value) if isinstance(value, Path) else value
-
-
-def _processor() -> str:
-    """The processor's name as Linux states it, else as Python does."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def _ours(args: argparse.Namespace, subject: Subject, folder: Path) -> dict[str, Path]:

@@ -80,8 +80,7 @@ def test_facts_and_factories_have_the_same_names(family: str) -> None:
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_facts_agree_with_each_other(spec: ModelSpec) -> None:
-    if spec.weights:
-        preferred = spec.weights[0]
+    for preferred in [entry for entry in spec.weights if entry.path][:1]:
         assert (spec.preprocessing, spec.conventions) == (preferred.preprocessing, preferred.conventions)
     assert spec.width_mult == ("width_mult" in inspect.signature(registry.factory(spec)).parameters)
     known_widths = {1.0, *(width.width_mult for width in spec.widths)}
