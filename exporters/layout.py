@@ -37,7 +37,7 @@ IMAGE_OPS = frozenset(
 """Ops that TFLite defines on NHWC images."""
 
 LAYOUT_BOUND_OPS = frozenset(
-    ["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MatMul", "Gemm", "Expand", "Gather"]
+    ["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MatMul", "Gemm", "Expand"]
 )
 """Ops whose meaning depends on the order of the axes in memory: they see ONNX's own order."""
 
@@ -63,7 +63,7 @@ def choose_layouts(graph: ir.Graph) -> dict[ir.Value, Layout]:
         activations = [value for value in rank4 if constant(value) is None]
         if node.op_type in IMAGE_OPS:
             images += activations
-        if node.op_type not in LAYOUT_BOUND_OPS:
+        if not _is_bound(node):
             for value in activations[1:]:
                 groups.join(activations[0], value)
     nhwc = {groups.root(value) for value in images}
@@ -74,8 +74,14 @@ def choose_layouts(graph: ir.Graph) -> dict[ir.Value, Layout]:
     }
 
 
-def _rank(value: ir.Value) -> int | None:
-    return value.shape.rank() if value.shape is not None else None
+def _rank(value: ir.Value | None) -> int | None:
+    return value.shape.rank() if value is not None and value.shape is not None else None
+
+
+def _is_bound(node: ir.Node) -> bool:
+    if node.op_type == "Gather":  # with a list of indices it picks along one axis, wherever that lies
+        return _rank(node.inputs[1]) != 1
+    return node.op_type in LAYOUT_BOUND_OPS
 
 
 class _Groups:

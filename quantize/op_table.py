@@ -20,6 +20,7 @@ SAME_SCALE = frozenset(
         "MaxPool",
         "AveragePool",
         "Concat",
+        "Gather",
         "Split",
         "Slice",
         "Pad",

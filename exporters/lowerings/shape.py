@@ -15,6 +15,7 @@ from mobiledeploy.targets import OpUse
 __all__ = [
     "concat",
     "depth_to_space",
+    "gather",
     "identity",
     "pad",
     "reshape",
@@ -44,6 +45,34 @@ def identity(b: Builder, x: Tensor) -> Tensor:
 def transpose(b: Builder, x: Tensor, *, perm: Sequence[int] = ()) -> Tensor:
     x = b.onnx_order(b.same_params(x))
     return b.transpose(x, perm or range(len(x.shape))[::-1], to=b.onnx_result)
+
+
+@lowers("Gather")
+def gather(b: Builder, x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
+    """A shuffle of the last axis as RESHAPE, TRANSPOSE, RESHAPE, which are delegated; else GATHER."""
+    x = b.same_params(x) if len(indices.shape) == 1 else b.onnx_order(b.same_params(x))
+    along = x.axis(axis)
+    if (blocks := _shuffled_blocks(indices)) is not None and along == len(x.shape) - 1:
+        rows = (*x.shape[:-1], blocks, x.shape[-1] // blocks)
+        order = (*range(len(rows) - 2), len(rows) - 1, len(rows) - 2)
+        return b.reshape(b.transpose(b.reshape(x, rows), order), b.result.shape, to=b.result)
+    to = b.result if len(indices.shape) == 1 else b.onnx_result
+    if indices.data is not None:
+        positive = indices.data % x.shape[along]
+        indices = b.constant(positive.astype(np.int32), "indices")
+    return b.op("GATHER", x, indices, to=to, axis=along, batch_dims=0)
+
+
+def _shuffled_blocks(indices: Tensor) -> int | None:
+    """Into how many equal blocks a permutation deals out a row, as cards are dealt; None if it does not."""
+    if indices.data is None or indices.data.ndim != 1 or indices.data[0] != 0:
+        return None
+    size = len(indices.data)
+    width = int(indices.data[1]) if size > 1 else 0
+    if width < 2 or size % width:
+        return None
+    dealt = np.arange(size).reshape(-1, width).T.reshape(-1)
+    return size // width if np.array_equal(indices.data, dealt) else None
 
 
 @lowers("Concat")

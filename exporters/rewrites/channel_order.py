@@ -75,7 +75,8 @@ def channel_classes(graph: ir.Graph, apart_from: Collection[ir.Node]) -> dict[ir
     """The class of every rank-4 activation, as far as the nodes other than ``apart_from`` decide."""
     classes = _Classes()
     for value in (*graph.inputs, *graph.outputs):
-        classes.fix([value], f"it is an input or output of the model ({value.name})")
+        if _is_image(value):
+            classes.fix([value], f"it is an input or output of the model ({value.name})")
     for node in graph:
         if node not in apart_from:
             _visit(node, classes)
@@ -89,11 +90,10 @@ class _Classes:
     def get(self, value: ir.Value) -> ChannelClass:
         return self.of.setdefault(value, ChannelClass())
 
-    def fix(self, values: Iterable[ir.Value | None], reason: str) -> None:
+    def fix(self, values: Iterable[ir.Value], reason: str) -> None:
         for value in values:
-            if _is_image(value):
-                found = self.get(value)
-                found.fixed_by = found.fixed_by or reason
+            found = self.get(value)
+            found.fixed_by = found.fixed_by or reason
 
     def join(self, one: ir.Value, other: ir.Value) -> None:
         kept, lost = self.get(one), self.get(other)

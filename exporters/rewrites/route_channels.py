@@ -11,16 +11,16 @@ by the next one, a quarter by the one after it, and so on; no channel is copied 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.onnx_graph import constant, describe, shape_of, tidy
+from mobiledeploy.exporters.onnx_graph import describe, shape_of, tidy
 from mobiledeploy.exporters.rewrites.channel_order import ChannelClass, channel_classes, channels_of, reorder
+from mobiledeploy.exporters.rewrites.moves import PERMUTING, Elements, move, moved, whole_channels
 from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog, rank
 from mobiledeploy.targets import Precision, Target
 
@@ -28,9 +28,6 @@ __all__ = ["route_channels"]
 
 _NAME = "RouteChannels"
 _MOST_PIECES = 16  # of a result; one that needs more is cheaper to make with a transpose
-
-Elements = NDArray[np.int64]
-"""For each element of a value the number of the source element that it holds."""
 
 
 def route_channels(model: ir.Model, target: Target, precision: Precision) -> RewriteLog:
@@ -87,94 +84,27 @@ class _Region:
 # Finding regions
 
 
-def _ints(value: ir.Value | None) -> list[int]:
-    array = constant(value)
-    assert array is not None
-    return [int(i) for i in array.reshape(-1)]
-
-
-def _reshape(node: ir.Node, x: Elements) -> list[Elements]:
-    return [x.reshape(shape_of(node.outputs[0]))]
-
-
-def _split(node: ir.Node, x: Elements) -> list[Elements]:
-    axis = node.attributes.get_int("axis", 0)
-    sizes = [shape_of(value)[axis] for value in node.outputs]
-    return np.split(x, np.cumsum(sizes)[:-1], axis)
-
-
-def _slice(node: ir.Node, x: Elements) -> list[Elements]:
-    starts, ends, *rest = (_ints(value) for value in node.inputs[1:])
-    axes = rest[0] if rest else list(range(len(starts)))
-    steps = rest[1] if len(rest) > 1 else [1] * len(starts)
-    taken = [slice(None)] * x.ndim
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        # Before the first element there is None to stop at, not -1.
-        stop = None if step < 0 and end < -x.shape[axis] else end
-        taken[axis] = slice(start, stop, step)
-    return [x[tuple(taken)]]
-
-
-def _gather(node: ir.Node, x: Elements) -> list[Elements]:
-    indices = constant(node.inputs[1])
-    assert indices is not None
-    return [np.take(x, indices, node.attributes.get_int("axis", 0))]
-
-
-def _transpose(node: ir.Node, x: Elements) -> list[Elements]:
-    return [x.transpose(node.attributes.get_ints("perm", range(x.ndim)[::-1]))]
-
-
-_MOVES: MappingProxyType[str, Callable[[ir.Node, Elements], list[Elements]]] = MappingProxyType(
-    {
-        "Flatten": _reshape,
-        "Gather": _gather,
-        "Identity": lambda node, x: [x],
-        "Reshape": _reshape,
-        "Slice": _slice,
-        "Split": _split,
-        "Squeeze": _reshape,
-        "Transpose": _transpose,
-        "Unsqueeze": _reshape,
-    }
-)
-"""What each op that moves one activation does to its elements; Concat moves several."""
-
-_PERMUTING = frozenset(["Gather", "Transpose"])
-
-
-def _moved(node: ir.Node) -> list[ir.Value]:
-    """The activations that a node moves and does not change; none for other nodes."""
-    if node.op_type == "Concat":
-        values = [value for value in node.inputs if value is not None]
-        return values if all(constant(value) is None for value in values) else []
-    if node.op_type not in _MOVES or constant(node.inputs[0]) is not None:
-        return []
-    fixed = all(constant(value) is not None for value in node.inputs[1:] if value is not None)
-    return [value for value in node.inputs[:1] if value is not None and fixed]
-
-
 def _connected(graph: ir.Graph) -> Iterator[list[ir.Node]]:
     """Moving nodes that share values, as far as they permute anything, each in graph order."""
     group_of: dict[ir.Value, list[ir.Node]] = {}
     for node in graph:
-        if not (moved := _moved(node)):
+        if not (values := moved(node)):
             continue
         merged = [node]
-        for group in {id(found): found for v in moved if (found := group_of.get(v))}.values():
+        for group in {id(found): found for value in values if (found := group_of.get(value))}.values():
             merged = group + merged
-        touched = {v for one in merged for v in (*_moved(one), *one.outputs)}
+        touched = {v for one in merged for v in (*moved(one), *one.outputs)}
         group_of.update(dict.fromkeys(touched, merged))
     position = {node: i for i, node in enumerate(graph)}
     for group in {id(group): group for group in group_of.values()}.values():
-        if any(node.op_type in _PERMUTING for node in group):
+        if any(node.op_type in PERMUTING for node in group):
             yield sorted(group, key=position.__getitem__)
 
 
 def _trace(nodes: Sequence[ir.Node]) -> _Region | None:
     """Follow every channel through a region; None if it moves other things than whole channels of images."""
     inside = {value for node in nodes for value in node.outputs}
-    sources = list(dict.fromkeys(v for node in nodes for v in _moved(node) if v not in inside))
+    sources = list(dict.fromkeys(v for node in nodes for v in moved(node) if v not in inside))
     if any(rank(value) != 4 for value in sources):
         return None
     elements: dict[ir.Value, Elements] = {}
@@ -184,35 +114,16 @@ def _trace(nodes: Sequence[ir.Node]) -> _Region | None:
         elements[value] = first + np.arange(np.prod(shape)).reshape(shape)
         first += elements[value].size
     for node in nodes:
-        if node.op_type == "Concat":
-            parts = [elements[value] for value in _moved(node)]
-            outputs = [np.concatenate(parts, node.attributes["axis"].as_int())]
-        else:
-            outputs = _MOVES[node.op_type](node, elements[_moved(node)[0]])
+        outputs = move(node, [elements[value] for value in moved(node)])
         elements.update(zip(node.outputs, outputs, strict=True))
     results: dict[ir.Value, NDArray[np.int64]] = {}
     for value in (value for node in nodes for value in node.outputs):
         if value.is_graph_output() or any(use.node not in nodes for use in value.uses()):
-            channels = _whole_channels(elements[value], [elements[source] for source in sources])
+            channels = whole_channels(elements[value], [elements[source] for source in sources])
             if channels is None:
                 return None
             results[value] = channels
     return _Region(nodes, sources, results)
-
-
-def _whole_channels(held: Elements, sources: Sequence[Elements]) -> NDArray[np.int64] | None:
-    """(channels, 2): source and channel of each channel that a value holds; None if it holds other things."""
-    if held.ndim != 4:
-        return None
-    channels = []
-    for channel in held.transpose(1, 0, 2, 3):
-        index = next(i for i, source in enumerate(sources) if channel.flat[0] <= source.flat[-1])
-        source = sources[index]
-        number = int(channel.flat[0] - source.flat[0]) // (source[0, 0].size) % source.shape[1]
-        if not np.array_equal(channel, source[:, number]):
-            return None
-        channels.append((index, number))
-    return np.array(channels)
 
 
 # Choosing orders

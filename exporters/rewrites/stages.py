@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
+from mobiledeploy.exporters.rewrites.average_pool import AveragePoolToDepthwise
 from mobiledeploy.exporters.rewrites.carry_scale import CARRY_SCALE, SettleScale
+from mobiledeploy.exporters.rewrites.channel_permutation import RecogniseChannelPermutation
 from mobiledeploy.exporters.rewrites.clamp import CLAMPS
 from mobiledeploy.exporters.rewrites.constant_division import DivideByConstant
 from mobiledeploy.exporters.rewrites.convolution_groups import MergeIntoGroups
@@ -42,6 +44,7 @@ STAGES: tuple[tuple[type[Rule], ...] | Pass, ...] = (
         *THROUGH_CONCAT,
         *FOLD_BATCH_NORM,
         MergeIntoGroups,
+        RecogniseChannelPermutation,
         GlobalAveragePoolToMean,
         WholeAveragePoolToMean,
         MergeMeans,
@@ -51,7 +54,7 @@ STAGES: tuple[tuple[type[Rule], ...] | Pass, ...] = (
     (BatchNormToAffine,),
     route_channels,
     # 2. The form that the target runs fast in this precision.
-    (HardSwishToRelu6, *SHIFT_HARD_SIGMOID_INTO_LINEAR, StripLargeDepthwise),
+    (HardSwishToRelu6, *SHIFT_HARD_SIGMOID_INTO_LINEAR, StripLargeDepthwise, AveragePoolToDepthwise),
     (HardSigmoidToRelu6,),
     # 3. Constant factors to where they cost nothing, and what that leaves side by side.
     (*CARRY_SCALE, *FLATTEN_MEAN),
