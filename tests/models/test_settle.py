@@ -19,7 +19,7 @@ def test_activations_are_normalised_after_every_batch_norm(name: str) -> None:
         torch.manual_seed(0)
         options = {"width_mult": 0.5} if registry.resolve(name).width_mult else {}
         network = registry.create(name, options)
-    batch = images(8, 64)
+    batch = images(8, 48)
     settle_batch_norm(network, batch)
     assert network.training
 
