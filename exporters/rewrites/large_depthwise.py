@@ -59,10 +59,12 @@ class StripLargeDepthwise(Rule):
             # The rows of the image that the strip sees, from its first place to its last.
             begin = top * dilation - top_pad
             end = begin + last + (strip.shape[2] - 1) * dilation + 1
+            if end <= 0 or begin >= height:  # padding alone
+                continue
             pads = [max(-begin, 0), left, max(end - height, 0), right]
             attributes = {**node.attributes, "kernel_shape": strip.shape[2:], "pads": pads}
             seen = _rows(op, x, max(begin, 0), min(end, height), height)
-            bias = node.inputs[2:] if top == 0 else []
+            bias = node.inputs[2:] if total is None else []
             part = op.Conv(seen, initializer(op, node.inputs[1], strip), *bias, **attributes)
             total = part if total is None else op.Add(total, part)
         return total
