@@ -76,7 +76,9 @@ PERMUTING = frozenset(["Gather", "Transpose"])
 
 
 def moved(node: ir.Node) -> list[ir.Value]:
-    """The activations that a node moves and does not change; none for other nodes."""
+    """The activations that a node moves and does not change; none for other nodes and unknown shapes."""
+    if not all(_is_static(value) for value in (*node.inputs, *node.outputs) if value is not None):
+        return []
     if node.op_type == "Concat":
         values = [value for value in node.inputs if value is not None]
         return values if all(constant(value) is None for value in values) else []
@@ -85,6 +87,10 @@ def moved(node: ir.Node) -> list[ir.Value]:
     if any(constant(value) is None for value in node.inputs[1:] if value is not None):
         return []
     return [value for value in node.inputs[:1] if value is not None]
+
+
+def _is_static(value: ir.Value) -> bool:
+    return constant(value) is not None or (value.shape is not None and value.shape.is_static())
 
 
 def move(node: ir.Node, inputs: Sequence[Elements]) -> list[Elements]:
