@@ -69,6 +69,15 @@ def test_left_alone(rewrite: Any, text: str) -> None:
     assert result.reasons == []
 
 
+def test_shapes_that_are_not_known(rewrite: Any) -> None:
+    text = shuffle("1, 4, 3, 2", "1, 2, -1, 6", "0, 2, 1, 3", "1, -1, 3, 2")
+    text = text.replace("> {", ", bool[4] keep> { c = Compress<axis = 1>(x, keep)").replace(
+        "(x, a)", "(c, a)"
+    )
+    result = rewrite(RecogniseChannelPermutation, text, keep=True)
+    assert result.ops == ["Compress", "Reshape", "Transpose", "Reshape"]
+
+
 def test_inner_values_that_others_read(rewrite: Any) -> None:
     text = shuffle("1, 4, 3, 2", "1, 2, 2, 6", "0, 2, 1, 3", "1, 4, 3, 2", "float[] y, float[] t")
     result = rewrite(RecogniseChannelPermutation, text)
