@@ -49,6 +49,29 @@ CASES = {
         "y = Conv<pads=[2,2,2,2], dilations=[2,2], group=6>(x[1,6,9,9], w[6,1,3,3], b[6])",
         "DEPTHWISE_CONV_2D",
     ),
+    "depthwise, 7x7": (
+        "y = Conv<pads=[3,3,3,3], group=6>(x[1,6,9,9], w[6,1,7,7], b[6])",
+        "DEPTHWISE_CONV_2D",
+        "CONV_2D",
+    ),
+    "depthwise, 9x9, stride 2, no bias": (
+        "y = Conv<pads=[4,4,4,4], strides=[2,2], group=34>(x[1,34,10,11], w[34,1,9,9])",
+        "PAD DEPTHWISE_CONV_2D",
+        "PAD CONV_2D",
+    ),
+    "depthwise, 7x7, ReLU6": (
+        "c = Conv<pads=[3,3,3,3], group=6>(x[1,6,9,9], w[6,1,7,7], b[6]); y = Clip(c, {0.0}, {6.0})",
+        "DEPTHWISE_CONV_2D",
+        "CONV_2D",
+    ),
+    "depthwise, 7x7, multiplier 2": (
+        "y = Conv<pads=[3,3,3,3], group=3>(x[1,3,9,9], w[6,1,7,7], b[6])",
+        "DEPTHWISE_CONV_2D",
+    ),
+    "depthwise, 7x7, a prime number of channels": (
+        "y = Conv<pads=[3,3,3,3], group=17>(x[1,17,9,9], w[17,1,7,7], b[17])",
+        "DEPTHWISE_CONV_2D",
+    ),
     "one channel": ("y = Conv<pads=[1,1,1,1]>(x[1,1,8,8], w[4,1,3,3], b[4])", "CONV_2D"),
     "one output channel": ("y = Conv<pads=[1,1,1,1]>(x[1,3,8,8], w[1,3,3,3], b[1])", "CONV_2D"),
     "ReLU": ("c = Conv(x[1,6,5,5], w[4,6,1,1], b[4]); y = Relu(c)", "CONV_2D"),
