@@ -189,13 +189,33 @@ def tidy(model: ir.Model) -> ir.Model:
         passes.InlinePass(),
         passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         passes.RemoveInitializersFromInputsPass(),
-        passes.IdentityEliminationPass(),
+        _remove_identities,
         passes.RemoveUnusedNodesPass(),
         passes.TopologicalSortPass(),
         passes.NameFixPass(),
     ):
         step(model)
     return infer_shapes(model)
+
+
+def _remove_identities(model: ir.Model) -> None:
+    """Join the readers of Identity nodes to what these read; the result keeps its name if it is an output.
+
+    An Identity stays where an output would lose its value to another one: onnx_ir's own pass gives both the
+    name of the last.
+    """
+    for node in list(ir.traversal.RecursiveGraphIterator(model.graph)):
+        x = node.inputs[0] if node.op_type == "Identity" and not node.domain else None
+        if x is None or node.graph is None:
+            continue
+        result, producer = node.outputs[0], x.producer()
+        if result.is_graph_output():
+            if x.is_graph_output() or producer is None or producer.graph is not node.graph:
+                continue
+            x.name = result.name
+        x.shape, x.type = x.shape or result.shape, x.type or result.type
+        result.replace_all_uses_with(x, replace_graph_outputs=True)
+        node.graph.remove(node, safe=True)
 
 
 def infer_shapes(model: ir.Model) -> ir.Model:

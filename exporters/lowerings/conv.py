@@ -90,7 +90,9 @@ def conv(
     out, per_group, kh, kw = _require_constant_2d(b, weights)
     depthwise = group > 1 and per_group == 1
     if depthwise and b.is_int8 and out == group and kh * kw > b.target.depthwise_taps:
-        weights, depthwise = _block_diagonal(b, weights), False
+        size = max(n for n in range(1, b.target.channels_per_group + 1) if out % n == 0)
+        if size > 1:  # a prime number of channels has nothing to gain
+            weights, depthwise = _block_diagonal(weights, size), False
     order, channel_axis = ((1, 2, 3, 0), 3) if depthwise else ((0, 2, 3, 1), 0)
     packed = b.weights(weights, order, channel_axis)
     offset = b.bias(bias, out, x, packed)
@@ -113,8 +115,8 @@ def conv(
     )
 
 
-def _block_diagonal(b: Builder, weights: Tensor) -> Tensor:
-    """Depthwise weights (C, 1, kh, kw) as those of a convolution in groups (C, channels of a group, kh, kw).
+def _block_diagonal(weights: Tensor, size: int) -> Tensor:
+    """Depthwise weights (C, 1, kh, kw) as those of a convolution in groups of ``size``, (C, size, kh, kw).
 
     With more taps than its fast kernels have, XNNPACK runs a depthwise convolution as one in groups of a
     channel, which leaves most of each multiply-add instruction idle. Groups of several channels, most of the
@@ -122,7 +124,6 @@ def _block_diagonal(b: Builder, weights: Tensor) -> Tensor:
     """
     assert weights.data is not None
     channels = weights.shape[0]
-    size = max(n for n in range(1, b.target.channels_per_group + 1) if channels % n == 0)
     blocks = np.zeros((channels, size, *weights.shape[2:]), weights.dtype)
     every = np.arange(channels)
     blocks[every, every % size] = weights.data[:, 0]

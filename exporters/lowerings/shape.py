@@ -52,7 +52,7 @@ def gather(b: Builder, x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     """A shuffle of the last axis as RESHAPE, TRANSPOSE, RESHAPE, which are delegated; else GATHER."""
     x = b.same_params(x) if len(indices.shape) == 1 else b.onnx_order(b.same_params(x))
     along = x.axis(axis)
-    if (blocks := _shuffled_blocks(indices)) is not None and along == len(x.shape) - 1:
+    if along == len(x.shape) - 1 and (blocks := _shuffled_blocks(indices, x.shape[along])) is not None:
         rows = (*x.shape[:-1], blocks, x.shape[-1] // blocks)
         order = (*range(len(rows) - 2), len(rows) - 1, len(rows) - 2)
         return b.reshape(b.transpose(b.reshape(x, rows), order), b.result.shape, to=b.result)
@@ -63,12 +63,11 @@ def gather(b: Builder, x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     return b.op("GATHER", x, indices, to=to, axis=along, batch_dims=0)
 
 
-def _shuffled_blocks(indices: Tensor) -> int | None:
+def _shuffled_blocks(indices: Tensor, size: int) -> int | None:
     """Into how many equal blocks a permutation deals out a row, as cards are dealt; None if it does not."""
-    if indices.data is None or indices.data.ndim != 1 or indices.data[0] != 0:
+    if indices.data is None or indices.shape != (size,) or size < 2 or indices.data[0] != 0:
         return None
-    size = len(indices.data)
-    width = int(indices.data[1]) if size > 1 else 0
+    width = int(indices.data[1])
     if width < 2 or size % width:
         return None
     dealt = np.arange(size).reshape(-1, width).T.reshape(-1)

@@ -190,6 +190,8 @@ def _follow_convolution(node: ir.Node, x: ir.Value, classes: _Classes) -> bool:
 def reorder(found: ChannelClass, order: NDArray[np.int64], graph: ir.Graph) -> None:
     """Give a free class a new order: channel ``i`` is what channel ``order[i]`` was. In place."""
     assert found.fixed_by is None
+    if np.array_equal(order, np.arange(len(order))):
+        return
     for node, index, axis in found.constants:
         value = node.inputs[index]
         array = constant(value)

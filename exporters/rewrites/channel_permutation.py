@@ -9,7 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mobiledeploy.exporters.onnx_graph import shape_of
-from mobiledeploy.exporters.rewrites.moves import move, whole_channels
+from mobiledeploy.exporters.rewrites.moves import move, moved, whole_channels
 from mobiledeploy.exporters.rewrites.rule import Rule, axes_list, producer_of, rank
 
 __all__ = ["RecogniseChannelPermutation"]
@@ -35,7 +35,7 @@ def _permutation(x: ir.Value, shuffled: ir.Value) -> NDArray[np.int64] | None:
     last = producer_of(shuffled)
     middle = producer_of(last.inputs[0])  # type: ignore[arg-type]  # the pattern has seen to that
     first = producer_of(middle.inputs[0])  # type: ignore[arg-type]
-    if any(rank(node.outputs[0]) is None for node in (first, middle, last)):
+    if not all(moved(node) for node in (first, middle, last)):  # a shape is not known
         return None
     source = held = np.arange(np.prod(shape_of(x))).reshape(shape_of(x))
     for node in (first, middle, last):

@@ -28,20 +28,22 @@ def _split(node: ir.Node, x: Elements) -> list[Elements]:
 
 
 def _slice(node: ir.Node, x: Elements) -> list[Elements]:
-    starts, ends, *rest = (_ints(value) for value in node.inputs[1:])
-    axes = rest[0] if rest else list(range(len(starts)))
-    steps = rest[1] if len(rest) > 1 else [1] * len(starts)
+    starts, ends = _ints(node.inputs[1]), _ints(node.inputs[2])
+    axes, steps = ([_ints(value) for value in node.inputs[3:]] + [[], []])[:2]
+    axes, steps = axes or list(range(len(starts))), steps or [1] * len(starts)
     taken = [slice(None)] * x.ndim
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        # Going down, the end that lies before the first element is None in Python, not -1.
-        taken[axis] = slice(start, None if step < 0 and end < -x.shape[axis] else end, step)
+        if step < 0:  # from before the first element ONNX starts at it, down to there Python ends at None
+            taken[axis] = slice(max(start, -x.shape[axis]), None if end < -x.shape[axis] else end, step)
+        else:
+            taken[axis] = slice(start, end, step)
     return [x[tuple(taken)]]
 
 
 def _ints(value: ir.Value | None) -> list[int]:
+    """Numbers of a constant, none if it is absent."""
     array = constant(value)
-    assert array is not None
-    return [int(i) for i in array.reshape(-1)]
+    return [] if array is None else [int(i) for i in array.reshape(-1)]
 
 
 def _gather(node: ir.Node, x: Elements) -> list[Elements]:
@@ -74,7 +76,9 @@ PERMUTING = frozenset(["Gather", "Transpose"])
 
 
 def moved(node: ir.Node) -> list[ir.Value]:
-    """The activations that a node moves and does not change; none for other nodes."""
+    """The activations that a node moves and does not change; none for other nodes and unknown shapes."""
+    if not all(_is_static(value) for value in (*node.inputs, *node.outputs) if value is not None):
+        return []
     if node.op_type == "Concat":
         values = [value for value in node.inputs if value is not None]
         return values if all(constant(value) is None for value in values) else []
@@ -83,6 +87,10 @@ def moved(node: ir.Node) -> list[ir.Value]:
     if any(constant(value) is None for value in node.inputs[1:] if value is not None):
         return []
     return [value for value in node.inputs[:1] if value is not None]
+
+
+def _is_static(value: ir.Value) -> bool:
+    return constant(value) is not None or (value.shape is not None and value.shape.is_static())
 
 
 def move(node: ir.Node, inputs: Sequence[Elements]) -> list[Elements]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mobiledeploy.exporters.onnx_graph import describe, shape_of, tidy
 from mobiledeploy.exporters.rewrites.channel_order import ChannelClass, channel_classes, channels_of, reorder
 from mobiledeploy.exporters.rewrites.moves import PERMUTING, Elements, move, moved, whole_channels
-from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog, rank
+from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog, producer_of, rank
 from mobiledeploy.targets import Precision, Target
 
 __all__ = ["route_channels"]
@@ -40,7 +40,7 @@ def route_channels(model: ir.Model, target: Target, precision: Precision) -> Rew
         How many regions were replaced, and why others were not.
     """
     graph = model.graph
-    regions = [region for nodes in _connected(graph) if (region := _trace(nodes)) is not None]
+    regions = list(_regions(list(graph)))
     refused: list[Refusal] = []
     while regions:
         classes = channel_classes(graph, {node for region in regions for node in region.nodes})
@@ -84,10 +84,24 @@ class _Region:
 # Finding regions
 
 
-def _connected(graph: ir.Graph) -> Iterator[list[ir.Node]]:
+def _regions(nodes: Sequence[ir.Node]) -> Iterator[_Region]:
+    """The regions among nodes in graph order.
+
+    A node that moves other things than channels, such as a Flatten beside a shuffle, is left out: it is one
+    like any other then, which fixes the order of what it reads.
+    """
+    for connected in _connected(nodes):
+        found = _trace(connected)
+        if isinstance(found, _Region):
+            yield found
+        else:
+            yield from _regions([node for node in connected if node not in found])
+
+
+def _connected(nodes: Sequence[ir.Node]) -> Iterator[list[ir.Node]]:
     """Moving nodes that share values, as far as they permute anything, each in graph order."""
     group_of: dict[ir.Value, list[ir.Node]] = {}
-    for node in graph:
+    for node in nodes:
         if not (values := moved(node)):
             continue
         merged = [node]
@@ -95,18 +109,18 @@ def _connected(graph: ir.Graph) -> Iterator[list[ir.Node]]:
             merged = group + merged
         touched = {v for one in merged for v in (*moved(one), *one.outputs)}
         group_of.update(dict.fromkeys(touched, merged))
-    position = {node: i for i, node in enumerate(graph)}
+    position = {node: i for i, node in enumerate(nodes)}
     for group in {id(group): group for group in group_of.values()}.values():
         if any(node.op_type in PERMUTING for node in group):
             yield sorted(group, key=position.__getitem__)
 
 
-def _trace(nodes: Sequence[ir.Node]) -> _Region | None:
-    """Follow every channel through a region; None if it moves other things than whole channels of images."""
+def _trace(nodes: Sequence[ir.Node]) -> _Region | set[ir.Node]:
+    """Follow every channel through nodes; those that move other things than whole channels, if there are."""
     inside = {value for node in nodes for value in node.outputs}
     sources = list(dict.fromkeys(v for node in nodes for v in moved(node) if v not in inside))
-    if any(rank(value) != 4 for value in sources):
-        return None
+    if misfits := {node for node in nodes if any(v in sources and rank(v) != 4 for v in moved(node))}:
+        return misfits
     elements: dict[ir.Value, Elements] = {}
     first = 0
     for value in sources:
@@ -121,9 +135,10 @@ def _trace(nodes: Sequence[ir.Node]) -> _Region | None:
         if value.is_graph_output() or any(use.node not in nodes for use in value.uses()):
             channels = whole_channels(elements[value], [elements[source] for source in sources])
             if channels is None:
-                return None
-            results[value] = channels
-    return _Region(nodes, sources, results)
+                misfits.add(producer_of(value))
+            else:
+                results[value] = channels
+    return misfits or _Region(nodes, sources, results)
 
 
 # Choosing orders

@@ -45,6 +45,10 @@ class BatchNormThroughConcat(_ThroughConcat):
         joined = op.Concat(_allow_other_inputs=True, _outputs=["joined"])
         return op.BatchNormalization(joined, _allow_other_inputs=True, _outputs=["normed"])
 
+    def matches(self, joined: ir.Value, **_: Any) -> bool:
+        # A part that another rule has just made has no shape yet; the next round knows it.
+        return super().matches(joined) and all(part.shape is not None for part in _parts(joined))
+
     def refuse(self, joined: ir.Value, **values: Any) -> str | None:
         return why_not_fixed(values["normed"]) or super().refuse(joined)
 

@@ -231,3 +231,21 @@ def test_random_sample_runs() -> None:
     model = model_from_text("g (float[1, 3] x, float[1, 3] z) => (float[1, 3] y) { y = Add(x, z) }")
     sample = random_sample(model, seed=1)
     assert np.array_equal(OnnxSession(model).run(sample)["y"], sample["x"] + sample["z"])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "ops"),
+    [
+        ("r = Relu(x) y = Identity(r) v = Identity(r)", ["Relu", "Identity"]),
+        ("y = Relu(x) v = Identity(y)", ["Relu", "Identity"]),
+        ("v = Identity(x) y = Relu(v)", ["Identity", "Relu"]),
+        ("r = Identity(x) v = Identity(r) y = Identity(v)", ["Identity", "Identity"]),
+        ("r = Identity(x) y = Relu(r) s = Neg(x) t = Identity(s) v = Identity(t)", ["Relu", "Neg"]),
+    ],
+)
+def test_no_output_is_lost_with_an_identity(nodes: str, ops: list[str], tmp_path: Path) -> None:
+    text = f"(float[1, 3] x) => (float[1, 3] y, float[1, 3] v) {{ {nodes} }}"
+    model = load_onnx(saved(tmp_path, text))
+    assert [value.name for value in model.graph.outputs] == ["y", "v"]
+    assert sorted(op_types(model)) == sorted(ops)
+    assert_same_outputs(ir.load(tmp_path / "model.onnx"), model, rtol=0, atol=0)

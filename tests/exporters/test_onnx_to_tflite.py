@@ -120,6 +120,21 @@ def test_outputs_that_are_inputs_constants_or_read_again(tmp_path: Path) -> None
         np.testing.assert_allclose(actual[name], expected[name], rtol=1e-6, err_msg=name)
 
 
+@pytest.mark.parametrize("is_int8", [False, True])
+def test_one_value_as_two_outputs(is_int8: bool, tmp_path: Path) -> None:
+    model = model_from_text(
+        """g (float[1,2,3,4] x) => (float[1,2,3,4] r, float[1,2,3,4] s, float[1,2,3,4] t) {
+            r = Relu(x) s = Identity(r) t = Identity(s) }"""
+    )
+    model = quantized(model) if is_int8 else model
+    graph, sample = lower(model, LITERT_2_3), random_sample(model)
+    actual, expected = run(graph, tmp_path, sample), OnnxSession(model, optimize=False).run(sample)
+    assert set(actual) == {"r", "s", "t"}
+    for name in expected:
+        atol = 1.001 * steps(graph, graph)[name] if is_int8 else 0
+        np.testing.assert_allclose(actual[name], expected[name], rtol=0, atol=atol, err_msg=name)
+
+
 def test_images_are_nhwc_and_other_ranks_as_in_onnx() -> None:
     graph = lower(model_from_text(TWO_HEADS, axes=[2, 3]), LITERT_2_3)
     assert graph.inputs["image"].shape == (1, 8, 8, 3)

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pytest
+
+from mobiledeploy.exporters.onnx_to_tflite import lower
+from mobiledeploy.exporters.tflite_writer import write_tflite
+from mobiledeploy.partitions import measure_partitions
+from mobiledeploy.quantize.quantize_model import quantize_model
+from mobiledeploy.quantize.recipe import QuantizeRecipe
+from mobiledeploy.runtimes import OnnxSession
+from mobiledeploy.targets import LITERT_2_3
+from mobiledeploy.testing import model_from_text
 
 CASES = {
     "Concat of channels": ("y = Concat<axis=1>(x1[1,3,4,5], x2[1,2,4,5])", "CONCATENATION"),
@@ -10,6 +23,14 @@ CASES = {
     "Concat with a constant": ("y = Concat<axis=1>(x[1,3,4,5], c[1,2,4,5])", "CONCATENATION"),
     "Concat, rank 2": ("y = Concat<axis=1>(x1[2,3], x2[2,4])", "CONCATENATION"),
     "Concat of a value with itself": ("y = Concat<axis=1>(x[1,3,4,5], x)", "CONCATENATION"),
+    "Concat of six": (
+        "y = Concat<axis=1>(x1[1,2,4,5], x2[1,1,4,5], x3[1,3,4,5], x1, x2, x3)",
+        "CONCATENATION CONCATENATION",
+    ),
+    "Concat of eleven, of height": (
+        "y = Concat<axis=2>(x1[1,2,3,5], x2[1,2,4,5], x1, x2, x1, x1, c[1,2,2,5], x2, x2, x1, x1)",
+        "CONCATENATION CONCATENATION CONCATENATION",
+    ),
     "Split in two": ("y1, y2 = Split<axis=1, num_outputs=2>(x[1,4,4,5])", "SPLIT"),
     "Split in five": (
         "y1, y2, y3, y4, y5 = Split<axis=1, num_outputs=5>(x[1,5,4,5])",
@@ -91,6 +112,31 @@ CASES = {
         "s = Reshape(t, {1,6,4,5}); y = Conv(s, w[4,6,1,1])",
         "TRANSPOSE RESHAPE TRANSPOSE RESHAPE TRANSPOSE CONV_2D",
     ),
+    "channel shuffle as Gather": (
+        "s = Gather<axis=1>(x[1,6,4,5], {0,3,1,4,2,5}); y = Conv(s, w[4,6,1,1])",
+        "RESHAPE TRANSPOSE RESHAPE CONV_2D",
+    ),
+    "channel shuffle in three groups, batch": (
+        "y = Gather<axis=-3>(x[2,6,4,5], {0,2,4,1,3,5})",
+        "RESHAPE TRANSPOSE RESHAPE",
+    ),
+    "channel shuffles in a row": (
+        "s = Gather<axis=1>(x[1,6,4,5], {0,3,1,4,2,5}); y = Gather<axis=1>(s, {0,3,1,4,2,5})",
+        "RESHAPE TRANSPOSE RESHAPE TRANSPOSE RESHAPE",
+    ),
+    "channel shuffles that cancel": (
+        "s = Gather<axis=1>(x[1,6,4,5], {0,3,1,4,2,5}); t = Gather<axis=1>(s, {0,2,4,1,3,5}); y = Add(t, t)",
+        "ADD",
+    ),
+    "shuffle, rank 2": ("y = Gather<axis=1>(x[3,6], {0,3,1,4,2,5})", "RESHAPE TRANSPOSE RESHAPE"),
+    "shuffle of some channels": ("y = Gather<axis=1>(x[1,8,4,5], {0,2,1,3})", "GATHER"),
+    "shuffle of rows": ("y = Gather<axis=2>(x[1,3,4,5], {0,2,1,3})", "GATHER"),
+    "Gather of channels backwards": ("y = Gather<axis=1>(x[1,4,4,5], {-1,-2,-3,-4})", "GATHER"),
+    "Gather of channels twice": ("y = Gather<axis=1>(x[1,2,4,5], {0,1,0,1})", "GATHER"),
+    "Gather of one channel": ("y = Gather<axis=1>(x[1,4,4,5], {2})", "GATHER"),
+    "Gather of columns": ("y = Gather<axis=3>(x[1,3,4,5], {4,0,-2})", "GATHER"),
+    "Gather of images": ("y = Gather<axis=0>(x[3,2,4,5], {2,0})", "GATHER"),
+    "Gather, rank 3": ("y = Gather<axis=2>(x[2,3,4], {3,1})", "GATHER"),
     "data ops between convolutions": (
         "c = Conv(x[1,3,4,6], w[8,3,1,1]); s1, s2 = Split<axis=1, num_outputs=2>(c);"
         "p = Pad(s2, {0,0,0,0,0,4,0,0}); k = Concat<axis=1>(p, s1); d = DepthToSpace<blocksize=2>(k);"
@@ -106,3 +152,53 @@ def test_in_float(float_case: Any) -> None:
 
 def test_in_int8(int8_case: Any) -> None:
     int8_case.check()
+
+
+@pytest.mark.parametrize(
+    ("image", "axis", "indices"),
+    [
+        ("1, 4, 3, 5", 1, "int64 i = {-2}"),
+        ("1, 4, 3, 5", 3, "int64 i = {1}"),
+        ("2, 4, 3, 5", 0, "int64 i = {1}"),
+        ("4, 6", 1, "int64 i = {3}"),
+        ("1, 4, 3, 5", 1, "int64[2, 2] i = {0, 1, -1, 2}"),
+        ("1, 3, 5", 1, "int64[2, 2] i = {0, 1, -1, 2}"),  # an image that comes from none
+    ],
+)
+@pytest.mark.parametrize("is_int8", [False, True])
+def test_gather_to_another_rank(
+    image: str, axis: int, indices: str, is_int8: bool, onnx_text: Any, tmp_path: Path
+) -> None:
+    model = model_from_text(
+        f"g (float[{image}] x) => (float[] y) <{indices}> {{ y = Gather<axis = {axis}>(x, i) }}"
+    )
+    samples = onnx_text["samples_for"](model)
+    if is_int8:
+        quantize_model(model, samples, LITERT_2_3, QuantizeRecipe(calibrator="min-max"))
+    graph = lower(model, LITERT_2_3)
+    gather = next(op for op in graph.ops if op.name == "GATHER")
+    x, y = gather.inputs[0], gather.outputs[0]
+    assert x is not None and (x.params is None) is (y.params is None) is not is_int8
+    assert x.params is None or y.params is None or x.params.same_as(y.params)
+    for sample in samples:
+        actual = onnx_text["run_tflite"](graph, tmp_path / "gather.tflite", sample)
+        expected = OnnxSession(model, optimize=False).run(sample)
+        np.testing.assert_allclose(actual["y"], expected["y"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("is_int8", [False, True])
+@pytest.mark.parametrize("count", [6, 9, 13])
+def test_concat_of_many_stays_in_one_partition(
+    count: int, is_int8: bool, onnx_text: Any, tmp_path: Path
+) -> None:
+    parts = ", ".join(["a", "b", "c"] * count)[: 3 * count - 2]
+    nodes = "a = Mul(x[1,2,4,5], x); b = Add(x, x); c = Sub(x, a)"
+    model = onnx_text["model_of"](f"{nodes}; k = Concat<axis=1>({parts}); y = Mul(k, k)")
+    if is_int8:
+        samples = onnx_text["samples_for"](model)
+        quantize_model(model, samples, LITERT_2_3, QuantizeRecipe(calibrator="min-max"))
+    path = tmp_path / "concat.tflite"
+    path.write_bytes(write_tflite(lower(model, LITERT_2_3), "test"))
+    measured = measure_partitions(path, LITERT_2_3)
+    assert measured.count == 1
+    assert measured.outside == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,41 @@ def test_per_channel_scales_are_kept_to_the_bit() -> None:
     weights = graph.ops[1].inputs[1]
     assert weights is not None and weights.params is not None and weights.params.axis == 0
     np.testing.assert_array_equal(weights.params.scale, np.array([0.5, 0.25, 0.3, 0.1], np.float32))
+
+
+@pytest.mark.parametrize("scales", ["0.02", "0.02, 0.04, 0.01, 0.03"])
+def test_large_depthwise_kernels_keep_scales_and_integers(
+    scales: str, tmp_path: Path, onnx_text: Any
+) -> None:
+    """Depthwise or in groups, whether the weights have one scale or one per channel."""
+    size = scales.count(",") + 1
+    model = tidy(
+        ir.from_proto(
+            onnx.parser.parse_model(
+                '<ir_version: 10, opset_import: ["" : 20]> g (float[1,4,9,9] x) => (float[1,4,9,9] y) '
+                f"<float xs = {{0.1}}, int8 xz = {{3}}, float ys = {{0.05}}, float[{size}] ws = {{{scales}}},"
+                f"int8[{size}] wz = {{{','.join('0' * size)}}},"
+                f"int8[4,1,7,7] w = {{{','.join(str(i % 23 - 11) for i in range(196))}}} > {{"
+                "xq = QuantizeLinear(x, xs, xz) xd = DequantizeLinear(xq, xs, xz)"
+                "wd = DequantizeLinear<axis=0>(w, ws, wz)"
+                "c = Conv<group=4, pads=[3,3,3,3]>(xd, wd)"
+                "yq = QuantizeLinear(c, ys, xz) y = DequantizeLinear(yq, ys, xz) }"
+            )
+        )
+    )
+    graph = lower(model, LITERT_2_3)
+    weights = graph.ops[1].inputs[1]
+    assert graph.ops[1].name == "CONV_2D" and weights is not None and weights.params is not None
+    np.testing.assert_array_equal(weights.params.scale, np.array(scales.split(","), np.float32))
+    depthwise = lower(model, replace(LITERT_2_3, depthwise_taps=1000))
+    reference = OnnxSession(model, optimize=False)
+    for sample in onnx_text["samples_for"](model):
+        one, other = (
+            onnx_text["run_tflite"](which, tmp_path / "qdq.tflite", sample)["y"]
+            for which in (graph, depthwise)
+        )
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, reference.run(sample)["y"], rtol=0, atol=1.001 * 0.05)
 
 
 def test_scales_per_input_channel_are_refused() -> None:

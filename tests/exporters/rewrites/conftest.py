@@ -1,4 +1,4 @@
-"""Applies rules to small graphs: what they leave, that it computes the same, and why they declined."""
+"""Applies rewrites to small graphs: what they leave, that it computes the same, and why they declined."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import onnx_ir as ir
 import pytest
 
+from mobiledeploy.exporters.rewrites.route_channels import route_channels
 from mobiledeploy.exporters.rewrites.rule import RewriteLog, Rule, apply_rules
 from mobiledeploy.targets import LITERT_2_3, Precision
 from mobiledeploy.testing import assert_same_outputs, model_from_text, op_types
@@ -55,6 +56,20 @@ def rewrite() -> Rewrite:
         before = model.clone()
         chosen = [rules] if isinstance(rules, type) else list(rules)
         log = apply_rules(model, chosen, LITERT_2_3, precision)
+        assert_same_outputs(before, model, rtol=0, atol=TOLERANCE)
+        return Rewritten(model, log)
+
+    return apply
+
+
+@pytest.fixture
+def route() -> Callable[..., Rewritten]:
+    """``route(model)`` routes the channels of a model, or of a graph in ONNX text syntax, less its name."""
+
+    def apply(graph: str | ir.Model, **constants: Any) -> Rewritten:
+        model = model_from_text(f"g {graph}", **constants) if isinstance(graph, str) else graph.clone()
+        before = model.clone()
+        log = route_channels(model, LITERT_2_3, "float32")
         assert_same_outputs(before, model, rtol=0, atol=TOLERANCE)
         return Rewritten(model, log)
 
