@@ -1,6 +1,6 @@
 """Depthwise convolutions with more taps than the runtime's fast kernels have, as a sum of smaller ones.
 
-    DepthwiseConv(x, w) = sum over strips s of DepthwiseConv(rows of x that s sees, rows s of w)
+    DepthwiseConv(x, w) = sum over tiles t of w of DepthwiseConv(what t sees of x, t)
 
 Exact but for the order of float additions. In int8 the rounding of every partial sum would cost accuracy;
 there the lowering of Conv has another form.
@@ -8,7 +8,9 @@ there the lowering of Conv has another form.
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import product
+from math import ceil
+from typing import Any, NamedTuple
 
 import onnx_ir as ir
 
@@ -17,11 +19,11 @@ from mobiledeploy.exporters.rewrites.linear import why_not_constant
 from mobiledeploy.exporters.rewrites.rule import Rule, axes_list, initializer, producer_of, rank
 from mobiledeploy.targets import Precision, Target
 
-__all__ = ["StripLargeDepthwise"]
+__all__ = ["TileLargeDepthwise"]
 
 
-class StripLargeDepthwise(Rule):
-    """Conv(x) with a large depthwise kernel -> Conv(x, top rows) + Conv(x, next rows) + ..."""
+class TileLargeDepthwise(Rule):
+    """Conv(x) with a large depthwise kernel -> Conv(x, one tile of it) + Conv(x, the next) + ..."""
 
     @classmethod
     def serves(cls, target: Target, precision: Precision) -> bool:
@@ -37,52 +39,79 @@ class StripLargeDepthwise(Rule):
             return False
         if rank(x) is None or rank(conv) is None:  # just made by another rule; the next round knows
             return False
-        *_, height, width = weights.shape
-        return bool(width <= self.target.depthwise_taps < height * width)
+        return bool(weights[0].size > self.target.depthwise_taps)
 
     def refuse(self, x: ir.Value, conv: ir.Value) -> str | None:
         if producer_of(conv).attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
             return "its padding is not explicit"
-        return why_not_constant(conv) or (None if self._strips(x, conv) else "it sees nothing but padding")
+        return why_not_constant(conv) or (None if self._tiles(x, conv) else "it sees nothing but padding")
 
     def rewrite(self, op: Any, x: ir.Value, conv: ir.Value) -> Any:
-        node = producer_of(conv)
+        node, total = producer_of(conv), None
         weights = float_array(node.inputs[1])
         assert weights is not None
-        _, left, _, right = node.attributes.get_ints("pads", (0, 0, 0, 0))
-        height, total = shape_of(x)[2], None
-        for rows, begin, end in self._strips(x, conv):
-            strip = weights[:, :, rows]
-            pads = [max(-begin, 0), left, max(end - height, 0), right]
-            attributes = {**node.attributes, "kernel_shape": strip.shape[2:], "pads": pads}
-            seen = _rows(op, x, max(begin, 0), min(end, height), height)
+        for rows, columns in self._tiles(x, conv):
+            tile = weights[:, :, rows.taps, columns.taps]
+            pads = [rows.before, columns.before, rows.after, columns.after]
+            attributes = {**node.attributes, "kernel_shape": tile.shape[2:], "pads": pads}
+            seen = columns.cut(op, rows.cut(op, x, axis=2), axis=3)
             bias = node.inputs[2:] if total is None else []
-            part = op.Conv(seen, initializer(op, node.inputs[1], strip), *bias, **attributes)
+            part = op.Conv(seen, initializer(op, node.inputs[1], tile), *bias, **attributes)
             total = part if total is None else op.Add(total, part)
         return total
 
-    def _strips(self, x: ir.Value, conv: ir.Value) -> list[tuple[slice, int, int]]:
-        """Rows of the kernel, and the rows of the image that they see: the first, and the one after the last.
+    def _tiles(self, x: ir.Value, conv: ir.Value) -> list[tuple[_Extent, _Extent]]:
+        """Rows and columns of each tile.
 
-        Strips that see nothing but padding, as the outer ones do on an image smaller than the kernel, add 0
+        Tiles that see nothing but padding, as the outer ones do on an image smaller than the kernel, add 0
         and are left out.
         """
-        attributes = producer_of(conv).attributes
-        _, _, kernel, width = shape_of(producer_of(conv).inputs[1])  # type: ignore[arg-type]  # constant
-        stride, dilation = (attributes.get_ints(name, (1, 1))[0] for name in ("strides", "dilations"))
-        height, last = shape_of(x)[2], (shape_of(conv)[2] - 1) * stride
-        size = self.target.depthwise_taps // width
-        strips = []
-        for top in range(0, kernel, size):
-            rows = slice(top, min(top + size, kernel))
-            begin = top * dilation - attributes.get_ints("pads", (0,))[0]
-            end = begin + last + (rows.stop - 1 - top) * dilation + 1
-            if begin < height and end > 0:
-                strips.append((rows, begin, end))
-        return strips
+        _, _, height, width = shape_of(producer_of(conv).inputs[1])  # type: ignore[arg-type]  # constant
+        rows, columns = _tile_size(height, width, self.target.depthwise_taps)
+        return list(product(_extents(x, conv, 0, height, rows), _extents(x, conv, 1, width, columns)))
 
 
-def _rows(op: Any, x: ir.Value, begin: int, end: int, height: int) -> Any:
-    if (begin, end) == (0, height):
-        return x
-    return op.Slice(x, axes_list(op, [begin]), axes_list(op, [end]), axes_list(op, [2]))
+def _tile_size(height: int, width: int, most: int) -> tuple[int, int]:
+    """Height and width of tiles of at most so many taps that make the fewest of them; the widest of those."""
+    sizes = [(rows, min(width, most // rows)) for rows in range(1, min(height, most) + 1)]
+    return min(sizes, key=lambda size: (ceil(height / size[0]) * ceil(width / size[1]), -size[1], -size[0]))
+
+
+class _Extent(NamedTuple):
+    """A tile along one axis.
+
+    Attributes:
+        taps: of the kernel.
+        begin, end: the pixels of the image that they see, of `size` in all.
+        before, after: padding that they see.
+    """
+
+    taps: slice
+    begin: int
+    end: int
+    size: int
+    before: int
+    after: int
+
+    def cut(self, op: Any, x: Any, axis: int) -> Any:
+        """What is seen of the image along the axis."""
+        if (self.begin, self.end) == (0, self.size):
+            return x
+        return op.Slice(x, *(axes_list(op, [number]) for number in (self.begin, self.end, axis)))
+
+
+def _extents(x: ir.Value, conv: ir.Value, axis: int, kernel: int, length: int) -> list[_Extent]:
+    """The tiles along an axis, 0 for the height and 1 for the width, that see something of the image."""
+    attributes, size = producer_of(conv).attributes, shape_of(x)[2 + axis]
+    stride, dilation = (attributes.get_ints(name, (1, 1))[axis] for name in ("strides", "dilations"))
+    padded = attributes.get_ints("pads", (0, 0))[axis]
+    reach = (shape_of(conv)[2 + axis] - 1) * stride
+    extents = []
+    for first in range(0, kernel, length):
+        taps = slice(first, min(first + length, kernel))
+        begin = first * dilation - padded
+        end = begin + reach + (taps.stop - 1 - first) * dilation + 1
+        if begin < size and end > 0:
+            inside = max(begin, 0), min(end, size)
+            extents.append(_Extent(taps, *inside, size, max(-begin, 0), max(end - size, 0)))
+    return extents

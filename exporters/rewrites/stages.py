@@ -25,9 +25,10 @@ from mobiledeploy.exporters.rewrites.hard_sigmoid import (
     HardSigmoidToRelu6,
 )
 from mobiledeploy.exporters.rewrites.hard_swish import HardSwishToRelu6, RecogniseHardSwish
-from mobiledeploy.exporters.rewrites.large_depthwise import StripLargeDepthwise
+from mobiledeploy.exporters.rewrites.large_depthwise import TileLargeDepthwise
 from mobiledeploy.exporters.rewrites.route_channels import route_channels
 from mobiledeploy.exporters.rewrites.rule import RewriteLog, Rule, apply_rules
+from mobiledeploy.exporters.rewrites.split_convolutions import split_convolutions
 from mobiledeploy.exporters.rewrites.through_concat import THROUGH_CONCAT
 from mobiledeploy.targets import Precision, Target
 
@@ -53,8 +54,9 @@ STAGES: tuple[tuple[type[Rule], ...] | Pass, ...] = (
     ),
     (BatchNormToAffine,),
     route_channels,
+    split_convolutions,
     # 2. The form that the target runs fast in this precision.
-    (HardSwishToRelu6, *SHIFT_HARD_SIGMOID_INTO_LINEAR, StripLargeDepthwise, AveragePoolToDepthwise),
+    (HardSwishToRelu6, *SHIFT_HARD_SIGMOID_INTO_LINEAR, TileLargeDepthwise, AveragePoolToDepthwise),
     (HardSigmoidToRelu6,),
     # 3. Constant factors to where they cost nothing, and what that leaves side by side.
     (*CARRY_SCALE, *FLATTEN_MEAN),
