@@ -22,6 +22,7 @@ from mobiledeploy.exporters.tflite_writer import write_tflite
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
 from mobiledeploy.partitions import measure_partitions
 from mobiledeploy.progress import Progress
+from mobiledeploy.quantize.activation_cost import activation_costs
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.report import ArtifactRecord, Report, TensorRecord
@@ -38,6 +39,7 @@ __all__ = ["Pipeline"]
 _HELD_BACK = 16
 _QUICK_SAMPLES = 2
 _LAYER_SAMPLES = 4
+_ACTIVATION_SAMPLES = 8
 _KEPT_BYTES = 1 << 26
 
 
@@ -97,8 +99,10 @@ class Pipeline:
         else:
             self.to_fp32(model)
             if self.settings.int8:
-                self.to_int8(self.quantized(model))
+                qdq = self.quantized(model)
+                self.to_int8(qdq)
                 self.compare_with_fp32()
+                self.measure_activations(model, qdq)
         if labelled is not None:
             self.measure_accuracy(labelled)
         self.staging.write("report.json", self.report.to_bytes())
@@ -174,6 +178,12 @@ class Pipeline:
         with self.progress.step("compare layers"):
             samples = self.checked[:_LAYER_SAMPLES]
             self.report.layers = compare_layers(self.path("fp32"), self.path("int8"), samples)
+
+    def measure_activations(self, model: ir.Model, qdq: ir.Model) -> None:
+        """What swish and its like cost, which int8 computes in several ops."""
+        with self.progress.step("measure activations"):
+            samples = self.checked[:_ACTIVATION_SAMPLES]
+            self.report.activations = activation_costs(model, qdq, samples)
 
     def measure_accuracy(self, labelled: LabelledImages) -> None:
         """Accuracy of the artifacts on the user's labelled images."""

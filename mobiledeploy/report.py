@@ -17,7 +17,7 @@ from rich.text import Text
 
 from mobiledeploy.artifacts import file_sha256
 from mobiledeploy.partitions import Partitions
-from mobiledeploy.verify import AccuracyReport, Check, LayerDifference
+from mobiledeploy.verify import AccuracyReport, ActivationCost, Check, LayerDifference
 from mobiledeploy.version import __version__
 
 __all__ = ["ArtifactRecord", "Report", "TensorRecord", "as_json", "checks_table", "layers_table", "tables"]
@@ -78,6 +78,7 @@ class Report:
             where nothing was calibrated.
         rewrites: Precision -> which rules were applied, which refused and why.
         artifacts: "onnx", "qdq", "fp32", "int8" -> the file.
+        activations: What those cost that int8 computes in several ops, such as swish; empty without such.
     """
 
     model: dict[str, Any]
@@ -90,6 +91,7 @@ class Report:
     artifacts: dict[str, ArtifactRecord] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
     layers: list[LayerDifference] = field(default_factory=list)
+    activations: list[ActivationCost] = field(default_factory=list)
     accuracy: list[AccuracyReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -137,6 +139,8 @@ def tables(report: Report) -> list[RenderableType]:
         parts.append(_accuracy_table(report.accuracy))
     if report.layers:
         parts.append(layers_table(report.layers))
+    if report.activations:
+        parts.append(_activations_table(report.activations))
     return parts
 
 
@@ -211,6 +215,29 @@ def layers_table(layers: Sequence[LayerDifference]) -> Table:
     for layer in sorted(layers, key=lambda layer: layer.sqnr_db)[:_WORST_LAYERS]:
         table.add_row(Text(layer.name), f"{layer.sqnr_db:.1f}")
     return table
+
+
+def _activations_table(costs: Sequence[ActivationCost]) -> Table:
+    caption = (
+        f"QDQ against float, means of {costs[0].samples} inputs; exact: only the activation's result is "
+        "rounded; gate: its sigmoid or relu6(x + 3)"
+    )
+    columns = ("activation", "count", "SQNR dB", "if exact", "cost dB", "of it the gate")
+    table = _table(*columns, caption=caption)
+    for cost in costs:
+        table.add_row(
+            cost.activation,
+            str(cost.count),
+            f"{cost.sqnr_db:.1f}",
+            f"{cost.exact_sqnr_db:.1f}",
+            _with_error(cost.cost_db, cost.cost_error_db),
+            _with_error(cost.gate_cost_db, cost.gate_cost_error_db),
+        )
+    return table
+
+
+def _with_error(mean: float, error: float | None) -> str:
+    return f"{mean:.1f}" if error is None else f"{mean:.1f} ± {error:.1f}"
 
 
 def _accuracy_table(accuracy: Sequence[AccuracyReport]) -> Table:

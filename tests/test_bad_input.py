@@ -100,6 +100,10 @@ def test_an_unknown_network_names_the_nearest(refused: Refused) -> None:
         (["--width-mult", "inf"], "width_mult inf for mobilenetv3_small, expected more than 0"),
         (["--width-mult", "1e9"], "mobilenetv3_small with width_mult 1e+09 does not fit into memory"),
         (["--width-mult", "nan"], "argument --width-mult: 'nan', expected a number"),
+        (["--option", "depth=2"], "mobilenetv3_small has no option 'depth', expected one of num_classes"),
+        (["--option", "depth"], "argument --option: 'depth', expected NAME=VALUE"),
+        (["--width-mult", "1", "--option", "width_mult=2"], "width_mult is given twice"),
+        (["--weights-as", "tf"], "'tf' is no weights entry of mobilenetv3_small, expected one of imagenet1k"),
         (["--num-classes", "0"], "argument --num-classes: '0', expected a whole number of 1 or more"),
         (["--size", "0"], "argument --size: '0', expected N or HEIGHTxWIDTH"),
         (["--size", "100000"], "size 100000x100000, expected sides of up to 4096 pixels"),
@@ -126,6 +130,17 @@ def test_integer_borders_need_an_integer_artifact(refused: Refused) -> None:
 def test_a_missing_weights_file_is_named(refused: Refused) -> None:
     message = refused("mobilenetv3_small", "--weights", "gone.pt")
     assert "weights file gone.pt does not exist" in message
+
+
+def test_a_name_that_is_neither_file_nor_entry_gets_the_entries(refused: Refused) -> None:
+    message = refused("mixnet_s", "--weights", "tf_1k")
+    assert "'tf_1k' is no weights entry of mixnet_s, expected one of ft_in1k, tf_in1k" in message
+
+
+def test_an_entry_for_weights_that_are_one_already(refused: Refused) -> None:
+    message = refused("mixnet_s", "--weights", "ft_in1k", "--weights-as", "tf_in1k")
+    assert "--weights-as tf_in1k for --weights ft_in1k, expected a file" in message
+    assert "--weights-as for net.py:tiny" in refused("net.py:tiny", "--weights-as", "x")
 
 
 def test_a_truncated_weights_file_is_told_from_another_kind(refused: Refused, folder: Path) -> None:

@@ -60,7 +60,27 @@ def test_list_shows_every_network(capsys: Capture) -> None:
     _, document, _ = run(capsys, "list", "--json")
     specs = json.loads(document)
     assert "mobilenetv3_small" in specs and all(name in text for name in specs)
-    assert specs["mobilenetv3_small"]["input_size"] == [224, 224]
+    small = specs["mobilenetv3_small"]
+    assert small["input_size"] == [224, 224]
+    assert small["widths"][1]["reported"]["why"].startswith("printed for a head of 1280 channels")
+    assert [entry["name"] for entry in small["weights"]][-1] == "tf_in1k_075"
+
+
+def test_list_fits_a_terminal_and_has_a_line_for_each_width(capsys: Capture) -> None:
+    _, text, _ = run(capsys, "list")
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    (at,) = (i for i, line in enumerate(lines) if line.startswith("mobilenetv1 "))
+    assert lines[at].split() == [
+        "mobilenetv1",
+        "classification",
+        "224",
+        "4.23M",
+        "569M",
+        "70.6",
+        "1704.04861",
+    ]
+    assert lines[at + 3].split() == ["width", "0.25", "0.47M", "41.0M", "50.6"]
 
 
 def test_a_command_line_that_makes_no_sense_gets_one_line(capsys: Capture) -> None:

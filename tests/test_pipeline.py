@@ -66,6 +66,15 @@ def test_layers_are_compared_under_the_names_of_modules(exported: ExportResult) 
     assert all(value > 20 for value in layers.values())
 
 
+def test_the_report_says_what_swish_costs(tmp_path: Path) -> None:
+    result = mobiledeploy.export(f"{NETWORKS}:swish", int8=True, size=16, samples=8, out=tmp_path)
+    (cost,) = result.report.activations
+    assert (cost.activation, cost.count, cost.samples) == ("swish", 2, 4)
+    assert cost.cost_db != 0 and cost.gate_cost_db != 0
+    read = json.loads(result.artifacts["report"].read_text())
+    assert read["activations"][0]["cost_db"] == cost.cost_db
+
+
 @pytest.mark.parametrize("key", ["fp32", "int8"])
 def test_each_artifact_is_one_partition_as_forecast(exported: ExportResult, key: str) -> None:
     partitions = exported.report.artifacts[key].partitions

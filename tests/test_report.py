@@ -12,7 +12,7 @@ from mobiledeploy.metrics import compare
 from mobiledeploy.partitions import OutsideOp, Partitions
 from mobiledeploy.report import ArtifactRecord, Report, TensorRecord, as_json, tables
 from mobiledeploy.thresholds import Limit
-from mobiledeploy.verify import AccuracyReport, Check, LayerDifference
+from mobiledeploy.verify import AccuracyReport, ActivationCost, Check, LayerDifference
 
 
 def check(error: float, limit: float, output: str = "y") -> Check:
@@ -90,6 +90,18 @@ def test_tables_show_reasons_verdicts_and_where_figures_are_from() -> None:
     assert "int8 TFLite z" in text
     assert "weights: w.pt" in text and "inputs: 16 of 80 images" in text
     assert "12.50" in text and "12.3" in text
+
+
+def test_what_activations_cost_stands_in_the_report_and_in_its_table() -> None:
+    swish = ActivationCost("swish", 39, "y", 4, 15.96, 16.84, 0.88, 0.31, -0.14, None)
+    text = shown(*tables(report(activations=[swish])))
+    (row,) = [line.split("  ") for line in text.splitlines() if "swish" in line]
+    cells = [cell.strip() for cell in row if cell.strip()]
+    assert cells == ["swish", "39", "16.0", "16.8", "0.9 ± 0.3", "-0.1"]
+    assert "means of 4 inputs" in text
+    (read,) = json.loads(report(activations=[swish]).to_bytes())["activations"]
+    assert read["cost_db"] == 0.88 and read["gate_cost_error_db"] is None
+    assert "of it the gate" not in shown(*tables(report()))
 
 
 def test_names_that_look_like_markup_stay_as_they_are() -> None:

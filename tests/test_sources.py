@@ -5,13 +5,28 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from mobiledeploy.errors import WeightsError
+from mobiledeploy.models.blocks import Classifier, SameConv2d
+from mobiledeploy.models.facts import TF
 from mobiledeploy.models.registry import create
+from mobiledeploy.models.spec import Conventions
+from mobiledeploy.models.timm_names import timm_names
 from mobiledeploy.sources import ModelOptions, Source, open_source
 
 NETWORKS = Path(__file__).parent / "tiny_networks.py"
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody answers
+
+
+@pytest.fixture
+def timm_file(tmp_path: Path) -> Path:
+    """MobileNetV3-Small at 0.35, 7 classes, in timm's layout."""
+    network = create("mobilenetv3_small", {"num_classes": 7, "width_mult": 0.35})
+    assert isinstance(network, Classifier)
+    own = network.state_dict()
+    torch.save({theirs: own[ours] for ours, theirs in timm_names(network).items()}, tmp_path / "theirs.pt")
+    return tmp_path / "theirs.pt"
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +88,72 @@ def test_the_head_of_a_weights_file_decides_the_classes(tmp_path: Path) -> None:
     assert source.module is not None
     assert source.module(torch.zeros(1, 3, 32, 32)).shape == (1, 7)
     assert source.weights.kind == "file" and source.weights.description == "w.pt"
+
+
+def test_a_file_of_unsure_origin_is_read_as_the_first_entry_with_a_warning(timm_file: Path) -> None:
+    options = ModelOptions(weights=str(timm_file), width_mult=0.35, size=(32, 32))
+    source = open_source("mobilenetv3_small", options)
+    assert source.module is not None
+    assert source.module(torch.zeros(1, 3, 32, 32)).shape == (1, 7)
+    assert (source.weights.entry, source.weights.conventions) == ("lamb_in1k", Conventions())
+    (warning,) = source.warnings
+    assert (
+        "theirs.pt is taken to be trained as lamb_in1k (padding symmetric, batch norm eps 1e-05)" in warning
+    )
+    assert "tf_in1k" in warning and "--weights-as" in warning
+
+
+def test_weights_as_settles_conventions_and_preprocessing(timm_file: Path) -> None:
+    options = ModelOptions(weights=str(timm_file), weights_as="tf_in1k", width_mult=0.35, size=(32, 32))
+    source = open_source("mobilenetv3_small", options)
+    assert (source.weights.entry, source.weights.conventions) == ("tf_in1k", TF)
+    assert source.preprocessing is not None and source.preprocessing.mean == (0.5, 0.5, 0.5)
+    assert source.module is not None
+    stem = next(module for module in source.module.modules() if isinstance(module, nn.Conv2d))
+    assert isinstance(stem, SameConv2d)
+    assert not source.warnings
+
+
+def test_weights_as_of_initial_weights_gives_their_conventions_and_width() -> None:
+    options = ModelOptions(weights="random", weights_as="tf_in1k_075", size=(32, 32))
+    source = open_source("mobilenetv3_small", options)
+    assert source.weights.conventions == TF
+    assert source.facts["width_mult"] == 0.75 and source.facts["parameters"] == 2_041_872
+
+
+def test_a_named_entry_is_downloaded_for_its_width() -> None:
+    options = ModelOptions(weights="lamb_in1k_075", weights_host=NOWHERE)
+    with pytest.raises(
+        WeightsError, match=r"download/v0\.1-weights/mobilenetv3_small_075_lambc-384766db\.pth"
+    ):
+        open_source("mobilenetv3_small", options)
+
+
+def test_a_named_entry_in_the_cache_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = create("mobilenetv3_small", {"width_mult": 0.75})
+    assert isinstance(network, Classifier)
+    own = network.state_dict()
+    file = tmp_path / "cached.pth"
+    torch.save({theirs: own[ours] for ours, theirs in timm_names(network).items()}, file)
+    monkeypatch.setattr("mobiledeploy.registry_source.fetch", lambda entry, **_: file)
+    options = ModelOptions(weights="tf_in1k_075", size=(32, 32))
+    source = open_source("mobilenetv3_small", options)
+    assert (source.weights.kind, source.weights.entry, source.weights.conventions) == (
+        "imagenet",
+        "tf_in1k_075",
+        TF,
+    )
+    assert source.facts["width_mult"] == 0.75
+    assert source.module is not None
+    assert all(torch.equal(value, own[key]) for key, value in source.module.state_dict().items())
+
+
+def test_other_options_reach_the_network_and_the_report() -> None:
+    options = ModelOptions(weights="random", size=(32, 32), options={"partition": "exponential"})
+    source = open_source("mixnet_s", options)
+    assert source.facts["partition"] == "exponential"
+    assert source.module is not None
+    assert len(source.module.state_dict()["features.4.block.1.0.2.weight"]) == 36
 
 
 def test_a_users_factory_gets_its_options_and_a_seed() -> None:

@@ -48,3 +48,11 @@ class TwoHeads(SqueezeExcite):
 def two_heads() -> nn.Module:
     """Several outputs."""
     return TwoHeads(6)
+
+
+def swish() -> nn.Module:
+    """Two swishes."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2), nn.SiLU(), nn.Conv2d(8, 8, 1), nn.SiLU(), nn.Conv2d(8, 4, 1)
+    )

@@ -104,7 +104,7 @@ def test_mix_conv_gives_each_share_its_kernel(padding: Literal["symmetric", "sam
     mixed = MixConv(9, 9, Kernels((3, 5, 7)), stride=2, conventions=conventions)
     x = torch.rand(2, 9, 10, 11, generator=torch.Generator().manual_seed(0))
     alone = []
-    for share, kernel, own in zip(x.split(3, dim=1), (3, 5, 7), mixed, strict=True):
+    for share, kernel, own in zip(torch.split(x, 3, dim=1), (3, 5, 7), mixed, strict=True):
         conv = convolution(3, 3, kernel, 2, 3, conventions=conventions)
         conv.load_state_dict(own.state_dict())
         alone.append(conv(share))

@@ -61,6 +61,30 @@ def test_an_option_that_is_not_positive_is_refused(options: dict[str, float]) ->
         registry.create("mobilenetv2", options)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "wanted"),
+    [
+        ("mobilenetv2", {"width_mult": "wide"}, "width_mult wide for mobilenetv2, expected more than 0"),
+        ("mobilenetv2", {"num_classes": 2.5}, "num_classes 2.5 for mobilenetv2, expected a whole number"),
+        ("mixnet_s", {"partition": "odd"}, "partition odd for mixnet_s, expected one of equal, exponential"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(
+    name: str, options: dict[str, float | str], wanted: str
+) -> None:
+    with pytest.raises(InputError, match=wanted):
+        registry.create(name, options)
+
+
+def test_an_option_may_be_a_word() -> None:
+    equal, exponential = (
+        registry.create("mixnet_s", {"partition": partition}).state_dict()
+        for partition in ("equal", "exponential")
+    )
+    key = "features.4.block.1.0.2.weight"  # 7x7 kernels of 144 channels
+    assert (len(equal[key]), len(exponential[key])) == (48, 36)
+
+
 def test_initial_weights_follow_torchs_seed() -> None:
     def first_weights(seed: int) -> torch.Tensor:
         with torch.random.fork_rng():

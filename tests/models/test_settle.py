@@ -17,8 +17,8 @@ def images(count: int, size: int) -> list[Tensor]:
 def test_activations_are_normalised_after_every_batch_norm(name: str) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        options = {"width_mult": 0.5} if registry.resolve(name).width_mult else {}
-        network = registry.create(name, options)
+        narrowest = min([1.0, *(width.width_mult for width in registry.resolve(name).widths)])
+        network = registry.create(name, {"width_mult": narrowest} if narrowest < 1 else {})
     batch = images(8, 64)
     settle_batch_norm(network, batch)
     assert network.training

@@ -1,0 +1,69 @@
+"""Small forms of the networks that ask most of the exporter, all the way to their artifacts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import mobiledeploy
+from mobiledeploy.runtimes import TfliteSession
+
+SIZE = 32  # pixels
+
+
+def exported(name: str, folder: Path, **options: float) -> mobiledeploy.ExportResult:
+    result = mobiledeploy.export(
+        name, int8=True, weights="random", size=SIZE, samples=2, out=folder, options=options
+    )
+    assert result.passed
+    for key in ("fp32", "int8"):
+        partitions = result.report.artifacts[key].partitions
+        assert partitions is not None and (partitions.count, partitions.outside) == (1, ())
+    return result
+
+
+def ops(result: mobiledeploy.ExportResult, key: str) -> Counter[str]:
+    session = TfliteSession(result.artifacts[key], delegate=False)
+    return Counter(node["op_name"] for node in session.nodes())
+
+
+@pytest.mark.parametrize("name", ["shufflenetv2_x0_5", "augshufflenet_x0_5"])
+def test_a_shuffle_between_free_convolutions_leaves_slices_and_concatenations(
+    name: str, tmp_path: Path
+) -> None:
+    result = exported(name, tmp_path)
+    for key in ("fp32", "int8"):
+        found = ops(result, key)
+        assert not {"TRANSPOSE", "GATHER"} & found.keys()
+        assert found["RESHAPE"] <= 1  # of the features, one pixel at this size, to the classifier
+        # Of the 13 units each needs one concatenation for what it computes on, and each stage one at its end;
+        # augmented units have a second. More are there because the target joins five tensors at a time.
+        assert found["CONCATENATION"] < 45
+
+
+def test_a_shuffle_between_grouped_convolutions_is_one_transpose(tmp_path: Path) -> None:
+    result = exported("shufflenetv1_g3", tmp_path, width_mult=0.5)
+    shuffles = 15  # of 16 units; the first follows a convolution that is not grouped
+    assert ops(result, "fp32")["TRANSPOSE"] == ops(result, "int8")["TRANSPOSE"] == shuffles
+    assert "AVERAGE_POOL_2D" not in ops(result, "int8")
+
+
+def test_mixed_convolutions_carry_their_batch_norm_and_have_fast_kernels(tmp_path: Path) -> None:
+    result = exported("mixnet_s", tmp_path)
+    swishes, gates, residuals = 39, 13, 11
+    for key in ("fp32", "int8"):
+        found = ops(result, key)
+        assert found["LOGISTIC"] == found["MUL"] == swishes + gates
+        assert "SUB" not in found
+    assert ops(result, "int8")["ADD"] == residuals
+    for key in ("fp32", "int8"):
+        session = TfliteSession(result.artifacts[key], delegate=False)
+        details = session.tensors()
+        kernels = [
+            details[node["inputs"][1]]["shape"]
+            for node in session.nodes()
+            if node["op_name"] == "DEPTHWISE_CONV_2D"
+        ]
+        assert max(height * width for _, height, width, _ in kernels) <= 25
