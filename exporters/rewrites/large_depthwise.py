@@ -40,27 +40,19 @@ class StripLargeDepthwise(Rule):
         *_, height, width = weights.shape
         return bool(width <= self.target.depthwise_taps < height * width)
 
-    def refuse(self, conv: ir.Value, **_: Any) -> str | None:
+    def refuse(self, x: ir.Value, conv: ir.Value) -> str | None:
         if producer_of(conv).attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
             return "its padding is not explicit"
-        return why_not_constant(conv)
+        return why_not_constant(conv) or (None if self._strips(x, conv) else "it sees nothing but padding")
 
     def rewrite(self, op: Any, x: ir.Value, conv: ir.Value) -> Any:
         node = producer_of(conv)
         weights = float_array(node.inputs[1])
         assert weights is not None
-        top_pad, left, _, right = node.attributes.get_ints("pads", (0, 0, 0, 0))
-        stride, dilation = (node.attributes.get_ints(name, (1, 1))[0] for name in ("strides", "dilations"))
-        height, last = shape_of(x)[2], (shape_of(conv)[2] - 1) * stride
-        rows = self.target.depthwise_taps // weights.shape[3]
-        total = None
-        for top in range(0, weights.shape[2], rows):
-            strip = weights[:, :, top : top + rows]
-            # The rows of the image that the strip sees, from its first place to its last.
-            begin = top * dilation - top_pad
-            end = begin + last + (strip.shape[2] - 1) * dilation + 1
-            if end <= 0 or begin >= height:  # padding alone
-                continue
+        _, left, _, right = node.attributes.get_ints("pads", (0, 0, 0, 0))
+        height, total = shape_of(x)[2], None
+        for rows, begin, end in self._strips(x, conv):
+            strip = weights[:, :, rows]
             pads = [max(-begin, 0), left, max(end - height, 0), right]
             attributes = {**node.attributes, "kernel_shape": strip.shape[2:], "pads": pads}
             seen = _rows(op, x, max(begin, 0), min(end, height), height)
@@ -68,6 +60,26 @@ class StripLargeDepthwise(Rule):
             part = op.Conv(seen, initializer(op, node.inputs[1], strip), *bias, **attributes)
             total = part if total is None else op.Add(total, part)
         return total
+
+    def _strips(self, x: ir.Value, conv: ir.Value) -> list[tuple[slice, int, int]]:
+        """Rows of the kernel, and the rows of the image that they see: the first, and the one after the last.
+
+        Strips that see nothing but padding, as the outer ones do on an image smaller than the kernel, add 0
+        and are left out.
+        """
+        attributes = producer_of(conv).attributes
+        _, _, kernel, width = shape_of(producer_of(conv).inputs[1])  # type: ignore[arg-type]  # constant
+        stride, dilation = (attributes.get_ints(name, (1, 1))[0] for name in ("strides", "dilations"))
+        height, last = shape_of(x)[2], (shape_of(conv)[2] - 1) * stride
+        size = self.target.depthwise_taps // width
+        strips = []
+        for top in range(0, kernel, size):
+            rows = slice(top, min(top + size, kernel))
+            begin = top * dilation - attributes.get_ints("pads", (0,))[0]
+            end = begin + last + (rows.stop - 1 - top) * dilation + 1
+            if begin < height and end > 0:
+                strips.append((rows, begin, end))
+        return strips
 
 
 def _rows(op: Any, x: ir.Value, begin: int, end: int, height: int) -> Any:

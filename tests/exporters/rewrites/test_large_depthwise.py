@@ -126,18 +126,16 @@ def test_multiplier(rewrite: Any) -> None:
             y = Conv<group = 4>(x, w, b) }""",
             "the bias is computed at run time",
         ),
+        (
+            depthwise("1, 4, 1, 12", "7, 7", "pads = [5, 6, 7, 6], dilations = [2, 2]"),
+            "it sees nothing but padding",
+        ),
     ],
 )
 def test_refused(rewrite: Any, text: str, reason: str) -> None:
     result = rewrite(StripLargeDepthwise, text, "float32")
     assert result.ops == ["Conv"]
     assert result.reasons == [reason]
-
-
-def test_nothing_but_padding(rewrite: Any) -> None:
-    """The only row lies between the taps of the dilated kernel."""
-    text = depthwise("1, 4, 1, 12", "7, 7", "pads = [5, 6, 7, 6], dilations = [2, 2]")
-    assert rewrite(StripLargeDepthwise, text, "float32").ops == ["Conv"]
 
 
 def test_int8_is_left_to_the_lowering(rewrite: Any) -> None:
