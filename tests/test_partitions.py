@@ -26,7 +26,7 @@ def quantized(*nodes: str, last: str) -> str:
         name = "bcdefg"[index]
         body += f"f{name} = {node} q{name} = QuantizeLinear(f{name}, s, z) "
         body += f"{name} = DequantizeLinear(q{name}, s, z)\n"
-    declared = "<float s, int8 z>"
+    declared = "<float s, int8 z, int64[4] back = {3, 2, 1, 0}>"
     return f"g (float[1, 4, 8, 8] x) => (float[1, 4, 8, 8] {last}) {declared} {{ {body} }}"
 
 
@@ -40,6 +40,17 @@ BROKEN = {
         quantized("AveragePool<kernel_shape = [1, 1]>(a)", last="b"),
         "AVERAGE_POOL_2D",
         "AVERAGE_POOL_2D is not delegated in int8 by litert-2.3",
+    ),
+    "int8 GATHER": (
+        quantized("Add(a, a)", "Gather<axis = 1>(b, back)", "Add(c, c)", last="d"),
+        "GATHER",
+        "GATHER is never delegated by litert-2.3",
+    ),
+    "GATHER": (
+        """g (float[1, 4, 8, 8] x) => (float[1, 4, 8, 8] y) <int64[4] back = {3, 2, 1, 0}> {
+            n = Neg(x) g = Gather<axis = 1>(n, back) y = Neg(g) }""",
+        "GATHER",
+        "GATHER is never delegated by litert-2.3",
     ),
 }
 

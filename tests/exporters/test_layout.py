@@ -70,6 +70,15 @@ def test_groups_reach_through_element_wise_ops_and_stop_at_layout_bound_ones() -
     assert nhwc(text) == {"f", "g", "h"}
 
 
+def test_gather_follows_its_input_unless_it_changes_the_rank() -> None:
+    text = """(float[4, 12] x) => (float[4, 12] y, float[1, 1, 2, 3, 4] z)
+        <int64[4] image = {1, 4, 3, 4}, int64[2] flat = {4, 12}, int64[4] list = {3, 2, 1, 0},
+        int64[1, 2] table = {0, 1}, float[4, 1, 1, 1] w> {
+        a = Reshape(x, image) b = Gather<axis = 1>(a, list) c = Conv<group = 4>(b, w)
+        d = Reshape(x, image) z = Gather<axis = 1>(d, table) y = Reshape(c, flat) }"""
+    assert nhwc(text) == {"a", "b", "c"}
+
+
 def test_constants_join_nothing() -> None:
     """A channel-wise constant of rank 4 is shared by an image and by a group that is none."""
     text = """(float[1, 3, 4, 4] x, float[3, 16] z) => (float[1, 3, 4, 4] y, float[3, 16] v)

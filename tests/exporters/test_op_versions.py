@@ -42,6 +42,7 @@ IMAGE, WEIGHTS, HALF, BIAS = (1, 4, 4, 8), (8, 3, 3, 8), (8, 3, 3, 4), (8,)
         ("STRIDED_SLICE", [IMAGE], {}, 1, 2),
         ("QUANTIZE", [IMAGE], {}, 1, 1),
         ("DEQUANTIZE", [IMAGE], {}, 1, 2),
+        ("GATHER", [IMAGE], {}, 1, 2),
         ("RESHAPE", [IMAGE], {}, 1, 1),
         ("ELU", [IMAGE], {}, 1, 1),
         ("HARD_SWISH", [IMAGE], {}, 1, 1),

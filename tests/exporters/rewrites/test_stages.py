@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import onnx_ir as ir
@@ -64,10 +65,51 @@ class Network(nn.Module):
         return result
 
 
+class SideBySide(nn.Module):
+    """Convolutions of equal shares of the channels."""
+
+    def __init__(self, *convolutions: nn.Module) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(convolutions)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shares = x.chunk(len(self.convolutions), dim=1)
+        return torch.cat([conv(share) for conv, share in zip(self.convolutions, shares, strict=True)], dim=1)
+
+
+class MixBlock(nn.Module):
+    """MixConv: split 1x1 convolutions around depthwise ones of three sizes, a residual connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        kernels = (nn.Conv2d(8, 8, size, padding=size // 2, groups=8, bias=False) for size in (3, 5, 7))
+        self.stem = nn.Conv2d(3, 8, 3, 2, 1)
+        self.block = nn.Sequential(
+            SideBySide(*(nn.Conv2d(4, 12, 1, bias=False) for _ in range(2))),
+            nn.BatchNorm2d(24),
+            nn.ReLU(),
+            SideBySide(*kernels),
+            nn.BatchNorm2d(24),
+            nn.ReLU6(),
+            SideBySide(*(nn.Conv2d(12, 4, 1, bias=False) for _ in range(2))),
+            nn.BatchNorm2d(8),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        result: Tensor = x + self.block(x)
+        return result
+
+
 @pytest.fixture(scope="module")
 def exported() -> ir.Model:
+    return export(Network)
+
+
+def export(build: Callable[[], nn.Module]) -> ir.Model:
+    """A network whose batch norms do something, as it comes from PyTorch."""
     torch.manual_seed(0)
-    network = Network()
+    network = build()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             assert module.running_mean is not None and module.running_var is not None
@@ -148,6 +190,37 @@ def test_values_that_mean_the_same_keep_their_names(exported: ir.Model) -> None:
     )
     for name, one, other in zip(common, before, after, strict=True):
         assert np.allclose(one, other, rtol=0, atol=1e-6 * np.abs(one).max()), name
+
+
+@pytest.fixture(scope="module")
+def mixed() -> ir.Model:
+    return export(MixBlock)
+
+
+def test_mixed_convolutions_in_int8(mixed: ir.Model) -> None:
+    """Nothing is left of the batch norms, and the split 1x1 convolutions are one each."""
+    model = mixed.clone()
+    log = rewrite_for_target(model, LITERT_2_3, "int8")
+    assert_same_outputs(mixed, model, rtol=0, atol=1e-6)
+    # The stem, 1 x 1, three sizes, 1 x 1.
+    assert Counter(op_types(model)) == {"Conv": 6, "Relu": 1, "Clip": 3, "Split": 1, "Concat": 1, "Add": 1}
+    groups = [node.attributes.get_int("group", 1) for node in model.graph if node.op_type == "Conv"]
+    assert groups == [1, 2, 8, 8, 8, 2]
+    assert log.refused == ()
+
+
+def test_mixed_convolutions_in_float_have_fast_kernels(mixed: ir.Model) -> None:
+    model = mixed.clone()
+    rewrite_for_target(model, LITERT_2_3, "float32")
+    assert_same_outputs(mixed, model, rtol=0, atol=1e-6)
+    counts = Counter(op_types(model))
+    assert counts["Conv"] == 6 + 2  # the 7 x 7 kernel in three strips
+    assert counts["Add"] == 1 + 2
+    assert not {"BatchNormalization", "Mul", "Sub"} & counts.keys()
+    sizes = [
+        shape_of(node.inputs[1])[2:] for node in model.graph if node.op_type == "Conv" and node.inputs[1]
+    ]
+    assert max(height * width for height, width in sizes) == 25
 
 
 def test_gate_whose_product_meets_no_convolution() -> None:
