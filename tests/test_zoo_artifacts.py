@@ -55,7 +55,8 @@ def test_mixed_convolutions_carry_their_batch_norm_and_have_fast_kernels(tmp_pat
     swishes, gates, residuals = 39, 13, 11
     for key in ("fp32", "int8"):
         found = ops(result, key)
-        assert found["LOGISTIC"] == found["MUL"] == swishes + gates
+        # No product but those of swish, which may be computed part by part, and of gates.
+        assert found["LOGISTIC"] == found["MUL"] >= swishes + gates
         assert "SUB" not in found
     assert ops(result, "int8")["ADD"] == residuals
     for key in ("fp32", "int8"):
