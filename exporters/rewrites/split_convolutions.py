@@ -77,7 +77,9 @@ def _path(split: ir.Node) -> _Path | None:
     pending = [source]
     while pending:
         node = pending.pop().producer()
-        if node is None or node in between:
+        if node is None:  # an input of the model
+            return None
+        if node in between:
             continue
         if node.op_type == "Conv":
             convolutions.add(node)

@@ -44,6 +44,14 @@ def test_one_convolution_for_each_part(between: str, ops: list[str]) -> None:
     assert [value.name for value in model.graph.outputs] == ["a", "c"]
 
 
+def test_an_input_of_the_model_that_joins_in_is_not_split() -> None:
+    model = model_from_text(
+        f"""g (float[1, 4, 6, 6] x, float[1, 48, 4, 4] y) => (float[] a, float[] c) <{CONSTANTS}> {{
+        z = Conv(x, w) h = Add(z, y) {SPLIT} }}"""
+    )
+    assert split_convolutions(model, LITERT_2_3, "float32") == RewriteLog()
+
+
 def test_weights_that_two_convolutions_share() -> None:
     nodes = f"h = Conv(x, w, b) {SPLIT} k = Conv(x, w) m = Relu(k) d, e = Split<axis = 1>(m, sizes)"
     model, _ = rewritten(nodes, "float[] a, float[] c, float[] d, float[] e")
