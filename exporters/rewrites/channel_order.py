@@ -22,28 +22,16 @@ from numpy.typing import NDArray
 from mobiledeploy.exporters.onnx_graph import constant, describe
 from mobiledeploy.exporters.rewrites.rule import rank
 
-__all__ = ["ChannelClass", "channel_classes", "channels_of", "reorder"]
+__all__ = ["BROADCASTING", "ELEMENTWISE", "ChannelClass", "channel_classes", "channels_of", "reorder"]
 
-_CHANNELWISE = frozenset(
-    [
-        *(
-            "Abs",
-            "Clip",
-            "Elu",
-            "Exp",
-            "Gelu",
-            "HardSigmoid",
-            "HardSwish",
-            "LeakyRelu",
-            "Mish",
-            "Neg",
-            "Relu",
-        ),
-        *("Selu", "Sigmoid", "Softplus", "Sqrt", "Tanh"),
-        *("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"),
-    ]
-)
-_BROADCASTING = frozenset(["Add", "Div", "Max", "Min", "Mul", "PRelu", "Pow", "Sub"])
+_CURVES = ["Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Selu", "Sigmoid", "Tanh"]
+ELEMENTWISE = frozenset(["Abs", "Clip", "Exp", "Neg", "Relu", "Softplus", "Sqrt", *_CURVES])
+"""Ops of one activation that treat every element by itself."""
+
+BROADCASTING = frozenset(["Add", "Div", "Max", "Min", "Mul", "PRelu", "Pow", "Sub"])
+"""Ops that join activations and constants element by element."""
+
+_POOLS = frozenset(["AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"])
 _REDUCTIONS = frozenset(["ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"])
 
 
@@ -120,7 +108,7 @@ def _follow(node: ir.Node, classes: _Classes) -> bool:
     x = node.inputs[0] if node.inputs else None
     if x is None or not _is_image(node.outputs[0]) or len(node.outputs) > 1:
         return False
-    if node.op_type in _BROADCASTING:
+    if node.op_type in BROADCASTING:
         return _follow_broadcasting(node, classes)
     if not _is_image(x):
         return False
@@ -144,7 +132,7 @@ def _keeps_channels(node: ir.Node, x: ir.Value) -> bool:
     if node.op_type == "Pad":
         pads = constant(node.inputs[1])
         return len(node.inputs) < 4 and pads is not None and not pads[1::4].any()
-    return node.op_type in _CHANNELWISE or node.op_type == "Resize"
+    return node.op_type in ELEMENTWISE | _POOLS or node.op_type == "Resize"
 
 
 def _follow_broadcasting(node: ir.Node, classes: _Classes) -> bool:

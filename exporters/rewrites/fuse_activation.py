@@ -17,7 +17,7 @@ from mobiledeploy.exporters.rewrites.clamp import clamp_bounds
 from mobiledeploy.exporters.rewrites.rule import Rule
 from mobiledeploy.targets import Target
 
-__all__ = ["FUSED_ACTIVATION", "fusion_rules", "will_fuse"]
+__all__ = ["FUSED_ACTIVATION", "fusion_rules", "why_not_fused", "will_fuse"]
 
 FUSED_ACTIVATION = "fused_activation"
 """Key of ``onnx_ir.Node.meta`` under which the TFLite name of the activation stands."""
@@ -33,6 +33,13 @@ def _activation(result: ir.Value) -> str | None:
     return _TFLITE_NAME.get(bounds) if bounds is not None else None
 
 
+def why_not_fused(result: ir.Value, target: Target) -> str | None:
+    """Why no op of the target can carry the activation that computes ``result``, or None."""
+    if _activation(result) in target.fused_activations:
+        return None
+    return f"{target.name} fuses only {', '.join(sorted(target.fused_activations))}"
+
+
 def will_fuse(node: ir.Node, reader: ir.Node, target: Target) -> bool:
     """Whether ``reader`` is an activation that the rules will fuse into ``node``."""
     result = node.outputs[0]
@@ -43,7 +50,7 @@ def will_fuse(node: ir.Node, reader: ir.Node, target: Target) -> bool:
         and reader.inputs[0] is result
         and len(result.uses()) == 1
         and not result.is_graph_output()
-        and _activation(reader.outputs[0]) in target.fused_activations
+        and why_not_fused(reader.outputs[0], target) is None
     )
 
 
@@ -63,9 +70,7 @@ def _fuse(op_type: str, form: str, target: Target) -> type[Rule]:
             assert node is not None
             if FUSED_ACTIVATION in node.meta:
                 return f"the {op_type} carries {node.meta[FUSED_ACTIVATION]} already"
-            if _activation(result) not in target.fused_activations:
-                return f"{target.name} fuses only {', '.join(sorted(target.fused_activations))}"
-            return None
+            return why_not_fused(result, target)
 
         def rewrite(self, op: Any, linear: ir.Value, result: ir.Value) -> Any:
             node = linear.producer()

@@ -17,6 +17,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mobiledeploy.exporters.onnx_graph import constant, describe, shape_of, tidy
+from mobiledeploy.exporters.rewrites.channel_order import BROADCASTING, ELEMENTWISE
 from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog, rank
 from mobiledeploy.targets import Precision, Target
 
@@ -24,13 +25,6 @@ __all__ = ["split_convolutions"]
 
 _NAME = "SplitConvolutions"
 _NARROWEST = 16  # output channels; matrix products of fewer leave part of every instruction idle
-
-_ELEMENTWISE = frozenset(
-    [
-        *("Add", "Clip", "Div", "Elu", "HardSigmoid", "HardSwish", "LeakyRelu", "Max", "Min", "Mul"),
-        *("Relu", "Sigmoid", "Sub", "Tanh"),
-    ]
-)
 
 
 def split_convolutions(model: ir.Model, target: Target, precision: Precision) -> RewriteLog:
@@ -83,7 +77,7 @@ def _path(split: ir.Node) -> _Path | None:
             continue
         if node.op_type == "Conv":
             convolutions.add(node)
-        elif node.op_type in _ELEMENTWISE and _takes_only_numbers(node):
+        elif node.op_type in ELEMENTWISE | BROADCASTING and _takes_only_numbers(node):
             between.add(node)
             pending += [value for value in node.inputs if value is not None and constant(value) is None]
         else:

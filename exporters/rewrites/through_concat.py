@@ -7,13 +7,15 @@ MixConv (arXiv:1907.09595) has one batch norm and one activation after depthwise
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.exporters.onnx_graph import float_array, shape_of
 from mobiledeploy.exporters.rewrites.fold_batch_norm import why_not_fixed
+from mobiledeploy.exporters.rewrites.fuse_activation import why_not_fused
 from mobiledeploy.exporters.rewrites.linear import LINEAR_OPS
 from mobiledeploy.exporters.rewrites.rule import Rule, initializer, producer_of
 
@@ -23,7 +25,10 @@ __all__ = ["THROUGH_CONCAT"]
 class _ThroughConcat(Rule):
     """Base: an op on the concatenation ``joined``, whose parts all come from ops that can take it in."""
 
-    takers: ClassVar[tuple[str, ...]] = LINEAR_OPS
+    @property
+    def takers(self) -> Collection[str]:
+        """Ops that can take it in."""
+        return LINEAR_OPS
 
     def matches(self, joined: ir.Value, **_: Any) -> bool:
         return producer_of(joined).attributes["axis"].as_int() == 1
@@ -69,11 +74,16 @@ def _activation_through_concat(op_type: str) -> type[Rule]:
     """The rule for an activation that ops can carry."""
 
     class ThroughConcat(_ThroughConcat):
-        takers = (*LINEAR_OPS, "Add", "Sub", "Mul")
+        @property
+        def takers(self) -> Collection[str]:
+            return self.target.fusing_ops
 
         def pattern(self, op: Any) -> Any:
             joined = op.Concat(_allow_other_inputs=True, _outputs=["joined"])
             return getattr(op, op_type)(joined, _allow_other_inputs=True, _outputs=["result"])
+
+        def refuse(self, joined: ir.Value, **values: Any) -> str | None:
+            return why_not_fused(values["result"], self.target) or super().refuse(joined)
 
         def rewrite(self, op: Any, joined: ir.Value, result: ir.Value) -> Any:
             node = producer_of(result)

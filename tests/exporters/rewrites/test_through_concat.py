@@ -50,7 +50,6 @@ ENDS = {
     ),
     "ReLU6": ("y = Clip(c, low, high)", ["Conv", "Clip", "Conv", "Clip", "Concat"]),
     "Clip without an upper end": ("y = Clip(c, low)", ["Conv", "Clip", "Conv", "Clip", "Concat"]),
-    "Clip without a lower end": ("y = Clip(c, , high)", ["Conv", "Clip", "Conv", "Clip", "Concat"]),
 }
 
 
@@ -88,6 +87,16 @@ STAYS = {
     "other axis": (joined("y = Relu(c)", ("Conv(x, w)", "Conv(x, w)"), axis=2), []),
     "a part that takes nothing in": (
         joined("y = Relu(c)", ("Conv(x, w)", "Sigmoid(x)")),
+        ["'p1', a part of 'c', is computed by no op that could take it in"],
+    ),
+    "an activation that no op carries": (
+        joined("y = Clip(c, , high)"),
+        ["litert-2.3 fuses only RELU, RELU6, RELU_N1_TO_1"],
+    ),
+    "an op that carries no activation": (
+        joined("y = Relu(c)", ("Conv(x, w)", "ConvTranspose(x, t)")).replace(
+            "<float", "<float[3, 3, 1, 1] t, float", 1
+        ),
         ["'p1', a part of 'c', is computed by no op that could take it in"],
     ),
     "an input of the model": (
