@@ -29,8 +29,8 @@ def ops(result: mobiledeploy.ExportResult, key: str) -> Counter[str]:
     return Counter(node["op_name"] for node in session.nodes())
 
 
-# One for what each of 13 units computes on and one for the end of each of 3 stages, a second one in each of 10
-# augmented units; the others are there because the target joins five tensors at a time.
+# One for what each of 13 units computes on and one for the end of each of 3 stages, a second one in each of
+# 10 augmented units; the others are there because the target joins five tensors at a time.
 @pytest.mark.parametrize(("name", "concatenations"), [("shufflenetv2_x0_5", 20), ("augshufflenet_x0_5", 40)])
 def test_a_shuffle_between_free_convolutions_leaves_slices_and_concatenations(
     name: str, concatenations: int, tmp_path: Path
