@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mobiledeploy.bench.records import Launch, State
 from mobiledeploy.bench.samples import Samples, Summary
+from mobiledeploy.bench.settings import Settings
 
 __all__ = ["Observed", "reasons_for_doubt"]
 
@@ -35,7 +36,10 @@ class Observed:
 
 
 def reasons_for_doubt(
-    observed: Sequence[Observed], samples: Sequence[Samples], summaries: Sequence[Summary], precision: float
+    observed: Sequence[Observed],
+    samples: Sequence[Samples],
+    summaries: Sequence[Summary],
+    settings: Settings,
 ) -> list[str]:
     """Why the measurement is not stable, the cause before the symptom; empty if it is.
 
@@ -43,17 +47,21 @@ def reasons_for_doubt(
         observed: All launches, in order.
         samples: Of each model, by launch.
         summaries: Of the same models.
-        precision: Half width of the median's interval that was asked for, as a share of it.
+        settings: What was asked for.
     """
     reasons = [*_throttling(observed), *_clock(observed), *_drift(samples)]
     cold = sum(not all(model.warm for model in each.launch.models) for each in observed)
     if 2 * cold > len(observed):
         reasons.append(f"the warm-up did not settle in {cold} of {len(observed)} launches")
+    if len(observed) < settings.min_launches:
+        reasons.append(
+            f"only {len(observed)} of {settings.min_launches} launches fit into {settings.time_limit_s:g} s"
+        )
     load = "; ".join(_other_load(observed))
     suffix = f" ({load})" if load else ""
     wide = max(summary.median.half_width for summary in summaries)
-    if wide > precision:
-        reasons.append(f"the median is known to {wide:.1%} only, asked for {precision:.1%}{suffix}")
+    if wide > settings.precision:
+        reasons.append(f"a median is known to {wide:.1%} only, asked for {settings.precision:.1%}{suffix}")
     scatter = max(summary.iqr / summary.median.value for summary in summaries)
     if scatter > SCATTER:
         reasons.append(f"samples scatter: their IQR is {scatter:.0%} of the median{suffix}")
