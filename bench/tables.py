@@ -132,7 +132,7 @@ _CSV = ("min_ms", "p90_ms", "p99_ms", "iqr_ms", "count", "init_ms", "first_ms", 
 
 
 def csv_text(results: Sequence[dict[str, Any]]) -> str:
-    """A line for each model on each device, latency or instructions, from `to_json` of measurements and counts."""
+    """A line for each model on each device, latency or instructions, from what their `to_json` gives."""
     rows = [row for result in results for row in _csv_rows(result)]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     text = io.StringIO()
