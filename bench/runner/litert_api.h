@@ -82,7 +82,8 @@ _Static_assert(sizeof(LiteRtRankedTensorType) == 72, "LiteRtRankedTensorType dif
   X(LiteRtGetCompiledModelOutputBufferRequirements,                                                          \
     (LiteRtCompiledModel, size_t signature, size_t index, LiteRtTensorBufferRequirements *))                 \
   X(LiteRtCreateManagedTensorBufferFromRequirements,                                                         \
-    (LiteRtEnvironment, const LiteRtRankedTensorType *, LiteRtTensorBufferRequirements, LiteRtTensorBuffer *))\
+    (LiteRtEnvironment, const LiteRtRankedTensorType *, LiteRtTensorBufferRequirements,                      \
+     LiteRtTensorBuffer *))                                                                                  \
   X(LiteRtGetTensorBufferPackedSize, (LiteRtTensorBuffer, size_t *))                                         \
   X(LiteRtLockTensorBuffer, (LiteRtTensorBuffer, void **, LiteRtLockMode))                                   \
   X(LiteRtUnlockTensorBuffer, (LiteRtTensorBuffer))                                                          \

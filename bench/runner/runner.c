@@ -1,4 +1,4 @@
-// Times the inferences of TFLite models on LiteRT, one thread, and prints one JSON document with every sample.
+// Times inferences of TFLite models on LiteRT, one thread, and prints one JSON document with every sample.
 //
 //   runner [options] MODEL.tflite ...
 //     --core N         be pinned to this core
@@ -181,7 +181,7 @@ static void fill(LiteRtTensorBuffer buffer, const char *model, size_t index) {
   if (file == NULL) fail(BAD_INPUT, "%s: %s", path, strerror(errno));
   size_t got = fread(memory, 1, size, file);
   if (got != size || fgetc(file) != EOF)
-    fail(BAD_INPUT, "%s has %s than the %zu bytes that the model takes", path, got < size ? "less" : "more", size);
+    fail(BAD_INPUT, "%s: %s than the %zu bytes that the model takes", path, got < size ? "less" : "more", size);
   fclose(file);
   check(LiteRtUnlockTensorBuffer(buffer), model, "unlock an input");
 }
