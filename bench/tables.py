@@ -14,7 +14,6 @@ from rich.text import Text
 
 from mobiledeploy.bench.measurement import Measurement
 from mobiledeploy.bench.records import State
-from mobiledeploy.bench.samples import Interval
 
 __all__ = ["csv_text", "latency_tables", "plain_table"]
 
@@ -37,17 +36,18 @@ def plain_table(*columns: str, title: str | None = None, first: str = "model") -
 def latency_tables(measured: Measurement) -> Iterator[RenderableType]:
     """What was measured on one device, and whether it can be repeated."""
     yield _latency_table(measured)
+    if len(measured.models) > 1:
+        yield _ratio_table(measured)
     yield _loading_table(measured)
     yield _verdict(measured)
     yield Text("\n".join(_circumstances(measured)))
 
 
 def _latency_table(measured: Measurement) -> Table:
-    several = len(measured.models) > 1
-    columns = ("median ms", "95 %", "min", "p90", "p99", "IQR", "n")
-    table = plain_table(*columns, *(["/ first"] if several else []), title=_title(measured))
-    for model, figures, relative in zip(measured.models, measured.summaries, measured.ratios, strict=True):
-        row = [
+    table = plain_table("median ms", "95 %", "min", "p90", "p99", "IQR", "n", title=_title(measured))
+    for model, figures in zip(measured.models, measured.summaries, strict=True):
+        table.add_row(
+            Text(model.name),
             _ms(figures.median.value),
             f"± {figures.median.half_width:.1%}",
             _ms(figures.minimum),
@@ -55,8 +55,16 @@ def _latency_table(measured: Measurement) -> Table:
             _ms(figures.p99),
             _ms(figures.iqr),
             str(figures.count),
-        ]
-        table.add_row(Text(model.name), *row, *([_ratio(relative)] if several else []))
+        )
+    return table
+
+
+def _ratio_table(measured: Measurement) -> Table:
+    table = plain_table("ratio", "95 %", first="in turns, pair by pair")
+    first = measured.models[0].name
+    for model, relative in list(zip(measured.models, measured.ratios, strict=True))[1:]:
+        interval = f"{relative.low:.3f} - {relative.high:.3f}"
+        table.add_row(Text(f"{model.name} / {first}"), f"{relative.value:.3f}", interval)
     return table
 
 
@@ -78,12 +86,6 @@ def _ms(value: float) -> str:
     ('1.235', '0.046', '123.5')
     """
     return f"{value:.3f}" if value < 10 else f"{value:.2f}" if value < 100 else f"{value:.1f}"
-
-
-def _ratio(relative: Interval) -> str:
-    if relative.low == relative.high:  # the first model against itself
-        return "1"
-    return f"{relative.value:.3f} ({relative.low:.3f} - {relative.high:.3f})"
 
 
 def _loading_table(measured: Measurement) -> Table:
