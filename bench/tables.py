@@ -125,7 +125,7 @@ def _state(state: State, core: int) -> Iterator[str]:
     clock, governor = state.clocks_khz.get(core), state.governors.get(core)
     yield "" if clock is None else f"{clock / 1e6:.2f} GHz" + (f" ({governor})" if governor else "")
     hottest = max(state.temperatures_c.values(), default=None)
-    yield "" if hottest is None else f"hottest sensor {hottest:.0f} °C"
+    yield "" if hottest is None else f"{hottest:.0f} °C"
     yield "" if state.thermal_status is None else f"thermal status {state.thermal_status}"
     yield "" if state.battery_percent is None else f"battery {state.battery_percent} %"
 
