@@ -47,12 +47,16 @@ def aarch64_compilers() -> list[Compiler]:
 
 
 def _installed(*names: str) -> list[Compiler]:
-    found = []
+    found: list[Compiler] = []
+    seen = set()
     for name in names:
-        if path := shutil.which(name):
-            asked = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-            if asked.returncode == 0:
-                found.append(Compiler((path,), asked.stdout.partition("\n")[0]))
+        path = shutil.which(name)
+        if path is None or Path(path).resolve() in seen:
+            continue
+        seen.add(Path(path).resolve())
+        asked = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+        if asked.returncode == 0:
+            found.append(Compiler((path,), asked.stdout.partition("\n")[0]))
     return found
 
 
@@ -110,7 +114,8 @@ def built(
         else:
             return program
     raise InputError(
-        f"{source.name} cannot be built ({'; '.join(faults)}), expected a C compiler with its headers; {_REMEDY}"
+        f"{source.name} cannot be built ({'; '.join(faults)}), expected a C compiler with its headers; "
+        f"{_REMEDY}"
     )
 
 

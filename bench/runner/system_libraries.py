@@ -26,8 +26,8 @@ def system_libraries(folder: Path | None = None, *, root: Path = Path("/")) -> d
     """Name -> file, for each of `NAMES`. All are of one installation, for those of two do not fit together.
 
     Args:
-        folder: Where to look: a folder of libraries, or the root of an AArch64 system. When left out: where the
-            distributions put them.
+        folder: Where to look: a folder of libraries, or the root of an AArch64 system. When left out: where
+            the distributions put them.
         root: Of the file system that is searched when there is no `folder`.
 
     Raises:
@@ -42,13 +42,13 @@ def system_libraries(folder: Path | None = None, *, root: Path = Path("/")) -> d
     missing = ", ".join(name for name in NAMES if name not in best)
     where = "on this machine" if folder is None else f"in {folder}"
     raise InputError(
-        f"{missing} for AArch64 not found {where}, expected {'those' if ',' in missing else 'that'} for LiteRT "
-        f"to run on; {_INSTALL}, or name a folder that has them by --arm-libraries FOLDER"
+        f"{missing} for AArch64 not found {where}, expected for LiteRT to run on; {_INSTALL}, or pass a "
+        "folder that has them by --arm-libraries FOLDER"
     )
 
 
 def _places(root: Path) -> Iterator[Path]:
-    """Roots of AArch64 systems: of Debian's and Arch's cross compilers, of Fedora's, and this system's own."""
+    """Roots of AArch64 systems: of cross compilers (Debian, Arch; Fedora), and this system's own."""
     yield root / "usr/aarch64-linux-gnu"
     yield from sorted(root.glob("usr/aarch64-*linux*/sys-root"))
     yield from sorted(root.glob("usr/aarch64-*linux*/sys-root/*"))
