@@ -104,7 +104,7 @@ def _op_profile(text: str) -> dict[str, float]:
     found: dict[str, float] = {}
     _, _, profile = text.partition(_PROFILE)
     for section in _BY_TYPE.split(profile)[1:]:
-        header, *rows = section.strip("\r\n").splitlines()
+        header, *rows = section.strip("\r\n").splitlines() or [""]
         names = [name.strip() for name in header.split("\t")]
         if "[Node type]" not in names or "[avg ms]" not in names:
             raise _unreadable(text, "the column [avg ms] in its profile")
