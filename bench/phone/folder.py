@@ -40,7 +40,7 @@ _KILL = f"[ -f {_GROUP} ] && kill -KILL -$(cat {_GROUP}) 2>/dev/null"
 # file descriptor down to a command only where the command's own redirection says so.
 _GUARD = (
     f"exec 9<{_PARENT} || exit 1; "
-    f"flock -n 9 9<&9 || {{ cat {_OWNER}; exit {_BUSY}; }}; "
+    f"flock -n 9 9<&9; case $? in 0) ;; 1) cat {_OWNER} 2>/dev/null; exit {_BUSY};; *) exit 1;; esac; "
     f"trap '{_KILL}; %s' EXIT; trap 'exit 1' HUP INT TERM; "
     f"mkdir -p {FOLDER} && rm -f {_GROUP} && echo %s >{_OWNER} && echo ready && cat >/dev/null"
 )
