@@ -319,8 +319,8 @@ class Adb:
         """What happened, after the connection broke or adb refused to make one."""
         if not _server_answers():
             return (
-                f"adb's server ended while {self.serial} was {purpose}, expected it to go on; leave it alone, "
-                "and run again"
+                f"adb's server ended while {self.serial} was {purpose}, expected it to go on; leave it "
+                "alone, and run again"
             )
         state = self._state()
         if state == READY:
