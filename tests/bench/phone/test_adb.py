@@ -46,7 +46,9 @@ def test_phones_and_their_states(connect: Connect) -> None:
 def test_a_state_of_two_words(monkeypatch: pytest.MonkeyPatch, connect: Connect) -> None:
     from adbutils import AdbConnection
 
-    text = "SERIAL                 no permissions (user in plugdev group; are your udev rules wrong?); see [] usb:1\n"
+    text = (
+        "SERIAL                 no permissions (user in plugdev group; are your udev rules wrong?); see [] \n"
+    )
     monkeypatch.setattr(AdbConnection, "read_string_block", lambda self: text)
     connect()
     assert connected() == (Connected("SERIAL", "no permissions"),)
