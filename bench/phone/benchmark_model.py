@@ -124,7 +124,7 @@ def _flags(plan: Plan) -> list[str]:
     if plan.outputs:
         raise InputError(
             f"{_NAME} was asked for outputs, expected timing only, for its inputs are random; leave out "
-            "--runner"
+            "--check-outputs, or --runner"
         )
     if plan.flags not in (_DEFAULT_FLAGS, _DEFAULT_FLAGS | _FORCE_FP16):
         raise InputError(
