@@ -85,6 +85,16 @@ class Measurement:
         return reasons_for_doubt(self.observed, self.samples, self.summaries, self.settings)
 
     @property
+    def where(self) -> str:
+        """The device in a word or two."""
+        return self.identity.name
+
+    @property
+    def outputs(self) -> tuple[tuple[bytes, ...], ...]:
+        """For each model the bytes of its outputs, where they were asked for."""
+        return tuple(model.outputs for model in self.models)
+
+    @property
     def runtime(self) -> str:
         """Name and version of what ran the models."""
         return self.observed[0].launch.runtime
