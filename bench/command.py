@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobiledeploy.arguments import at_least, number
-from mobiledeploy.errors import DeviceError, InputError, VerificationError
+from mobiledeploy.arguments import EXIT_USAGE, at_least, number
+from mobiledeploy.errors import InputError, VerificationError
 from mobiledeploy.terminal import complain, console, print_json, progress_on_stderr, warn
 
 if TYPE_CHECKING:
+    from mobiledeploy.bench.devices import Tools
     from mobiledeploy.bench.run import BenchResult
+    from mobiledeploy.bench.settings import Settings
 
 __all__ = ["add_bench", "add_doctor"]
 
@@ -26,8 +28,8 @@ _SUFFIXES = {"k": 1e3, "m": 1e6, "g": 1e9}
 def add_bench(parser: argparse.ArgumentParser) -> None:
     """The options of ``mobiledeploy bench``."""
     parser.description = (
-        "Measure .tflite files on a phone or on this host (latency), or on an emulated Arm CPU (instructions). "
-        "One thread, pinned to the largest core, in turns."
+        "Measure .tflite files on a phone or on this host (latency), or on an emulated Arm CPU "
+        "(instructions). One thread, pinned to the largest core, in turns."
     )
     parser.epilog = _EPILOG
     parser.set_defaults(command=_bench)
@@ -37,16 +39,17 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="*",
         metavar="FILE.tflite",
-        help="what to measure, in turns, each against the first; with --compare none means the files and the device "
-        "of the old measurement",
+        help="what to measure, in turns, each against the first; with --compare, none means the files and "
+        "the device of the old measurement",
     )
     add(
         "--device",
         action="append",
         default=[],
         metavar="SERIAL|phone|all|host|arm:PROFILE",
-        help="a phone of `adb devices`, the only one, each of them, this host, or an emulated Cortex-A53, A55, A72 "
-        "or A76 such as arm:cortex-a76; as often as needed (default: the phone if one is connected, else this host)",
+        help="a phone of `adb devices`, the only one, each of them, this host, or an emulated Cortex-A53, "
+        "A55, A72 or A76, such as arm:cortex-a76; as often as needed (default: the phone if one is "
+        "connected, else this host)",
     )
     add("--core", type=at_least(0), metavar="N", help="core to measure on (default: the largest)")
     add("--inputs", type=Path, metavar="FILE", help=".npy or .npz to feed (default: seeded noise)")
@@ -67,7 +70,9 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
     )
     add("--fp16", action="store_true", help="let XNNPACK compute float models in half precision")
     add("--per-op", action="store_true", help="what each op takes, where the device can tell")
-    add("--check-outputs", action="store_true", help="compare what is computed there with this host's results")
+    add(
+        "--check-outputs", action="store_true", help="compare what is computed there with this host's results"
+    )
     files = parser.add_argument_group("what runs on phones and emulated CPUs")
     files.add_argument(
         "--runner",
@@ -77,14 +82,17 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
     )
     files.add_argument("--litert-library", type=Path, metavar="FILE", help="libLiteRt.so for AArch64 Linux")
     files.add_argument(
-        "--system-libraries", type=Path, metavar="DIR", help="glibc's loader and libraries for AArch64"
+        "--arm-libraries", type=Path, metavar="DIR", help="glibc's loader and libraries for AArch64"
     )
     files.add_argument("--keep", action="store_true", help="leave the files on the phone, for the next run")
     output = parser.add_argument_group("results")
     output.add_argument("--out", type=Path, metavar="FILE.json", help="keep everything, with every sample")
     output.add_argument("--csv", action="store_true", help="print a line for each model instead of tables")
     output.add_argument(
-        "--compare", type=Path, metavar="OLD.json", help="say what changed since then, and whether it is noise"
+        "--compare",
+        type=Path,
+        metavar="OLD.json",
+        help="say what changed since then, and whether it is noise",
     )
     output.add_argument("--require-stable", action="store_true", help="fail unless the measurement is stable")
     output.add_argument("--max-ms", type=_positive, metavar="MS", help="fail when a median is above")
@@ -115,9 +123,13 @@ def _bench(options: argparse.Namespace) -> int:
         options.files = _files_of(old, options.compare)
         options.device = options.device or _devices_of(old)
     if not options.files:
-        raise InputError("no file, expected one or more .tflite files to measure; see mobiledeploy bench --help")
+        raise InputError(
+            "no file, expected one or more .tflite files to measure; see mobiledeploy bench --help"
+        )
     if options.json and options.csv:
-        raise InputError("--json and --csv together, expected one of them; --out FILE keeps JSON beside either")
+        raise InputError(
+            "--json and --csv together, expected one of them; --out FILE keeps JSON beside either"
+        )
     with progress_on_stderr(options.quiet) as progress:
         result = bench(
             options.files,
@@ -149,10 +161,14 @@ def _files_of(old: dict[str, Any], path: Path) -> list[Path]:
     Raises:
         InputError: One is gone.
     """
-    files = list(dict.fromkeys(Path(model["path"]) for result in old["results"] for model in result["models"]))
+    files = list(
+        dict.fromkeys(Path(model["path"]) for result in old["results"] for model in result["models"])
+    )
     for file in files:
         if not file.is_file():
-            raise InputError(f"{file}, which {path} was measured on, is gone, expected it there; name the files")
+            raise InputError(
+                f"{file}, which {path} was measured on, is gone, expected it there; name the files"
+            )
     return files
 
 
@@ -175,19 +191,25 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _tools(options: argparse.Namespace) -> Tools:
     from mobiledeploy.bench.devices import Tools
 
-    return Tools(options.runner, options.litert_library, options.system_libraries, options.keep)
+    return Tools(options.runner, options.litert_library, options.arm_libraries, options.keep)
 
 
 def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[dict[str, Any]]:
     from mobiledeploy.bench.compare import compared
 
     return [
-        {"device": pair.new["device"], "figures": [row.to_json() for row in pair.changes], "differs": pair.differences}
+        {
+            "device": pair.new["device"],
+            "figures": [row.to_json() for row in pair.changes],
+            "differs": pair.differences,
+        }
         for pair in compared(old, new)
     ]
 
 
-def _print(options: argparse.Namespace, result: BenchResult, content: dict[str, Any], old: dict[str, Any] | None) -> None:
+def _print(
+    options: argparse.Namespace, result: BenchResult, content: dict[str, Any], old: dict[str, Any] | None
+) -> None:
     from mobiledeploy.bench.compare import comparison_tables
     from mobiledeploy.bench.outputs import outputs_table
     from mobiledeploy.bench.tables import csv_text, tables
@@ -210,14 +232,25 @@ def _print(options: argparse.Namespace, result: BenchResult, content: dict[str, 
 
 def add_doctor(parser: argparse.ArgumentParser) -> None:
     """The options of ``mobiledeploy doctor``."""
-    parser.description = "Say what `mobiledeploy bench` needs, what of it is missing, and how to install that."
-    parser.epilog = "exit codes: 0 this host can measure; 2 not even that, or what --device asks for is missing"
+    parser.description = (
+        "Say what `mobiledeploy bench` needs, what of it is missing, and how to install that."
+    )
+    parser.epilog = "exit codes: 0 what --device names can be measured on; 2 it cannot"
     parser.set_defaults(command=_doctor)
     parser.add_argument(
-        "--device", metavar="phone|host|arm", help="fail unless this can be measured on (default: host)"
+        "--device",
+        choices=("host", "arm", "phone"),
+        default="host",
+        help="what the exit code is to tell of (default: host)",
     )
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from mobiledeploy.bench.doctor import examine, findings_table
-    ...
+    from mobiledeploy.bench.doctor import examine, findings_table, missing_for
+
+    findings = examine()
+    if options.json:
+        print_json({"findings": [finding.to_json() for finding in findings]})
+    elif not options.quiet:
+        console(sys.stdout).print(findings_table(findings))
+    return EXIT_USAGE if missing_for(findings, options.device) else 0

@@ -9,26 +9,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mobiledeploy.artifacts import file_sha256
-from mobiledeploy.bench.arm.emulator import Counts, count
-from mobiledeploy.bench.arm.profiles import Profile
+from mobiledeploy.bench.arm.emulator import Emulator, count
+from mobiledeploy.bench.arm.instruction_count import InstructionCount
+from mobiledeploy.bench.arm.profiles import ArmProfile
 from mobiledeploy.bench.device import Device
 from mobiledeploy.bench.devices import Tools, find
 from mobiledeploy.bench.document import document
 from mobiledeploy.bench.host import Host
 from mobiledeploy.bench.measurement import Measurement
+from mobiledeploy.bench.models import models_of
 from mobiledeploy.bench.outputs import OutputCheck, check_outputs
 from mobiledeploy.bench.phone.phone import Phone
 from mobiledeploy.bench.protocol import measure
-from mobiledeploy.bench.records import Model
-from mobiledeploy.bench.runner.tensors import given_inputs, interface, noise_inputs
+from mobiledeploy.bench.records import Model, Plan
+from mobiledeploy.bench.runner.tensors import interface
 from mobiledeploy.bench.settings import Settings
 from mobiledeploy.errors import InputError, MobileDeployError
 from mobiledeploy.progress import Progress, Silent
 
-__all__ = ["BenchResult", "Limits", "bench", "models_of"]
+__all__ = ["BenchResult", "Limits", "bench"]
 
-Result = Measurement | Counts
+Result = Measurement | InstructionCount
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ def bench(
 
     Args:
         files: Measured in turns; the first is what the others are set against.
-        devices: Serial numbers, "phone", "all", "host", "arm:PROFILE"; none: the phone that is connected if there
-            is one, else this host. Phones are measured at the same time.
+        devices: Serial numbers, "phone", "all", "host", "arm:PROFILE"; none: the phone that is connected if
+            there is one, else this host. Phones are measured at the same time.
         inputs: .npy or .npz that every file is fed; none: noise of the settings' seed.
         check: Whether to compare what devices compute with what this host computes.
         per_op: Whether to say what each op takes, where the device can tell.
@@ -101,43 +102,16 @@ def bench(
     """
     settings, tools, progress = settings or Settings(), tools or Tools(), progress or Silent()
     models = models_of(files, inputs, settings.seed)
-    found, warnings = find(devices, tools)
+    found, warnings = find(devices, tools, per_op)
     if check and all(isinstance(device, Host) for device in found):
         raise InputError(
-            "outputs are to be compared with this host's, expected a device that is another; pass --device SERIAL "
-            "or arm:PROFILE"
+            "outputs are to be compared with this host's, expected a device that is another; pass --device "
+            "SERIAL or arm:PROFILE"
         )
     work = _Work(models, replace(settings, outputs=check), tools, per_op, progress)
     results, errors = _all(found, work)
     checks = _checks(models, results, work) if check else ()
     return BenchResult(tuple(results), tuple(checks), tuple(errors), tuple(warnings))
-
-
-def models_of(files: Sequence[Path], inputs: Path | None, seed: int) -> list[Model]:
-    """Files with their inputs, each under the shortest end of its path that no other shares.
-
-    Raises:
-        InputError: A file is missing or no TFLite model, or the inputs do not fit it.
-    """
-    models = []
-    for name, path in zip(_names(files), files, strict=True):
-        tensors = interface(path)
-        fed = noise_inputs(tensors, seed) if inputs is None else given_inputs(tensors, inputs)
-        models.append(Model(name, path, file_sha256(path), fed))
-    return models
-
-
-def _names(files: Sequence[Path]) -> list[str]:
-    """Stems; with folders where stems are the same, with numbers where it is the same file."""
-    stems = [path.resolve().with_suffix("") for path in files]
-    names = []
-    for i, stem in enumerate(stems):
-        others = {other for other in stems if other != stem}
-        ends = ("/".join(stem.parts[-length:]) for length in range(1, len(stem.parts) + 1))
-        name = next(end for end in ends if not any(f"/{other}".endswith(f"/{end}") for other in others))
-        again = stems[:i].count(stem)
-        names.append(f"{name} ({again + 1})" if again else name)
-    return names
 
 
 @dataclass(frozen=True)
@@ -150,31 +124,18 @@ class _Work:
     per_op: bool
     progress: Progress
 
-    def on(self, device: Device | Profile) -> Result:
-        if isinstance(device, Profile):
-            return self._counts(device)
-        return measure(device, self.models, self.settings, self.progress)
-
-    def _counts(self, profile: Profile) -> Counts:
-        counts = []
-        with self.progress.step(f"count on {profile.title}", total=len(self.models)) as advance:
-            for model in self.models:
-                counts.append(
-                    count(
-                        model,
-                        profile,
-                        flags=self.settings.flags,
-                        per_op=self.per_op,
-                        litert_library=self.tools.litert_library,
-                        system_libraries=self.tools.system_libraries,
-                    )
-                )
-                advance()
-        return Counts(profile, tuple(counts))
+    def on(self, device: Device | ArmProfile) -> Result:
+        if not isinstance(device, ArmProfile):
+            return measure(device, self.models, self.settings, self.progress)
+        emulator = Emulator.found(self.tools.litert_library, self.tools.arm_libraries)
+        flags, progress = self.settings.flags, self.progress
+        return count(
+            self.models, device, by_op=self.per_op, flags=flags, emulator=emulator, progress=progress
+        )
 
 
-def _all(devices: Sequence[Device | Profile], work: _Work) -> tuple[list[Result], list[MobileDeployError]]:
-    """Results and errors. Phones work at the same time; what keeps this host busy comes after them, one by one."""
+def _all(devices: Sequence[Device | ArmProfile], work: _Work) -> tuple[list[Result], list[MobileDeployError]]:
+    """Results and errors. Phones work at the same time; what keeps this host busy comes afterwards."""
     if len(devices) == 1:
         return [work.on(devices[0])], []
     phones = [device for device in devices if isinstance(device, Phone)]
@@ -199,27 +160,29 @@ def _all(devices: Sequence[Device | Profile], work: _Work) -> tuple[list[Result]
 
 
 def _checks(models: Sequence[Model], results: Sequence[Result], work: _Work) -> Iterator[OutputCheck]:
-    plan = replace(work.settings.plan(0, 0, round_s=1.0), core=None, rounds=1, burst=1, warm_up_s=0.0)
+    plan = Plan(rounds=1, burst=1, warm_up_s=0.0, flags=work.settings.flags, outputs=True)
     with Host().session(models) as session:
         reference = [session.launch([model], plan).models[0].outputs for model in models]
     for result in results:
-        for model, found, expected in zip(models, result.outputs, reference, strict=True):
-            yield from check_outputs(model.name, result.where, interface(model.path).outputs, found, expected)
+        outputs = [record.outputs for record in result.models]
+        for model, found, expected in zip(models, outputs, reference, strict=True):
+            tensors = interface(model.path).outputs
+            yield from check_outputs(model.name, result.identity.name, tensors, found, expected)
 
 
 def _exceeded(result: Result, limits: Limits) -> Iterator[str]:
-    if isinstance(result, Counts):
-        for each in result.counts:
-            if limits.instructions is not None and each.instructions > limits.instructions:
+    where = result.identity.name
+    if isinstance(result, InstructionCount):
+        for counted in result.models:
+            if limits.instructions is not None and counted.instructions > limits.instructions:
                 yield (
-                    f"{each.name} takes {each.instructions / 1e6:.3f} M instructions on {result.where}, expected at "
-                    f"most {limits.instructions / 1e6:.3f} M"
+                    f"{counted.name} takes {counted.instructions / 1e6:.3f} M instructions on {where}, "
+                    f"expected at most {limits.instructions / 1e6:.3f} M"
                 )
         return
     for model, figures in zip(result.models, result.summaries, strict=True):
         if limits.ms is not None and figures.median.value > limits.ms:
-            yield (
-                f"{model.name} takes {figures.median.value:.3f} ms on {result.where}, expected at most {limits.ms:g} ms"
-            )
+            took = f"{figures.median.value:.3f} ms"
+            yield f"{model.name} takes {took} on {where}, expected at most {limits.ms:g} ms"
     if limits.stable and result.reasons:
-        yield f"the measurement on {result.where} is not stable, expected it to be: {'; '.join(result.reasons)}"
+        yield f"the measurement on {where} is not stable, expected it to be: {'; '.join(result.reasons)}"

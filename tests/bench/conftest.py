@@ -1,4 +1,4 @@
-"""What tests of the bench share: a tiny network as float and int8 TFLite, a fake device, and virtual phones."""
+"""What tests of the bench share: a tiny network as float and int8 TFLite, a fake device, virtual phones."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def models(linear_files: dict[str, Path]) -> list[Model]:
 
 
 def _virtual_phone(module: str) -> Any:
-    """A module of the package beside this file. Tests are on no path, so the package is found by its place."""
+    """A module of the package beside this file, which is found by its place, as tests are on no path."""
     if "virtual_phone" not in sys.modules:
         package = ModuleType("virtual_phone")
         package.__path__ = [str(Path(__file__).parent / "virtual_phone")]
@@ -185,7 +185,7 @@ def adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdbServer]:
 def phones(
     adb_server: AdbServer, emulation: Emulation | str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Phones]:
-    """Switches phones on. While a test has this, adb clients that it starts find these phones, and no others."""
+    """Switches phones on. While a test has this, the adb clients that it starts find them, and no others."""
     for name in (
         "ADB_SERVER_SOCKET",
         "ANDROID_ADB_SERVER_ADDRESS",
