@@ -50,7 +50,7 @@ typedef enum { kLiteRtTensorBufferLockModeRead = 0, kLiteRtTensorBufferLockModeW
 typedef struct {
   unsigned int rank : 7;
   unsigned int has_strides : 1;
-  int32_t dimensions[8];  // below 0: known only at run time
+  int32_t dimensions[8];
   uint32_t strides[8];
 } LiteRtLayout;
 

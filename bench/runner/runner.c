@@ -230,9 +230,6 @@ static LiteRtTensorBuffer create_buffer(LiteRtEnvironment environment, const Mod
               : LiteRtGetSignatureOutputTensorByIndex(signature, index, &tensor),
         model->path, "find an input or output");
   check(LiteRtGetRankedTensorType(tensor, &type), model->path, "tell the shape of an input or output");
-  for (unsigned i = 0; i < type.layout.rank; i++)
-    if (type.layout.dimensions[i] < 0)
-      fail(BAD_INPUT, "%s: %s %zu has no fixed shape", model->path, input ? "input" : "output", index);
   check(input ? LiteRtGetCompiledModelInputBufferRequirements(model->compiled, 0, index, &requirements)
               : LiteRtGetCompiledModelOutputBufferRequirements(model->compiled, 0, index, &requirements),
         model->path, "say what memory an input or output needs");
