@@ -105,13 +105,22 @@ def _client() -> Any:
         ) from error
 
 
+def _server_answers() -> bool:
+    client = _client()
+    try:
+        socket.create_connection((client.host, client.port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
 def _start_server() -> None:
     """Start adb's server if none answers.
 
     adbutils would do so, too, but with the server's words on our output, and silent about why it failed.
     """
     client = _client()
-    with suppress(OSError), socket.create_connection((client.host, client.port), timeout=2):
+    if _server_answers():
         return
     if client.host not in ("127.0.0.1", "localhost", "::1"):
         raise InputError(
@@ -308,6 +317,11 @@ class Adb:
 
     def _lost(self, purpose: str, reason: str) -> str:
         """What happened, after the connection broke or adb refused to make one."""
+        if not _server_answers():
+            return (
+                f"adb's server ended while {self.serial} was {purpose}, expected it to go on; leave it "
+                "alone, and run again"
+            )
         state = self._state()
         if state == READY:
             time.sleep(0.5)  # adb's list lags behind

@@ -41,8 +41,8 @@ _KILL = f"[ -f {_GROUP} ] && kill -KILL -$(cat {_GROUP}) 2>/dev/null"
 _GUARD = (
     f"exec 9<{_PARENT} || exit 1; "
     f"flock -n 9 9<&9; case $? in 0) ;; 1) cat {_OWNER} 2>/dev/null; exit {_BUSY};; *) exit 1;; esac; "
-    f"trap '{_KILL}; %s' EXIT; trap 'exit 1' HUP INT TERM; "
-    f"mkdir -p {FOLDER} && rm -f {_GROUP} && echo %s >{_OWNER} && echo ready && cat >/dev/null"
+    f"rm -f {_GROUP}; trap '{_KILL}; %s' EXIT; trap 'exit 1' HUP INT TERM; "
+    f"mkdir -p {FOLDER} && echo %s >{_OWNER} && echo ready && cat >/dev/null"
 )
 _REMOVE_ALL = f"rm -rf {FOLDER}"
 _REMOVE_TRACES = f"rm -f {_GROUP} {_OWNER} {FOLDER}/*.out[0-9]*"
