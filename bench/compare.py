@@ -193,7 +193,9 @@ def comparison_tables(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterato
 def _table(pair: Pair) -> Table:
     table = plain_table("old", "new", "new / old", "", title=f"{pair.new['device']['name']}: new against old")
     for row in pair.changes:
-        figures = f"{row.relative.value:.4f} ({row.relative.low:.3f} - {row.relative.high:.3f})"
+        figures = f"{row.relative.value:.4f}"
+        if row.relative.low < row.relative.high:
+            figures += f" ({row.relative.low:.3f} - {row.relative.high:.3f})"
         name = row.what if row.same_file else f"{row.what} (another file)"
         table.add_row(
             Text(name), *(_figure(value, row.unit) for value in (row.old, row.new)), figures, row.verdict

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobiledeploy.bench.arm.profiles import ArmProfile, get_profile
-
 from mobiledeploy.bench.device import Device
 from mobiledeploy.bench.host import Host
 from mobiledeploy.bench.phone.adb import connected

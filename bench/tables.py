@@ -7,12 +7,12 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mobiledeploy.bench.arm.instruction_count import InstructionCount, ModelCount
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mobiledeploy.bench.arm.instruction_count import InstructionCount, ModelCount
 from mobiledeploy.bench.measurement import Measurement
 from mobiledeploy.bench.records import State
 
