@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mobiledeploy.bench.arm.guest import build_programs
 from mobiledeploy.bench.arm.qemu import find_qemu
 from rich.table import Table
 from rich.text import Text
@@ -105,6 +106,11 @@ def _qemu() -> str:
     return f"{found.path}, version {found.version}"
 
 
+def _counter() -> str:
+    build_programs()
+    return f"built by {host_compilers()[0].version}"
+
+
 def _phones() -> str:
     return ", ".join(str(phone) for phone in choose(ALL, connected()))
 
@@ -117,5 +123,6 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[], str]], ...] = (
     ("LiteRT for AArch64", (ARM, PHONE), lambda: whereabouts("aarch64")),
     ("C libraries for AArch64", (ARM, PHONE), _arm_libraries),
     ("QEMU", (ARM,), _qemu),
+    ("the instruction counter", (ARM,), _counter),
     ("adb, and a phone", (PHONE,), _phones),
 )
