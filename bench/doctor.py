@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mobiledeploy.bench.arm.guest import build_programs
-from mobiledeploy.bench.arm.qemu import find_qemu
 from rich.table import Table
 from rich.text import Text
 
+from mobiledeploy.bench.arm.guest import build_programs
+from mobiledeploy.bench.arm.qemu import find_qemu
 from mobiledeploy.bench.host import Host
 from mobiledeploy.bench.phone.adb import connected
 from mobiledeploy.bench.phone.choice import ALL, choose
