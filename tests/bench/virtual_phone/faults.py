@@ -6,76 +6,111 @@ import errno
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .protocol import DisconnectedError
 
-__all__ = ["Call", "Crash", "Effect", "Faults", "Hang", "Push", "Replace", "Rule", "Rules", "Unplug"]
+__all__ = ["Call", "Crash", "Effect", "Faults", "Hang", "Push", "Replace", "Starts", "Unplug", "When"]
 
 
 @dataclass(frozen=True)
 class Unplug:
-    """The cable is pulled so long after the start."""
+    """See `When.unplug`."""
 
-    after_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class Crash:
-    """A signal ends the program so long after its start; at once, it has not run at all."""
-
-    after_s: float = 0.0
-    signal: int = signal.SIGSEGV
-
-
-@dataclass(frozen=True)
-class Hang:
-    """The program does nothing and never ends, until a signal ends it."""
-
-
-@dataclass(frozen=True)
-class Replace:
-    """The program prints this and exits, and does nothing else."""
-
-    stdout: bytes = b""
-    stderr: bytes = b""
-    exit_code: int = 0
+    after_s: float
 
 
 @dataclass(frozen=True)
 class Call:
-    """Something else changes: the function is called before the program goes on."""
+    """See `When.call`."""
 
     function: Callable[[], object]
 
 
-Effect = Unplug | Crash | Hang | Replace | Call
+@dataclass(frozen=True)
+class Crash:
+    """See `When.crash`."""
+
+    after_s: float
+    signal: int
+
+
+@dataclass(frozen=True)
+class Hang:
+    """See `When.hang`."""
+
+
+@dataclass(frozen=True)
+class Replace:
+    """See `When.print`."""
+
+    stdout: bytes
+    stderr: bytes
+    exit_code: int
+
+
+Effect = Unplug | Call | Crash | Hang | Replace
 
 
 @dataclass
-class Rule:
-    """An effect that sets in at starts of what contains a text: at the nth (from 1), or at each of them."""
-
+class _Rule:
     effect: Effect
     matching: str
     nth: int | None
     seen: int = 0
 
 
-@dataclass
-class Rules:
-    """All effects on one kind of start: that of a shell command or that of a program."""
+@dataclass(frozen=True)
+class When:
+    """The starts that something is to happen at; each method adds one thing that does.
 
-    rules: list[Rule] = field(default_factory=list)
+    Args:
+        matching: Part of the shell command, or of the program's path and arguments, as the phone knows them.
+        nth: Which of the starts that match, from 1; None for each of them.
+    """
 
-    def add(self, effect: Effect, *, nth: int | None = None, matching: str = "") -> None:
-        """The texts are device paths and arguments, as the code under test wrote them."""
-        self.rules.append(Rule(effect, matching, nth))
+    rules: list[_Rule]
+    matching: str
+    nth: int | None
+
+    def unplug(self, after_s: float = 0.0) -> None:
+        """The cable is pulled so long after the start."""
+        self._add(Unplug(after_s))
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Something else changes: the function is called, in the phone's thread, before the start."""
+        self._add(Call(function))
+
+    def crash(self, after_s: float = 0.0, signal: int = signal.SIGSEGV) -> None:
+        """A signal ends the program so long after its start; at once: it does not run at all."""
+        self._add(Crash(after_s, signal))
+
+    def hang(self) -> None:
+        """The program does nothing and never ends, until a signal ends it."""
+        self._add(Hang())
+
+    def print(self, stdout: str = "", stderr: str = "", exit_code: int = 0) -> None:
+        """The program prints this and exits, and does nothing else."""
+        self._add(Replace(stdout.encode(), stderr.encode(), exit_code))
+
+    def _add(self, effect: Effect) -> None:
+        self.rules.append(_Rule(effect, self.matching, self.nth))
+
+
+class Starts:
+    """Starts of one kind, of shell commands or of programs, and what happens at them."""
+
+    def __init__(self) -> None:
+        self._rules: list[_Rule] = []
+
+    def when(self, matching: str, nth: int | None) -> When:
+        """Some of the starts."""
+        return When(self._rules, matching, nth)
 
     def begin(self, text: str) -> list[Effect]:
-        """What sets in at this start."""
+        """What happens at this start."""
         found = []
-        for rule in self.rules:
+        for rule in self._rules:
             if rule.matching in text:
                 rule.seen += 1
                 if rule.nth in (None, rule.seen):
@@ -117,8 +152,8 @@ class Faults:
     """What a phone is to do wrong.
 
     Attributes:
-        commands: At the start of shell commands; only Unplug and Call make sense there.
-        programs: At the start of AArch64 programs.
+        commands: At starts of shell commands.
+        programs: At starts of AArch64 programs.
         free_bytes: What pushes may still write; None for no limit.
         bytes_to_unplug: The cable is pulled when pushes have written so much; None for never.
         corrupt: One bit turns in each pushed file whose path contains this; None for no file.
@@ -127,7 +162,7 @@ class Faults:
     """
 
     def __init__(self, unplug: Callable[[], None]) -> None:
-        self.commands, self.programs = Rules(), Rules()
+        self.commands, self.programs = Starts(), Starts()
         self.free_bytes: int | None = None
         self.bytes_to_unplug: int | None = None
         self.corrupt: str | None = None

@@ -1,9 +1,9 @@
 """Where the phone's files lie on the computer that plays the phone.
 
 Nothing here needs root or a container: a command's text is rewritten so that every device path in it leads
-into a temporary folder, and what the command prints is rewritten back. Code that talks to the phone sees device
-paths only. The rewriting knows texts, no meaning: a path that a command puts together itself ($x/sys) stays as
-it is, and so does what is read from stdin or from a script that was pushed.
+into a temporary folder, and what the command prints is rewritten back. Code that talks to the phone sees
+device paths only. The rewriting knows texts, no meaning: a path that a command puts together itself
+($x/sys) stays as it is, and so does what is read from stdin or from a script that was pushed.
 """
 
 from __future__ import annotations

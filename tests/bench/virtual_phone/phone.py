@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .emulation import AARCH64, Emulation
-from .faults import Call, Crash, Effect, Faults, Hang, Replace, Unplug
+from .faults import Call, Crash, Effect, Faults, Hang, Replace, Unplug, When
 from .models import PhoneModel
 from .paths import Paths
 from .protocol import Access, Connection, Service, Stream
@@ -50,14 +50,14 @@ class VirtualPhone:
     Args:
         emulation: Runs AArch64 programs. Without it, the phone refuses them.
         access: How it answers to a computer.
-        on_unplug: Called, in any thread, after the cable was pulled.
-        on_plug_in: Called likewise when the cable is in again.
 
     Attributes:
         faults: What it is to do wrong.
         system: Its files; see `change`.
         commands: Shell commands so far.
         launches: Starts of AArch64 programs so far, those that went wrong included.
+        on_unplug: Called, in any thread, after the cable was pulled.
+        on_plug_in: Called likewise when it is in again.
     """
 
     def __init__(
@@ -65,12 +65,11 @@ class VirtualPhone:
         model: PhoneModel,
         emulation: Emulation | None = None,
         access: Access = Access.GRANTED,
-        on_unplug: Callable[[], object] = lambda: None,
-        on_plug_in: Callable[[], object] = lambda: None,
     ) -> None:
         self.model = model
         self._emulation, self._access = emulation, access
-        self._on_unplug, self._on_plug_in = on_unplug, on_plug_in
+        self.on_unplug: Callable[[], object] = lambda: None
+        self.on_plug_in: Callable[[], object] = lambda: None
         # Short, for the path of a socket has at most 107 bytes; and without links, for output is mapped back.
         self._base = Path(tempfile.mkdtemp(prefix="phone-")).resolve()
         self._state = self._base / "state"
@@ -145,15 +144,23 @@ class VirtualPhone:
             self.system.limits_khz[core] = min(khz, highest)
         self.change()
 
+    def when_command(self, matching: str = "", nth: int | None = None) -> When:
+        """Starts of shell commands; only unplug() and call() make sense at them."""
+        return self.faults.commands.when(matching, nth)
+
+    def when_program(self, matching: str = "", nth: int | None = None) -> When:
+        """Starts of AArch64 programs."""
+        return self.faults.programs.when(matching, nth)
+
     def unplug(self) -> None:
         """Pull the cable: every connection ends at once, and there is no new one. Returns when adb knows."""
         self._await(self._drop())
-        self._on_unplug()
+        self.on_unplug()
 
     def plug_in(self) -> None:
         """The cable is in again."""
         self._await(self._listen())
-        self._on_plug_in()
+        self.on_plug_in()
 
     def switch_off(self) -> None:
         """End everything; the phone's files are gone."""
@@ -176,7 +183,7 @@ class VirtualPhone:
 
         async def pull() -> None:
             await self._drop()
-            await self._loop.run_in_executor(None, self._on_unplug)
+            await self._loop.run_in_executor(None, self.on_unplug)
 
         for connection in self._connections:
             connection.drop()

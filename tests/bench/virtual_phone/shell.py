@@ -1,12 +1,12 @@
 """The phone's shell service, with and without the shell protocol.
 
 After daemon/shell_service.cpp and shell_protocol.h of Android's packages/modules/adb. The child leads a
-session of its own; its stdin and stdout are one socket, so that both end together. When the stream closes, adbd
-sends SIGHUP to the shell, to no other process, and closes the sockets; the exit code is sent when the shell has
-exited and nobody holds stdout and stderr any more.
+session of its own; its stdin and stdout are one socket, so that both end together. When the stream closes,
+adbd sends SIGHUP to the shell, to no other process, and closes the sockets; the exit code is sent when the
+shell has exited and nobody holds stdout and stderr any more.
 
-Without the shell protocol adbd's child has a terminal, in raw mode. A socket stands in for it here: what counts
-is that stdout and stderr are one stream, and that SIGHUP goes to all processes in the foreground.
+Without the shell protocol adbd's child has a terminal, in raw mode. A socket stands in for it here: what
+counts is that stdout and stderr are one stream, and that SIGHUP goes to all processes in the foreground.
 """
 
 from __future__ import annotations
