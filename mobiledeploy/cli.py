@@ -7,33 +7,30 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from mobiledeploy.arguments import EXIT_USAGE, Parser, at_least, number, option, size
 from mobiledeploy.errors import MobileDeployError, VerificationError
+from mobiledeploy.terminal import complain, console, print_json, progress_on_stderr, warn
 from mobiledeploy.version import __version__
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from mobiledeploy.api import ExportResult
     from mobiledeploy.models.spec import ModelSpec, Reported, Width
-    from mobiledeploy.progress import Progress
     from mobiledeploy.report import Report
 
 __all__ = ["main", "run"]
 
 EXIT_INTERNAL = 1
-EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 _EPILOG = """exit codes: 0 all checks passed; 1 internal error; 2 bad input, or a model that cannot be
@@ -42,9 +39,9 @@ exported; 3 artifacts were written but miss a threshold; 130 interrupted"""
 
 def run() -> NoReturn:
     """Entry point of the ``mobiledeploy`` command."""
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has SIGHUP ignored, and means it
-            signal.signal(number, _interrupt)
+    for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(ending) is signal.SIG_DFL:  # nohup has SIGHUP ignored, and means it
+            signal.signal(ending, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names that the terminal's encoding lacks must not end an export
             stream.reconfigure(errors="backslashreplace")
@@ -70,20 +67,20 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        _complain("interrupted; artifacts are written all together at the end, or not at all")
+        complain("interrupted; artifacts are written all together at the end, or not at all")
         return EXIT_INTERRUPTED
     except MobileDeployError as error:
-        _complain(f"error: {error}")
+        complain(f"error: {error}")
         return error.exit_code
     except MemoryError:
-        _complain("error: out of memory, expected enough for the network and an image; pass a smaller --size")
+        complain("error: out of memory, expected enough for the network and an image; pass a smaller --size")
         return EXIT_USAGE
     except BrokenPipeError:
         # The reader of our output went away, as `| head` does. Python would complain again on closing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        _complain(f"error: the system says {error}, expected it to go on; see to that, and try again")
+        complain(f"error: the system says {error}, expected it to go on; see to that, and try again")
         return EXIT_USAGE
     except Exception as error:
         return _report_bug(error, options.verbose)
@@ -93,16 +90,12 @@ def _report_bug(error: Exception, verbose: bool) -> int:
     place = traceback.extract_tb(error.__traceback__)[-1]
     if verbose:
         traceback.print_exception(error)
-    _complain(
+    complain(
         f"internal error: {type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno}); "
         "please report it with the command"
         + (" and the lines above" if verbose else " and what it prints with -v")
     )
     return EXIT_INTERNAL
-
-
-def _complain(message: str) -> None:
-    print(f"mobiledeploy: {message}", file=sys.stderr)
 
 
 # list
@@ -120,12 +113,12 @@ def _list(options: argparse.Namespace) -> int:
     columns = ("network", "task", "input", "params", "MAdds", "top1", "arXiv")  # 80 characters wide
     table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     for spec in specs().values():
-        size = dict.fromkeys(spec.input_size)  # one number of a square
+        sides = dict.fromkeys(spec.input_size)  # one number of a square
         arxiv = spec.paper.rpartition("arXiv:")[2]
-        table.add_row(spec.name, spec.task, "x".join(map(str, size)), *_figures(spec, spec.reported), arxiv)
+        table.add_row(spec.name, spec.task, "x".join(map(str, sides)), *_figures(spec, spec.reported), arxiv)
         for width in spec.widths:
             table.add_row(f"  width {width.width_mult:g}", "", "", *_figures(width, width.reported))
-    _console(sys.stdout).print(table)
+    console(sys.stdout).print(table)
     return 0
 
 
@@ -144,7 +137,7 @@ def _export(options: argparse.Namespace) -> int:
     from mobiledeploy.thresholds import Thresholds
 
     # The user's own code may print; stdout is ours.
-    with redirect_stdout(sys.stderr), _progress(options) as progress:
+    with redirect_stdout(sys.stderr), progress_on_stderr(options.quiet) as progress:
         result = export(
             options.source,
             int8=options.int8,
@@ -167,9 +160,9 @@ def _export(options: argparse.Namespace) -> int:
             thresholds=Thresholds(float_error=options.max_float_error, int8_sqnr_db=options.min_sqnr),
             progress=progress,
         )
-    _warn(options, result.report.warnings)
+    warn(result.report.warnings, options.quiet)
     if options.json:
-        _print_json(_summary(result))
+        print_json(_summary(result))
     elif not options.quiet:
         _print_result(result, options.verbose)
     if not result.passed:
@@ -187,15 +180,15 @@ def _summary(result: ExportResult) -> dict[str, Any]:
 def _print_result(result: ExportResult, verbose: bool) -> None:
     from mobiledeploy.report import tables
 
-    console = _console(sys.stdout)
+    screen = console(sys.stdout)
     for table in tables(result.report):
-        console.print(table)
+        screen.print(table)
     if verbose:
         for line in _details(result.report):
-            console.print(line)
+            screen.print(line)
         for step, seconds in result.seconds.items():
-            console.print(f"{seconds:7.2f} s  {step}")
-    console.print(f"written to {result.out} in {sum(result.seconds.values()):.1f} s")
+            screen.print(f"{seconds:7.2f} s  {step}")
+    screen.print(f"written to {result.out} in {sum(result.seconds.values()):.1f} s")
 
 
 def _details(report: Report) -> Iterator[str]:
@@ -220,16 +213,16 @@ def _verify(options: argparse.Namespace) -> int:
     found = verify_files(
         options.candidate, options.reference, options.inputs, options.samples, options.seed, limit
     )
-    _warn(options, found.warnings)
+    warn(found.warnings, options.quiet)
     if options.json:
         checks = [check.to_json() for check in found.checks]
         layers = {layer.name: layer.sqnr_db for layer in found.layers}
-        _print_json({"checks": checks, "layers": layers, "warnings": found.warnings})
+        print_json({"checks": checks, "layers": layers, "warnings": found.warnings})
     elif not options.quiet:
-        console = _console(sys.stdout)
-        console.print(checks_table(found.checks))
+        screen = console(sys.stdout)
+        screen.print(checks_table(found.checks))
         if found.layers:
-            console.print(layers_table(found.layers))
+            screen.print(layers_table(found.layers))
     if found.failures:
         raise VerificationError("\n".join(found.failures))
     return 0
@@ -238,60 +231,15 @@ def _verify(options: argparse.Namespace) -> int:
 # Parsing
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with a command line in one line; the usage, which is long, only when asked."""
-
-    def error(self, message: str) -> NoReturn:
-        _complain(f"error: {message}; see {self.prog} --help")
-        raise SystemExit(EXIT_USAGE)
-
-
-def _size(text: str) -> tuple[int, int]:
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected N or HEIGHTxWIDTH in pixels, such as 224")
-    return int(parts[0]), int(parts[-1])
-
-
-def _at_least(low: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.removeprefix("-").isdecimal() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number of {low} or more")
-        return int(text)
-
-    return parse
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if math.isnan(value):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a number")
-    return value
-
-
-def _option(text: str) -> tuple[str, float | str]:
-    """A name, and what may be a number."""
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected NAME=VALUE")
-    for number in (int, float):
-        with suppress(ValueError):
-            return name, number(value)
-    return name, value
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="mobiledeploy",
         description="PyTorch convolutional networks to fast, checked int8 TFLite for the CPU of a phone.",
         epilog=_EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"mobiledeploy {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    shared = _Parser(add_help=False)
+    shared = Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
     loudness = shared.add_mutually_exclusive_group()
     loudness.add_argument(
@@ -336,12 +284,12 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         "(default: told by its hash and keys); `mobiledeploy list --json` has the entries",
     )
     add("--weights-host", metavar="URL", help="a mirror to download official weights from")
-    add("--size", type=_size, metavar="N|HxW", help="input size in pixels (default: the network's own)")
-    add("--num-classes", type=_at_least(1), metavar="N", help="size of the head")
-    add("--width-mult", type=_number, metavar="X", help="width multiplier")
+    add("--size", type=size, metavar="N|HxW", help="input size in pixels (default: the network's own)")
+    add("--num-classes", type=at_least(1), metavar="N", help="size of the head")
+    add("--width-mult", type=number, metavar="X", help="width multiplier")
     add(
         "--option",
-        type=_option,
+        type=option,
         action="append",
         default=[],
         metavar="NAME=VALUE",
@@ -353,9 +301,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         metavar="DIR|FILE",
         help="images (any depth, JPEG or PNG), or .npy/.npz of prepared inputs (default: generated images)",
     )
-    add(
-        "--samples", type=_at_least(1), default=64, metavar="N", help="inputs to calibrate with (default: 64)"
-    )
+    add("--samples", type=at_least(1), default=64, metavar="N", help="inputs to calibrate with (default: 64)")
     add(
         "--calibrator",
         choices=("mse", "min-max", "percentile"),
@@ -368,8 +314,8 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="labelled images to measure accuracy on: a folder per class, or with labels.txt",
     )
-    add("--validation-limit", type=_at_least(1), metavar="N", help="use at most N of them")
-    add("--seed", type=_at_least(0), default=0, metavar="N", help="of every random choice (default: 0)")
+    add("--validation-limit", type=at_least(1), metavar="N", help="use at most N of them")
+    add("--seed", type=at_least(0), default=0, metavar="N", help="of every random choice (default: 0)")
     add(
         "--io",
         choices=("float32", "int8", "uint8"),
@@ -379,13 +325,13 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--target", choices=tuple(TARGETS), default=LITERT_2_3.name, help="runtime to export for")
     add(
         "--min-sqnr",
-        type=_number,
+        type=number,
         metavar="DB",
         help="fail when int8 is below this SQNR against fp32 (default: 10; none for initial weights)",
     )
     add(
         "--max-float-error",
-        type=_number,
+        type=number,
         default=1e-4,
         metavar="X",
         help="fail when fp32 errs by more than this share of the output range (default: 1e-4)",
@@ -400,44 +346,6 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     add("candidate", type=Path, metavar="A.tflite", help="the file to check, such as the int8 artifact")
     add("reference", type=Path, metavar="B.tflite", help="what it is held against, such as the fp32 artifact")
     add("--inputs", type=Path, metavar="DIR|FILE", help="images, or .npy/.npz (default: generated images)")
-    add("--samples", type=_at_least(1), default=16, metavar="N", help="inputs to compare on (default: 16)")
-    add("--seed", type=_at_least(0), default=0, metavar="N", help="of the choice of inputs (default: 0)")
-    add("--min-sqnr", type=_number, default=10.0, metavar="DB", help="fail below this SQNR (default: 10)")
-
-
-# Printing
-
-
-def _console(stream: TextIO) -> Console:
-    """Where there is no terminal, there is no width to respect: lines stay whole for grep and logs."""
-    from rich.console import Console
-
-    class PipedConsole(Console):
-        def on_broken_pipe(self) -> NoReturn:
-            """Leave it to `main`, which takes it for a success; rich would end the process with a 1."""
-            raise BrokenPipeError
-
-    # Names that users give may look like rich's markup.
-    return PipedConsole(file=stream, width=None if stream.isatty() else 1000, markup=False, highlight=False)
-
-
-@contextmanager
-def _progress(options: argparse.Namespace) -> Iterator[Progress]:
-    from mobiledeploy.progress import Silent, shown_on
-
-    if options.quiet:
-        yield Silent()
-        return
-    with shown_on(_console(sys.stderr)) as progress:
-        yield progress
-
-
-def _warn(options: argparse.Namespace, warnings: Sequence[str]) -> None:
-    for warning in () if options.quiet else warnings:
-        _complain(f"warning: {warning}")
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    from mobiledeploy.report import as_json
-
-    print(as_json(value), end="")
+    add("--samples", type=at_least(1), default=16, metavar="N", help="inputs to compare on (default: 16)")
+    add("--seed", type=at_least(0), default=0, metavar="N", help="of the choice of inputs (default: 0)")
+    add("--min-sqnr", type=number, default=10.0, metavar="DB", help="fail below this SQNR (default: 10)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "DeviceError",
     "InputError",
     "MobileDeployError",
     "OutputError",
@@ -41,3 +42,9 @@ class VerificationError(MobileDeployError):
     """Artifacts were written but differ from their reference by more than the thresholds allow."""
 
     exit_code = 3
+
+
+class DeviceError(MobileDeployError):
+    """A device failed while it was to measure: unplugged, no room, a crash, a hang, or no usable result."""
+
+    exit_code = 4

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from mobiledeploy.cache import cache_folder
 from mobiledeploy.errors import WeightsError
 from mobiledeploy.models.spec import WeightsEntry
 from mobiledeploy.version import __version__
@@ -31,8 +32,7 @@ _OTHERWISE = "get the file elsewhere and pass --weights FILE, or pass --weights 
 
 def default_cache() -> Path:
     """mobiledeploy/weights in XDG_CACHE_HOME, or in ~/.cache without one."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "mobiledeploy" / "weights"
+    return cache_folder("weights")
 
 
 def fetch(

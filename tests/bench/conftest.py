@@ -1,10 +1,12 @@
-"""A network of one linear layer on a 4x4 RGB image, as a float and as an int8 TFLite file; and phones."""
+"""What tests of the bench share: a tiny network as float and int8, a device that takes no time, phones."""
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
+
+from mobiledeploy.bench.records import Identity, Launch, Model, ModelSamples, Plan, State
+from mobiledeploy.bench.sysfs import Core
 
 if TYPE_CHECKING:
     from tests.bench.virtual_phone.adb_server import AdbServer
@@ -36,7 +41,7 @@ def linear_weight() -> NDArray[np.int8]:
 def linear_files(
     tmp_path_factory: pytest.TempPathFactory, linear_weight: NDArray[np.int8]
 ) -> dict[str, Path]:
-    """ "fp32" and "int8" -> file."""
+    """A linear layer on a 4x4 RGB image: "fp32" and "int8" -> file."""
     folder = tmp_path_factory.mktemp("linear")
     files = {kind: folder / f"linear_{kind}.tflite" for kind in ("fp32", "int8")}
     weight = (linear_weight * np.float32(WEIGHT_SCALE)).astype(np.float32)
@@ -75,8 +80,83 @@ def _linear(weight: NDArray[Any], dtype: int, scales: tuple[float, float, float]
     return bytes(builder.Output())
 
 
+@dataclass
+class FakeDevice:
+    """A phone of four small and four large cores whose inferences take what a test says.
+
+    Attributes:
+        latency_ms: (model name, number of the launch, generator) -> milliseconds; the launches of each model
+            alone count, too.
+        states: What `state` gives, in turn; the last one for ever.
+        launched: (names of models, plan) of each launch.
+        is_open: Whether there is a session.
+    """
+
+    latency_ms: Callable[[str, int, np.random.Generator], float] = lambda name, launch, rng: rng.normal(
+        2.0, 0.01
+    )
+    states: list[State] = field(default_factory=lambda: [State()])
+    clock_khz: tuple[int, ...] = ()
+    warm: bool = True
+    involuntary_switches: int = 0
+    note: str = "a fake"
+    launched: list[tuple[list[str], Plan]] = field(default_factory=list)
+    is_open: bool = False
+
+    def identity(self) -> Identity:
+        return Identity("phone", "FAKE0", "Fake One", "Android 14", "arm64-v8a", soc="FK1")
+
+    def cores(self) -> tuple[Core, ...]:
+        return tuple(Core(number, max_khz=1_800_000 if number < 4 else 2_800_000) for number in range(8))
+
+    def state(self) -> State:
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+    @contextmanager
+    def session(self, models: Sequence[Model]) -> Iterator[FakeDevice]:
+        self.is_open = True
+        try:
+            yield self
+        finally:
+            self.is_open = False
+
+    def launch(self, models: Sequence[Model], plan: Plan) -> Launch:
+        number = len(self.launched)
+        self.launched.append(([model.name for model in models], plan))
+        rng = np.random.default_rng(number)
+        samples = tuple(self._samples(model.name, number, plan, rng) for model in models)
+        return Launch(
+            samples,
+            runtime="Fake 1.0",
+            core=plan.core,
+            seconds=1.0,
+            clock_khz=self.clock_khz,
+            involuntary_switches=self.involuntary_switches,
+            peak_memory_mb=10.0,
+        )
+
+    def _samples(self, name: str, number: int, plan: Plan, rng: np.random.Generator) -> ModelSamples:
+        rounds = tuple(
+            tuple(self.latency_ms(name, number, rng) for _ in range(plan.burst)) for _ in range(plan.rounds)
+        )
+        outputs = (b"\x01\x02",) if plan.outputs else ()
+        return ModelSamples(5.0, 3.0, self.warm, rounds, fully_delegated=True, outputs=outputs)
+
+
+@pytest.fixture
+def fake_device() -> type[FakeDevice]:
+    """Its class, to make devices of."""
+    return FakeDevice
+
+
+@pytest.fixture
+def models(linear_files: dict[str, Path]) -> list[Model]:
+    """The linear layer in float and in int8."""
+    return [Model(kind, path, sha256=kind * 8, inputs=()) for kind, path in linear_files.items()]
+
+
 def _virtual_phone(module: str) -> Any:
-    """A module of the package beside this file. Tests are on no path, so the package is found by its place."""
+    """A module of the package beside this file, which is on no path."""
     if "virtual_phone" not in sys.modules:
         package = ModuleType("virtual_phone")
         package.__path__ = [str(Path(__file__).parent / "virtual_phone")]
@@ -105,7 +185,7 @@ def adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdbServer]:
 def phones(
     adb_server: AdbServer, emulation: Emulation | str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Phones]:
-    """Switches phones on. While a test has this, adb clients that it starts find these phones, and no others."""
+    """Switches phones on. Clients of adb that the test starts find these phones, and no others."""
     for name in (
         "ADB_SERVER_SOCKET",
         "ANDROID_ADB_SERVER_ADDRESS",

@@ -1,0 +1,75 @@
+"""The JSON document of a bench run: written whole, read back with every sample."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mobiledeploy.artifacts import staging_folder
+from mobiledeploy.errors import InputError
+from mobiledeploy.report import as_json
+from mobiledeploy.version import __version__
+
+__all__ = ["SCHEMA", "document", "load", "save"]
+
+SCHEMA = "mobiledeploy.bench/1"
+
+_FIGURES = {"latency": ("median_ms", "samples_ms"), "instructions": ("instructions",)}
+
+
+def document(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The document of some results, which are what `to_json` of measurements and counts gives."""
+    return {"schema": SCHEMA, "mobiledeploy": __version__, "results": list(results)}
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write a document.
+
+    Raises:
+        OutputError: The file cannot be written; what was there before is still there.
+    """
+    with staging_folder(path.parent) as folder:
+        folder.write(path.name, as_json(content).encode())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a document.
+
+    Raises:
+        InputError: The file is missing, or is no document of this schema.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file, expected what `mobiledeploy bench --out` wrote") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}), expected what `mobiledeploy bench --out` wrote; measure again"
+        ) from error
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != SCHEMA or not _is_complete(content):
+        raise InputError(
+            f"{path} has the schema {schema!r} or lacks parts of it, expected {SCHEMA!r}; pass a file that "
+            "`mobiledeploy bench --out` wrote"
+        )
+    return dict(content)
+
+
+def _is_complete(content: dict[str, Any]) -> bool:
+    """Whether everything is there that a comparison reads."""
+    try:
+        for result in content["results"]:
+            _ = (
+                result["device"]["key"],
+                result["device"]["name"],
+                result["device"]["system"],
+                result["runtime"],
+            )
+            figures = _FIGURES[result["kind"]]
+            for model in result["models"]:
+                _ = model["name"], model["path"], model["sha256"], [model[figure] for figure in figures]
+    except (KeyError, TypeError, IndexError):
+        return False
+    return True

@@ -1,0 +1,146 @@
+"""What passes between a device, a runner and the protocol: plain records, in stated units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Identity", "Launch", "Model", "ModelSamples", "Plan", "State"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A .tflite file to measure, and what it is fed.
+
+    Attributes:
+        name: What tables call it; no two models of a measurement share one.
+        sha256: Hex digest of the file.
+        inputs: The bytes of each input of the first signature, in its order, little endian.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    inputs: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one start of a runner does: load, warm up, then rounds in which each model takes its turn.
+
+    Attributes:
+        core: The core to be pinned to; None: wherever the system puts it.
+        rounds: Turns of each model.
+        burst: Timed inferences in a turn, after an untimed one.
+        warm_up_s: Longest warm-up; it ends earlier when bursts no longer change.
+        limit_s: No round begins after so long.
+        seed: Of the order of the models, which is drawn anew for each round.
+        flags: XNNPACK's delegate flags; 3 asks for int8 kernels, signed and unsigned.
+        outputs: Whether to bring back the outputs of the last inference.
+    """
+
+    core: int | None = None
+    rounds: int = 20
+    burst: int = 5
+    warm_up_s: float = 3.0
+    limit_s: float = 60.0
+    seed: int = 0
+    flags: int = 3
+    outputs: bool = False
+
+
+@dataclass(frozen=True)
+class ModelSamples:
+    """What a runner measured of one model in one start.
+
+    Attributes:
+        init_ms: From before the file was read until ready for the first inference.
+        first_ms: The first inference, which packs weights and touches all memory.
+        warm: Whether the warm-up settled before its limit.
+        rounds_ms: Milliseconds of each timed inference, by round.
+        fully_delegated: Whether XNNPACK took the whole graph; None where the runner does not say.
+        outputs: Bytes of each output, if the plan asked for them.
+    """
+
+    init_ms: float
+    first_ms: float
+    warm: bool
+    rounds_ms: tuple[tuple[float, ...], ...]
+    warm_up_ms: tuple[float, ...] = ()
+    fully_delegated: bool | None = None
+    outputs: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True)
+class State:
+    """What may slow a device down, at one moment. Empty or None: the device does not say.
+
+    Attributes:
+        clocks_khz: Core -> current frequency.
+        limits_khz: Core -> highest frequency that is allowed now; thermal throttling lowers it.
+        governors: Core -> policy that chooses the frequency.
+        temperatures_c: Sensor -> degrees Celsius.
+        thermal_status: Android's, 0 (none) to 6 (shutdown).
+        battery_percent, battery_c, charging: Of the battery.
+        busy_ticks: Core -> (ticks it was busy, ticks in all) since boot, as /proc/stat counts them.
+    """
+
+    clocks_khz: Mapping[int, int] = field(default_factory=dict)
+    limits_khz: Mapping[int, int] = field(default_factory=dict)
+    governors: Mapping[int, str] = field(default_factory=dict)
+    temperatures_c: Mapping[str, float] = field(default_factory=dict)
+    thermal_status: int | None = None
+    battery_percent: int | None = None
+    battery_c: float | None = None
+    charging: bool | None = None
+    busy_ticks: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What one start of a runner gave.
+
+    Attributes:
+        models: In the order of the models that were launched.
+        core: Where the runner was at its end; None where it does not say.
+        runtime: Name and version, such as "LiteRT 2.3.0".
+        seconds: From the first round to the last.
+        clock_khz: Frequency of the core, read after each round; empty where it cannot be read.
+        involuntary_switches: How often another process took the core.
+        peak_memory_mb: Largest resident set of the whole process, in units of 2^20 bytes.
+        complete: Whether all rounds of the plan were made before its time limit.
+        op_profile: Model name -> op -> mean milliseconds, from a runner that profiles.
+    """
+
+    models: tuple[ModelSamples, ...]
+    runtime: str
+    core: int | None = None
+    seconds: float | None = None
+    clock_khz: tuple[int, ...] = ()
+    involuntary_switches: int | None = None
+    peak_memory_mb: float | None = None
+    complete: bool = True
+    op_profile: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which machine it was.
+
+    Attributes:
+        kind: "phone" or "host".
+        key: What --device takes to mean this one: a serial number, or "host".
+        name: Maker and model, or the processor.
+        soc: System on chip of a phone.
+        system: Operating system and version.
+        build: The system's build, where it says.
+    """
+
+    kind: str
+    key: str
+    name: str
+    system: str
+    abi: str
+    soc: str = ""
+    build: str = ""

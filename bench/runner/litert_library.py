@@ -1,0 +1,149 @@
+"""Where libLiteRt.so, which the runner opens, comes from: the package ai-edge-litert of one version."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import platform
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from mobiledeploy.bench.runner.elf import elf_machine
+from mobiledeploy.cache import cache_folder, placed
+from mobiledeploy.errors import InputError
+
+__all__ = ["VERSION", "host_library", "library_for", "library_version"]
+
+VERSION = "2.3.0"
+_PACKAGE = "ai-edge-litert"
+_MEMBER = "ai_edge_litert/libLiteRt.so"
+# The wheels for one Python, whatever Python runs this: the library in them does not depend on it.
+_PYTHON = ("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311")
+_PLATFORM = "manylinux_2_27"
+# Machine -> SHA-256 of the library in its wheel.
+_SHA256 = {
+    "aarch64": "b57687dc234d2b8b0598aef5a9c961ed24263df8f8b3f56adbee1cff618e544b",
+    "x86_64": "eec47eb35e2924b3166015887e652a58edc9af823ae38e02bf83bef2548300bb",
+}
+_OTHERWISE = (
+    f"take libLiteRt.so out of the wheel of {_PACKAGE} {VERSION} elsewhere and pass --litert-library FILE"
+)
+
+
+def library_for(machine: str, *, path: Path | None = None, cache: Path | None = None) -> Path:
+    """libLiteRt.so for a machine: the user's own, else from the cache, else by pip into the cache.
+
+    Args:
+        machine: "aarch64" or "x86_64", with Linux and glibc.
+        path: The user's own.
+        cache: Folder to keep it in; the user's cache when left out.
+
+    Raises:
+        InputError: The user's is none for that machine, or it cannot be had. No part of it is left behind.
+    """
+    if path is not None:
+        return _checked(path, machine)
+    if machine not in _SHA256:
+        raise InputError(
+            f"{_PACKAGE} has no library for {machine}, expected {' or '.join(_SHA256)}; pass one of your own "
+            "by --litert-library FILE"
+        )
+    target = (cache or cache_folder("litert")) / f"{VERSION}-{machine}" / "libLiteRt.so"
+    if _sha256(target) != _SHA256[machine]:
+        with placed(target) as aside:
+            _fetch(machine, aside)
+    return target
+
+
+def host_library(*, path: Path | None = None, cache: Path | None = None) -> Path:
+    """libLiteRt.so for this machine: of the package that is installed here if that has the right version.
+
+    Raises:
+        InputError: As `library_for`.
+    """
+    if path is None and importlib.metadata.version(_PACKAGE) == VERSION:
+        package = importlib.util.find_spec("ai_edge_litert")
+        if package is not None and package.origin is not None:
+            path = Path(package.origin).with_name("libLiteRt.so")
+            if not path.is_file():
+                path = None
+    return library_for(platform.machine(), path=path, cache=cache)
+
+
+def library_version(library: Path) -> str:
+    """The version, known by the file's content; for a library of the user's own, what identifies it."""
+    digest = _sha256(library)
+    return VERSION if digest in _SHA256.values() else f"of SHA-256 {digest[:12]}"
+
+
+def _checked(path: Path, machine: str) -> Path:
+    try:
+        found = elf_machine(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: {error.strerror}, expected libLiteRt.so for {machine}; correct --litert-library"
+        ) from error
+    if found != machine:
+        raise InputError(
+            f"{path} is {f'for {found}' if found else 'no library'}, expected libLiteRt.so for {machine}; "
+            "correct --litert-library"
+        )
+    return path
+
+
+def _fetch(machine: str, target: Path) -> None:
+    _download(f"{_PLATFORM}_{machine}", target.parent)
+    (wheel,) = target.parent.glob("*.whl")
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            target.write_bytes(archive.read(_MEMBER))
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise InputError(
+            f"{wheel.name} cannot be unpacked ({error}), expected {_MEMBER} in it; try again, or {_OTHERWISE}"
+        ) from error
+    got = _sha256(target)
+    if got != _SHA256[machine]:
+        raise InputError(
+            f"{_MEMBER} of {wheel.name} has the SHA-256 {got[:12]}..., expected {_SHA256[machine][:12]}...; "
+            f"it was thrown away: see where your pip downloads from, or {_OTHERWISE}"
+        )
+
+
+def _download(platform_tag: str, folder: Path) -> None:
+    """The wheel into a folder, by pip, from where the user has pip look."""
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--quiet",
+    ]
+    what = ["--no-deps", "--only-binary=:all:", "--platform", platform_tag, *_PYTHON]
+    done = subprocess.run(
+        [*command, *what, "--dest", str(folder), f"{_PACKAGE}=={VERSION}"],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        reason = next((line for line in reversed(lines) if line.startswith("ERROR: ")), lines[-1])
+        raise InputError(
+            f"pip cannot download {_PACKAGE} {VERSION} for {platform_tag}, expected its wheel "
+            f"({reason.removeprefix('ERROR: ')}); connect to the network and try again, or {_OTHERWISE}"
+        )
+
+
+def _sha256(path: Path) -> str:
+    """Hex digest of a file; empty where there is none that can be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

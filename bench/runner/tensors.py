@@ -1,0 +1,139 @@
+"""What a TFLite file takes and gives, and bytes to feed it: seeded noise, or arrays of the user's."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobiledeploy.errors import InputError
+from mobiledeploy.runtimes import TfliteSession
+
+__all__ = ["Interface", "Tensor", "given_inputs", "interface", "noise_inputs", "to_array"]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output.
+
+    Attributes:
+        name: In the first signature; the tensor's own in a file without signatures.
+        shape: As the file holds it, images NHWC.
+        dtype: Of its elements, little endian.
+        scale, zero_point: real = scale * (stored - zero_point); scale 0 where the elements are real numbers.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scale: float = 0.0
+    zero_point: int = 0
+
+
+@dataclass(frozen=True)
+class Interface:
+    """Inputs and outputs of a file, each in the order in which the runner numbers them: the graph's."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+def interface(path: Path) -> Interface:
+    """What the file takes and gives.
+
+    Raises:
+        InputError: It is missing, no TFLite model, or has an input or output without a fixed shape or of a
+            type that is no number.
+    """
+    # Without delegate: nothing is prepared that is not needed to ask.
+    session = TfliteSession(path, delegate=False)
+    names = {
+        detail["index"]: name for side in (session.inputs, session.outputs) for name, detail in side.items()
+    }
+    sides = [
+        tuple(_tensor(path, names.get(detail["index"], detail["name"]), detail) for detail in details)
+        for details in (session.interpreter.get_input_details(), session.interpreter.get_output_details())
+    ]
+    return Interface(*sides)
+
+
+def _tensor(path: Path, name: str, detail: dict[str, Any]) -> Tensor:
+    dtype = np.dtype(detail["dtype"])
+    if dtype.kind not in "biuf":
+        raise InputError(
+            f"{path}: {name} is of type {dtype}, expected numbers; export it without that tensor"
+        )
+    if any(size < 0 for size in detail["shape_signature"]):
+        sizes = ", ".join(str(size) for size in detail["shape_signature"])
+        raise InputError(f"{path}: {name} has the shape ({sizes}), expected a fixed one; export it with that")
+    scale, zero_point = detail["quantization"]
+    shape = tuple(int(size) for size in detail["shape"])
+    return Tensor(name, shape, dtype.newbyteorder("<"), float(scale), int(zero_point))
+
+
+def noise_inputs(found: Interface, seed: int) -> tuple[bytes, ...]:
+    """Bytes for each input: real numbers uniform in [-1, 1), integers over their whole range."""
+    random = np.random.default_rng(seed)
+    return tuple(_noise(tensor, random).astype(tensor.dtype).tobytes() for tensor in found.inputs)
+
+
+def _noise(tensor: Tensor, random: np.random.Generator) -> NDArray[Any]:
+    if tensor.dtype.kind == "f":
+        return random.uniform(-1, 1, tensor.shape)
+    if tensor.dtype.kind == "b":
+        return random.integers(0, 2, tensor.shape)
+    limits = np.iinfo(tensor.dtype)
+    return random.integers(
+        limits.min, limits.max, tensor.shape, tensor.dtype.newbyteorder("="), endpoint=True
+    )
+
+
+def given_inputs(found: Interface, file: Path) -> tuple[bytes, ...]:
+    """Bytes for each input from a .npy file (networks of one input), or from a .npz file with their names.
+
+    Images may be NCHW, too, and are transposed then.
+
+    Raises:
+        InputError: The file cannot be read, or an array is missing or does not fit its input.
+    """
+    try:
+        content = np.load(file, allow_pickle=False)
+        arrays = dict(content) if isinstance(content, np.lib.npyio.NpzFile) else {"": content}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{file} cannot be read ({error}), expected a .npy or .npz file of arrays"
+        ) from error
+    if len(arrays) == len(found.inputs) == 1:
+        (array,) = arrays.values()
+        return (_fitted(found.inputs[0], array, file),)
+    missing = [tensor.name for tensor in found.inputs if tensor.name not in arrays]
+    if missing:
+        raise InputError(
+            f"{file} has no array {', '.join(missing)}, expected one for each input; save them by "
+            f"np.savez with the names {', '.join(tensor.name for tensor in found.inputs)}"
+        )
+    return tuple(_fitted(tensor, arrays[tensor.name], file) for tensor in found.inputs)
+
+
+def _fitted(tensor: Tensor, array: NDArray[Any], file: Path) -> bytes:
+    if array.ndim == 4 and array.shape != tensor.shape:
+        array = array.transpose(0, 2, 3, 1)
+    if array.shape != tensor.shape or array.dtype.newbyteorder("<") != tensor.dtype:
+        raise InputError(
+            f"{file}: the array for {tensor.name} is {array.dtype.name} {array.shape}, expected "
+            f"{tensor.dtype.name} {tensor.shape}, or NCHW; convert it"
+        )
+    return array.astype(tensor.dtype).tobytes()
+
+
+def to_array(tensor: Tensor, content: bytes) -> NDArray[Any]:
+    """The elements that an output's bytes stand for, as stored; of the tensor's shape.
+
+    Raises:
+        ValueError: The number of bytes is another.
+    """
+    return np.frombuffer(content, tensor.dtype).reshape(tensor.shape)

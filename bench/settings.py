@@ -1,0 +1,61 @@
+"""What a user may choose about a measurement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mobiledeploy.bench.records import Plan
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a measurement.
+
+    Attributes:
+        core: The core to measure on; None: the largest.
+        rounds, burst: Of a launch: turns of each model, and timed inferences in a turn.
+        min_launches: Never fewer, however narrow the interval.
+        precision: Half width of the medians' and ratios' intervals, as a share, at which to stop.
+        time_limit_s: When no further launch begins; the stability verdict then says what was reached.
+        warm_up_s: Longest warm-up of a launch.
+        launch_limit_s: A launch that takes longer has hung.
+        cool_down_s: Rest before each launch.
+        cool_down_limit_s: Longest rest before a launch while the device is throttled.
+        seed: Of the order of turns.
+        flags: XNNPACK's delegate flags.
+        outputs: Whether to bring back what the models compute.
+    """
+
+    core: int | None = None
+    rounds: int = 10
+    burst: int = 5
+    min_launches: int = 8
+    precision: float = 0.01
+    time_limit_s: float = 60.0
+    warm_up_s: float = 3.0
+    launch_limit_s: float = 60.0
+    cool_down_s: float = 0.2
+    cool_down_limit_s: float = 60.0
+    seed: int = 0
+    flags: int = 3
+    outputs: bool = False
+
+    def plan(self, core: int, launch: int, round_s: float) -> Plan:
+        """What the launch of that number does.
+
+        Args:
+            round_s: About how long a round takes; so that all launches fit into the time limit, networks that
+                are slow get fewer rounds, though never less than two.
+        """
+        affordable = self.time_limit_s / self.min_launches / 2 / round_s  # the rest is loading and warm-up
+        return Plan(
+            core=core,
+            rounds=min(self.rounds, max(2, int(affordable))),
+            burst=self.burst,
+            warm_up_s=self.warm_up_s,
+            limit_s=self.launch_limit_s,
+            seed=self.seed + launch,
+            flags=self.flags,
+        )

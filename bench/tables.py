@@ -1,0 +1,168 @@
+"""Measurements as tables for a terminal, and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mobiledeploy.bench.measurement import Measurement
+from mobiledeploy.bench.records import State
+
+__all__ = ["csv_text", "latency_tables", "plain_table"]
+
+
+def plain_table(*columns: str, title: str | None = None, first: str = "model") -> Table:
+    """The first column is text, the others are numbers."""
+    table = Table(
+        title=None if title is None else Text(title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column(first, overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def latency_tables(measured: Measurement) -> Iterator[RenderableType]:
+    """What was measured on one device, and whether it can be repeated."""
+    yield _latency_table(measured)
+    if len(measured.models) > 1:
+        yield _ratio_table(measured)
+    yield _loading_table(measured)
+    yield _verdict(measured)
+    yield Text("\n".join(_circumstances(measured)))
+
+
+def _latency_table(measured: Measurement) -> Table:
+    table = plain_table("median ms", "95 %", "min", "p90", "p99", "IQR", "n", title=_title(measured))
+    for model, figures in zip(measured.models, measured.summaries, strict=True):
+        table.add_row(
+            Text(model.name),
+            _ms(figures.median.value),
+            f"± {figures.median.half_width:.1%}",
+            _ms(figures.minimum),
+            _ms(figures.p90),
+            _ms(figures.p99),
+            _ms(figures.iqr),
+            str(figures.count),
+        )
+    return table
+
+
+def _ratio_table(measured: Measurement) -> Table:
+    table = plain_table("ratio", "95 %", first="in turns, pair by pair")
+    first = measured.models[0].name
+    for model, relative in list(zip(measured.models, measured.ratios, strict=True))[1:]:
+        interval = f"{relative.low:.3f} - {relative.high:.3f}"
+        table.add_row(Text(f"{model.name} / {first}"), f"{relative.value:.3f}", interval)
+    return table
+
+
+def _title(measured: Measurement) -> str:
+    identity = measured.identity
+    soc = f" ({identity.soc})" if identity.soc else ""
+    fastest = next((core.max_khz for core in measured.cores if core.number == measured.core), None)
+    clock = f", up to {fastest / 1e6:.2f} GHz" if fastest else ""
+    return (
+        f"{identity.name}{soc}, {identity.system}\none thread on core {measured.core} of "
+        f"{len(measured.cores)}{clock}, {measured.runtime}"
+    )
+
+
+def _ms(value: float) -> str:
+    """Four figures, which is what the precision is good for.
+
+    >>> _ms(1.23456), _ms(0.0456), _ms(123.456)
+    ('1.235', '0.046', '123.5')
+    """
+    return f"{value:.3f}" if value < 10 else f"{value:.2f}" if value < 100 else f"{value:.1f}"
+
+
+def _loading_table(measured: Measurement) -> Table:
+    columns = ("init ms", "first ms", "peak MiB", "XNNPACK", "size kB", "SHA-256")
+    table = plain_table(*columns)
+    for model in measured.models:
+        table.add_row(
+            Text(model.name),
+            _ms(model.init_ms),
+            _ms(model.first_ms),
+            "" if model.peak_memory_mb is None else f"{model.peak_memory_mb:.1f}",
+            {True: "all", False: "part", None: ""}[model.fully_delegated],
+            f"{model.size_bytes / 1e3:.0f}",
+            model.sha256[:12],
+        )
+    return table
+
+
+def _verdict(measured: Measurement) -> Text:
+    if not measured.reasons:
+        return Text("stable", style="green")
+    return Text("not stable: " + ";\n  ".join(measured.reasons), style="red")
+
+
+def _circumstances(measured: Measurement) -> Iterator[str]:
+    """Clock, temperature and battery before and after, as far as the device tells."""
+    first, last = measured.observed[0].before, measured.observed[-1].after
+    pairs = list(zip(_state(first, measured.core), _state(last, measured.core), strict=True))
+    told = [f"{before} -> {after}" if before != after else before for before, after in pairs if before]
+    if told:
+        yield "before -> after: " + ", ".join(told)
+    if measured.note:
+        yield measured.note
+
+
+def _state(state: State, core: int) -> Iterator[str]:
+    clock, governor = state.clocks_khz.get(core), state.governors.get(core)
+    yield "" if clock is None else f"{clock / 1e6:.2f} GHz" + (f" ({governor})" if governor else "")
+    hottest = max(state.temperatures_c.values(), default=None)
+    yield "" if hottest is None else f"{hottest:.0f} °C"
+    yield "" if state.thermal_status is None else f"thermal status {state.thermal_status}"
+    yield "" if state.battery_percent is None else f"battery {state.battery_percent} %"
+
+
+_CSV = ("min_ms", "p90_ms", "p99_ms", "iqr_ms", "count", "init_ms", "first_ms", "peak_memory_mb", "sha256")
+
+
+def csv_text(results: Sequence[dict[str, Any]]) -> str:
+    """A line for each model on each device, latency or instructions, from what their `to_json` gives."""
+    rows = [row for result in results for row in _csv_rows(result)]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _csv_rows(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    device = result["device"]
+    shared = {
+        "kind": result["kind"],
+        "device": device["key"],
+        "name": device["name"],
+        "runtime": result["runtime"],
+    }
+    for model in result["models"]:
+        row = shared | {"model": model["name"]}
+        if result["kind"] == "latency":
+            median, relative = model["median_ms"], model["ratio_to_first"]
+            row |= {
+                "median_ms": median["value"],
+                "median_low_ms": median["low"],
+                "median_high_ms": median["high"],
+            }
+            row |= {"ratio_to_first": relative["value"], "stable": result["stable"], "core": result["core"]}
+            row |= {column: model[column] for column in _CSV}
+        else:
+            row |= {"instructions": model["instructions"], "sha256": model["sha256"]}
+        yield row
