@@ -12,6 +12,7 @@ from pathlib import Path
 __all__ = ["AdbServer", "find_adb"]
 
 _START_S = 20.0
+_COMMAND_S = 60.0
 
 
 def find_adb() -> str:
@@ -54,11 +55,22 @@ class AdbServer:
         )
         self._wait()
 
-    def run(self, *arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[bytes]:
-        """An adb command."""
+    def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """An adb command, to its end."""
         command = [self._adb, *arguments]
         return subprocess.run(
-            command, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s
+            command, env=self.environment, input=stdin, capture_output=True, timeout=_COMMAND_S, check=False
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """An adb command that goes on; its stdin stays open as long as it runs."""
+        command = [self._adb, *arguments]
+        return subprocess.Popen(
+            command,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def devices(self) -> dict[str, str]:

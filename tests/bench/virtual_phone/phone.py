@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mobiledeploy.bench.runner.system_libraries import LOADER
+
 from .emulation import AARCH64, Emulation
 from .faults import Call, Crash, Effect, Faults, Hang, Replace, Unplug, When
 from .models import PhoneModel
@@ -285,6 +287,13 @@ class VirtualPhone:
         (guest / "sys").symlink_to(self._paths.root / "sys")
         for name in ("cpuinfo", "stat", "meminfo", "loadavg"):
             (guest / "proc" / name).symlink_to(self._paths.root / "proc" / name)
+        if self._emulation is not None:
+            libraries = self._emulation.libraries
+            (guest / "system/bin").mkdir(parents=True)
+            (guest / "system/bin/linker64").symlink_to(libraries[LOADER])
+            (guest / "system/lib64").mkdir()
+            for name in ("libc.so.6", "libm.so.6"):
+                (guest / "system/lib64" / name).symlink_to(libraries[name])
 
     async def _start_programs(self) -> asyncio.Server:
         return await asyncio.start_unix_server(self._answer_program, self._state / "programs")

@@ -19,11 +19,11 @@ __all__ = ["System"]
 _TOOLS = Path(__file__).parent / "tools"
 # What toybox has on Android 8 and newer. Only these are on the phone's PATH, besides our own tools.
 _TOYBOX = (
-    "basename cat chmod cksum cmp cp cut date dd diff dirname du echo env expr false file find flock "
-    "getconf grep head hostname kill ln ls md5sum mkdir mktemp mv nice nl nohup nproc od paste "
-    "printenv printf pwd readlink realpath rm rmdir sed seq setsid sha1sum sha256sum sleep sort "
-    "split stat sync tac tail tar tee test time timeout touch tr true truncate uname uniq "
-    "uptime usleep uudecode uuencode wc which xargs xxd yes "
+    "basename cat chmod cksum cmp cp cut date dd diff dirname du echo env expr false file find "
+    "flock getconf grep head hostname kill ln ls md5sum mkdir mktemp mv nice nl nohup nproc od "
+    "paste printenv printf pwd readlink realpath rm rmdir sed seq setsid sha1sum sha256sum "
+    "sleep sort split stat sync tac tail tar tee test time timeout touch tr true truncate uname "
+    "uniq uptime usleep uudecode uuencode wc which xargs xxd yes "
 )
 _THROTTLED = "Temperature{{mValue={celsius:.1f}, mType={kind}, mName={name}, mStatus={status}}}"
 _SENSORS = (("CPU", 0), ("battery", 2), ("skin", 3))  # names are the maker's, numbers are ThermalManager's

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -99,6 +100,7 @@ static int run(const char *path, char *const arguments[], char *const environmen
   if (!pushed || found == 0) return genuine(path, arguments, environment);
   ask(found, arguments);
 
+  setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});  // qemu would write the program's core to where it runs
   char preload[4096];
   snprintf(preload, sizeof preload, "LD_PRELOAD=%s", getenv("VIRTUAL_PHONE_PRELOAD"));
   const char *command[MOST_ARGUMENTS + 16] = {
