@@ -12,7 +12,6 @@ from mobiledeploy.bench.runner.compile import runner_for
 from mobiledeploy.bench.runner.launch import Finished, arguments, to_launch
 from mobiledeploy.bench.runner.litert_library import library_for, library_version
 from mobiledeploy.bench.runner.system_libraries import LOADER, system_libraries
-from mobiledeploy.errors import InputError
 
 __all__ = ["OwnRunner"]
 
@@ -46,11 +45,7 @@ class OwnRunner:
         self._files = {_LIBRARY: self._library, **programs, **system_libraries(arm_libraries)}
 
     def files(self, models: Sequence[Model]) -> tuple[File, ...]:
-        """What is to lie on the phone.
-
-        Raises:
-            InputError: A model's file has changed since it was looked at.
-        """
+        """What is to lie on the phone."""
         found = {
             name: File(name, name, path, executable=name in (LOADER, _RUNNER))
             for name, path in self._files.items()
@@ -58,10 +53,6 @@ class OwnRunner:
         for model in models:
             name = _file_name(model)
             found[name] = File(name, model.path.name, model.path)
-            if found[name].sha256() != model.sha256:
-                raise InputError(
-                    f"{model.path} has changed, expected the file of a moment ago; measure again"
-                )
             for i, content in enumerate(model.inputs):
                 found[f"{name}.in{i}"] = File(f"{name}.in{i}", f"input {i} of {model.path.name}", content)
         return tuple(found.values())

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from mobiledeploy.artifacts import file_sha256
 from mobiledeploy.bench import sysfs
 from mobiledeploy.bench.phone import android
 from mobiledeploy.bench.phone.adb import Adb
@@ -102,10 +103,15 @@ class Phone:
         """The phone with all files in place; they are gone when the block ends, unless they are to be kept.
 
         Raises:
-            InputError: Another run has the phone, or it does not run our programs.
+            InputError: Another run has the phone, it does not run our programs, or a model's file changed.
             DeviceError: The phone failed: unplugged, no room, or files that arrive damaged.
         """
         self.identity()
+        for model in models:
+            if file_sha256(model.path) != model.sha256:
+                raise InputError(
+                    f"{model.path} has changed, expected the file of a moment ago; measure again"
+                )
         files = self._runner.files(models)
         with folder(self._adb, keep=self._keep, grace_s=self._grace_s) as place:
             place.fill(files)

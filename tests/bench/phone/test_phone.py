@@ -16,6 +16,7 @@ import pytest
 
 from mobiledeploy.artifacts import file_sha256
 from mobiledeploy.bench.device import Device
+from mobiledeploy.bench.phone.adb import Adb
 from mobiledeploy.bench.phone.folder import FOLDER
 from mobiledeploy.bench.phone.own_runner import OwnRunner
 from mobiledeploy.bench.phone.phone import Phone
@@ -304,6 +305,17 @@ def test_a_model_that_changes_meanwhile(
         InputError, match=f"^{path} has changed, expected the file of a moment ago; measure again$"
     ):
         measured(phones.start(), own_runner, (replace(linear_models[0], path=path),))
+
+
+def test_a_phone_that_is_too_old(
+    phones: Phones, own_runner: OwnRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = phones.start()
+    monkeypatch.setattr(Adb, "features", lambda self: frozenset({"cmd", "stat_v2"}))
+    with pytest.raises(
+        InputError, match=f"^{phone.serial} has an adbd without shell_v2, expected Android 8 or newer"
+    ):
+        Phone(phone.serial, own_runner).identity()
 
 
 def test_a_phone_that_is_not_64_bit_arm(
