@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import mobiledeploy
+from mobiledeploy.bench.arm.instruction_count import InstructionCount
+from mobiledeploy.bench.arm.profiles import get_profile
 from mobiledeploy.bench.compare_peers.compare import Comparison, compare, table
 from mobiledeploy.bench.compare_peers.peer import Peer, hand_over, run_peer
 from mobiledeploy.bench.compare_peers.subject import Subject, evaluation_inputs, prepare
@@ -48,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         files = _ours(args, subject, folder / "ours") | files
         inputs = evaluation_inputs(subject, args.validation, args.evaluation)
         settings = Settings(core=args.core, time_limit_s=args.time_limit)
-        comparison = compare(files, subject, inputs, settings)
+        comparison = compare(files, subject, inputs, settings, [get_profile(name) for name in args.arm])
     except MobileDeployError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -86,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="of the latency measurement; it ends when medians are known to 1 %% (default %(default)g)",
     )
+    parser.add_argument(
+        "--arm",
+        action="append",
+        default=[],
+        metavar="PROFILE",
+        help="count instructions on an emulated core, too, such as cortex-a76; as often as needed",
+    )
     parser.add_argument("--core", type=int, help="core to measure on (default: the largest)")
     parser.add_argument("--out", type=Path, help="folder (default: artifacts/compare_peers/NAME)")
     return parser
@@ -108,12 +117,14 @@ def _plain(value: object) -> Any:
     """Dataclasses, paths and infinite figures as JSON can hold them."""
     if isinstance(value, Difference):
         return value.to_json()
-    if isinstance(value, Measurement):
+    if isinstance(value, Measurement | InstructionCount):
         return value.to_json()
     if dataclasses.is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
 
 

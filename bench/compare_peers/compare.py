@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mobiledeploy.bench.arm.emulator import count
+from mobiledeploy.bench.arm.instruction_count import InstructionCount
+from mobiledeploy.bench.arm.profiles import ArmProfile
 from mobiledeploy.bench.compare_peers.artifact import Artifact
 from mobiledeploy.bench.host import Host
 from mobiledeploy.bench.measurement import Measurement
@@ -63,12 +66,14 @@ class Comparison:
         rows: by "ours fp32", "ours int8", "theirs fp32", "theirs int8".
         ratios: of latencies, by "A / B", for the pairs of `RATIOS`.
         measured: all that was observed of the latencies.
+        counted: instructions on emulated Arm cores, if those were asked for.
         pytorch_top1: share of labelled inputs that the PyTorch network classifies correctly; None: no labels.
     """
 
     rows: dict[str, Row]
     ratios: dict[str, Interval]
     measured: Measurement
+    counted: tuple[InstructionCount, ...]
     pytorch_top1: float | None
 
 
@@ -77,6 +82,7 @@ def compare(
     network: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     inputs: Iterable[Labelled],
     settings: Settings | None = None,
+    arm: Sequence[ArmProfile] = (),
 ) -> Comparison:
     """Measure the four artifacts, then run them and the network on every evaluation input.
 
@@ -85,6 +91,7 @@ def compare(
         network: the PyTorch network, (1, C, H, W) to logits (1, classes).
         inputs: evaluation inputs; read once, one in memory at a time.
         settings: of the latency measurement.
+        arm: cores on which to count instructions, too.
 
     Raises:
         InputError: a file that LiteRT does not load, an input that does not fit, or no C compiler.
@@ -92,6 +99,7 @@ def compare(
     models = models_of(list(files.values()))
     named = [replace(model, name=name) for name, model in zip(files, models, strict=True)]
     measured = measure(Host(), named, settings)
+    counted = tuple(count(named, profile) for profile in arm)
     samples = dict(zip(files, measured.samples, strict=True))
     latencies = dict(zip(files, measured.summaries, strict=True))
 
@@ -120,7 +128,7 @@ def compare(
         for name, artifact in artifacts.items()
     }
     ratios = {f"{above} / {below}": ratio(samples[above], samples[below]) for above, below in RATIOS}
-    return Comparison(rows, ratios, measured, accuracy["pytorch"].top1)
+    return Comparison(rows, ratios, measured, counted, accuracy["pytorch"].top1)
 
 
 def table(comparison: Comparison) -> str:
@@ -145,6 +153,7 @@ def table(comparison: Comparison) -> str:
         [name, f"{value.value:.3f}", f"{value.low:.3f} - {value.high:.3f}"]
         for name, value in comparison.ratios.items()
     ]
+    counts = [*_aligned(_counts(comparison.counted)), ""] if comparison.counted else []
     inputs = comparison.rows["ours fp32"].to_pytorch.samples
     notes = [f"{inputs} evaluation inputs; SQNR and agreement against the PyTorch network"]
     if comparison.pytorch_top1 is not None:
@@ -154,7 +163,16 @@ def table(comparison: Comparison) -> str:
         f"latencies on core {measured.core} of {measured.identity.name}, {measured.runtime}, one thread"
     )
     notes.append(f"not stable: {'; '.join(measured.reasons)}" if measured.reasons else "stable")
-    return "\n".join([*_aligned(rows), "", *_aligned(relative), "", *notes])
+    return "\n".join([*_aligned(rows), "", *_aligned(relative), "", *counts, *notes])
+
+
+def _counts(counted: Sequence[InstructionCount]) -> list[list[str]]:
+    """Millions of instructions of each artifact on each core, and their ratios."""
+    cores = [{model.name: model.instructions / 1e6 for model in core.models} for core in counted]
+    rows = [["M instructions, no time", *(core.identity.name for core in counted)]]
+    rows += [[name, *(f"{core[name]:.3f}" for core in cores)] for name in cores[0]]
+    pairs = ((f"{above} / {below}", above, below) for above, below in RATIOS)
+    return rows + [[name, *(f"{core[a] / core[b]:.4f}" for core in cores)] for name, a, b in pairs]
 
 
 def _percent(share: float | None) -> str:
