@@ -27,7 +27,7 @@ _TOOL_NAMES = (
     "time timeout touch tr true truncate tty uname uniq uptime usleep uudecode uuencode wc "
     "which xargs xxd yes "
 )
-_THROTTLED = "Temperature{{mValue={celsius:.1f}, mType={kind}, mName={name}, mStatus={status}}}"
+_TEMPERATURE = "Temperature{{mValue={celsius:.1f}, mType={kind}, mName={name}, mStatus={status}}}"
 _SENSORS = (("CPU", 0), ("battery", 2), ("skin", 3))  # names are the maker's, numbers are ThermalManager's
 _ZONES = ("cpu-0-0-usr", "cpu-1-0-usr", "battery", "quiet-therm")
 
@@ -229,7 +229,7 @@ class System:
         celsius = {"CPU": self.cpu_c, "battery": self.battery_c, "skin": self.skin_c}
         lines = "".join(
             "\t"
-            + _THROTTLED.format(
+            + _TEMPERATURE.format(
                 celsius=celsius[name],
                 kind=kind,
                 name=name,
