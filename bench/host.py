@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from mobiledeploy.bench.records import Identity, Launch, Model, Plan, State
 from mobiledeploy.bench.runner.compile import runner_for
 from mobiledeploy.bench.runner.launch import Finished, arguments, patience_s, to_launch
 from mobiledeploy.bench.runner.litert_library import host_library, library_version
+from mobiledeploy.bench.runner.local_files import put, read, temporary_folder
 from mobiledeploy.errors import DeviceError, InputError
 
 __all__ = ["Host"]
@@ -71,10 +71,10 @@ class Host:
         """
         library = host_library(path=self._library)
         runner = runner_for("host")
-        with _temporary_folder() as folder:
+        with temporary_folder() as folder:
             paths = {model.name: folder / f"{i}.tflite" for i, model in enumerate(models)}
             for model in models:
-                _put(model, paths[model.name])
+                put(model, paths[model.name])
             yield _Session(runner, library, paths)
 
 
@@ -119,43 +119,7 @@ class _Session:
                 "run; set XDG_CACHE_HOME to another"
             ) from error
         finished = Finished(done.returncode, done.stdout, done.stderr, paths)
-        return to_launch(finished, models, plan, where="this host", runtime=self._runtime, read=_read)
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="mobiledeploy-bench-")
-    except OSError as error:
-        raise _no_room(error) from error
-    with folder as name:
-        yield Path(name)
-
-
-def _put(model: Model, path: Path) -> None:
-    """A link to the model, and its inputs beside it."""
-    try:
-        path.symlink_to(model.path.resolve())
-        for i, content in enumerate(model.inputs):
-            path.with_name(f"{path.name}.in{i}").write_bytes(content)
-    except OSError as error:
-        raise _no_room(error) from error
-
-
-def _no_room(error: OSError) -> InputError:
-    return InputError(
-        f"{error.filename} gives {error.strerror!r}, expected room for the models' inputs; set TMPDIR to "
-        "another folder"
-    )
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise DeviceError(
-            f"{path}: {error.strerror}, expected an output of the runner; measure again"
-        ) from error
+        return to_launch(finished, models, plan, where="this host", runtime=self._runtime, read=read)
 
 
 def _distribution() -> str:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from mobiledeploy.runtimes import TfliteSession
 from mobiledeploy.targets import OpUse, Target
 
-__all__ = ["UNEXPLAINED", "OutsideOp", "Partitions", "forecast_partitions", "measure_partitions"]
+__all__ = [
+    "UNEXPLAINED",
+    "OutsideOp",
+    "Partitions",
+    "Wired",
+    "execution_groups",
+    "forecast_partitions",
+    "measure_partitions",
+]
 
 UNEXPLAINED = "delegates it by our table, yet the interpreter does not: please report this"
 """How the reason ends for an op that is outside and that the target's table would have inside."""
@@ -106,26 +114,51 @@ def _delegated(ops: Sequence[_FileOp], kernels: Sequence[dict[str, Any]]) -> set
     return found
 
 
-def _count_partitions(ops: Sequence[_FileOp], delegated: Sequence[bool]) -> int:
+class Wired(Protocol):
+    """An op with tensor indices."""
+
+    @property
+    def inputs(self) -> Sequence[int]:
+        """What it reads, constants included; below 0: left out."""
+
+    @property
+    def outputs(self) -> Sequence[int]:
+        """What it writes."""
+
+
+def execution_groups(ops: Sequence[Wired], delegated: Sequence[bool]) -> list[tuple[bool, list[int]]]:
     """TFLite's greedy partitioning: in turn all ops that are ready and delegated, all that are ready and not.
 
     After tensorflow/lite/graph_info.cc (PartitionGraphIntoIndependentNodeSubsets).
+
+    Args:
+        ops: In the file's order.
+        delegated: Which of them the delegate takes.
+
+    Returns:
+        Groups in the order in which they run: whether the delegate has it, and positions in `ops`.
     """
     waiting = dict(enumerate(ops))
     unmade = {output for op in ops for output in op.outputs}
-    count = 0
+    groups = []
 
-    def ready(op: _FileOp) -> bool:
+    def ready(op: Wired) -> bool:
         return not unmade.intersection(op.inputs)
 
     while waiting:
         kind = next(delegated[i] for i, op in waiting.items() if ready(op))
-        count += kind
+        group = []
         for i, op in list(waiting.items()):
             if delegated[i] is kind and ready(op):
                 del waiting[i]
                 unmade.difference_update(op.outputs)
-    return count
+                group.append(i)
+        groups.append((kind, group))
+    return groups
+
+
+def _count_partitions(ops: Sequence[_FileOp], delegated: Sequence[bool]) -> int:
+    return sum(kind for kind, _ in execution_groups(ops, delegated))
 
 
 def _read_ops(session: TfliteSession) -> list[_FileOp]:

@@ -93,7 +93,7 @@ def to_launch(
         document = json.loads(text)
         launch = _launch(document, plan, len(models), runtime)
         output_counts = [_output_count(model) for model in document["models"]]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         shown = text.strip().partition("\n")[0][:80]
         fault = f"no {error.args[0]}" if isinstance(error, KeyError) else error
         raise DeviceError(
@@ -133,7 +133,7 @@ def _launch(document: Any, plan: Plan, model_count: int, runtime: str) -> Launch
     """The document's content.
 
     Raises:
-        ValueError, KeyError, TypeError: It is not what the runner prints for this plan.
+        ValueError, KeyError, TypeError, OverflowError: It is not what the runner prints for this plan.
     """
     if document["runner"] != _FORMAT:
         raise ValueError(f"format {document['runner']}")

@@ -22,6 +22,7 @@ typedef struct LiteRtSignatureT *LiteRtSignature;
 typedef struct LiteRtTensorT *LiteRtTensor;
 typedef struct LiteRtTensorBufferT *LiteRtTensorBuffer;
 typedef struct LiteRtTensorBufferRequirementsT *LiteRtTensorBufferRequirements;
+typedef struct LiteRtProfilerT *LiteRtProfiler;
 
 typedef enum {
   kLiteRtStatusOk = 0,
@@ -49,7 +50,7 @@ typedef enum { kLiteRtTensorBufferLockModeRead = 0, kLiteRtTensorBufferLockModeW
 typedef struct {
   unsigned int rank : 7;
   unsigned int has_strides : 1;
-  int32_t dimensions[8];  // below 0: known only at run time
+  int32_t dimensions[8];
   uint32_t strides[8];
 } LiteRtLayout;
 
@@ -59,6 +60,21 @@ typedef struct {
 } LiteRtRankedTensorType;
 
 _Static_assert(sizeof(LiteRtRankedTensorType) == 72, "LiteRtRankedTensorType differs from the library's");
+
+typedef struct {
+  size_t total_allocated_bytes, in_use_allocated_bytes, private_footprint_bytes;
+} LiteRtMemoryUsage;
+
+typedef struct {
+  const char *tag;
+  int event_type;
+  uint64_t start_timestamp_us, elapsed_time_us;
+  LiteRtMemoryUsage begin_mem_usage, end_mem_usage;
+  uint64_t event_metadata1, event_metadata2;
+  int event_source;
+} LiteRtProfiledEvent;
+
+_Static_assert(sizeof(LiteRtProfiledEvent) == 104, "ProfiledEventData differs from the library's");
 
 // X(name, parameters): functions that return a LiteRtStatus.
 #define LITERT_FUNCTIONS(X)                                                                                  \
@@ -89,7 +105,12 @@ _Static_assert(sizeof(LiteRtRankedTensorType) == 72, "LiteRtRankedTensorType dif
   X(LiteRtUnlockTensorBuffer, (LiteRtTensorBuffer))                                                          \
   X(LiteRtRunCompiledModel,                                                                                  \
     (LiteRtCompiledModel, size_t signature, size_t input_count, LiteRtTensorBuffer *inputs,                  \
-     size_t output_count, LiteRtTensorBuffer *outputs))
+     size_t output_count, LiteRtTensorBuffer *outputs))                                                      \
+  X(LiteRtCompiledModelGetProfiler, (LiteRtCompiledModel, LiteRtProfiler *))                                 \
+  X(LiteRtStartProfiler, (LiteRtProfiler))                                                                   \
+  X(LiteRtStopProfiler, (LiteRtProfiler))                                                                    \
+  X(LiteRtGetNumProfilerEvents, (LiteRtProfiler, int *))                                                     \
+  X(LiteRtGetProfilerEvents, (LiteRtProfiler, int count, LiteRtProfiledEvent *))
 
 #define LITERT_POINTER(name, parameters) static LiteRtStatus(*name) parameters;
 LITERT_FUNCTIONS(LITERT_POINTER)

@@ -9,7 +9,8 @@
 //     --flags F        XNNPACK's delegate flags (3: int8 kernels, signed and unsigned)
 //     --seed S         of the models' order, which is drawn anew for each round (0)
 //     --outputs        write each model's outputs to MODEL.tflite.out0, .out1, ...
-//     --count          mark each timed inference for an instruction counter
+//     --count          mark each timed inference for an instruction counter, and leave out the untimed ones
+//     --profile        have LiteRT and XNNPACK note when each op began and ended
 //     --library PATH   libLiteRt.so, if it does not lie next to the runner
 //
 // The inputs are read from MODEL.tflite.in0, .in1, ..., raw and little endian, in the order of the graph's
@@ -26,6 +27,8 @@
 //     fully_delegated     whether XNNPACK took the whole graph
 //     warm_up_us, warm    the median of each burst of the warm-up; whether it settled
 //     samples_us          each timed inference, by round
+//     events              with --profile, of the last inference: [type, start_us, elapsed_us, index, name], as
+//                         LiteRT has them, in the order in which they began
 //   clock_khz             the core's frequency after each round; empty where the system does not say
 //   involuntary_switches  how often another process took the core, in the rounds
 //   peak_kb               largest resident set; 0: unknown
@@ -55,7 +58,7 @@ static const double CALM = 0.02;  // of the median, from one burst to the next
 typedef struct {
   long core, rounds, burst, warm_up_ms, limit_ms, flags;
   uint64_t seed;
-  bool outputs, count;
+  bool outputs, count, profile;
   const char *library;
 } Options;
 
@@ -68,6 +71,7 @@ typedef struct {
   double init_us, first_us;
   double *warm_up_us;  // the median of each burst
   double *samples_us;  // [round][burst]
+  LiteRtProfiler profiler;  // NULL without --profile
 } Model;
 
 static void fail(int code, const char *format, ...) {
@@ -117,6 +121,7 @@ static Options parse(int argc, char **argv) {
       {"limit-ms", required_argument, NULL, 'l'},   {"flags", required_argument, NULL, 'f'},
       {"seed", required_argument, NULL, 's'},       {"library", required_argument, NULL, 'L'},
       {"outputs", no_argument, NULL, 'o'},          {"count", no_argument, NULL, 'C'},
+      {"profile", no_argument, NULL, 'p'},
       {NULL, 0, NULL, 0},
   };
   const long day_ms = 24L * 3600 * 1000;
@@ -135,6 +140,7 @@ static Options parse(int argc, char **argv) {
       case 'L': options.library = optarg; break;
       case 'o': options.outputs = true; break;
       case 'C': options.count = true; break;
+      case 'p': options.profile = true; break;
       default: fail(BAD_INPUT, "option %s is unknown or lacks its value", argv[optind - 1]);
     }
   }
@@ -224,9 +230,6 @@ static LiteRtTensorBuffer create_buffer(LiteRtEnvironment environment, const Mod
               : LiteRtGetSignatureOutputTensorByIndex(signature, index, &tensor),
         model->path, "find an input or output");
   check(LiteRtGetRankedTensorType(tensor, &type), model->path, "tell the shape of an input or output");
-  for (unsigned i = 0; i < type.layout.rank; i++)
-    if (type.layout.dimensions[i] < 0)
-      fail(BAD_INPUT, "%s: %s %zu has no fixed shape", model->path, input ? "input" : "output", index);
   check(input ? LiteRtGetCompiledModelInputBufferRequirements(model->compiled, 0, index, &requirements)
               : LiteRtGetCompiledModelOutputBufferRequirements(model->compiled, 0, index, &requirements),
         model->path, "say what memory an input or output needs");
@@ -238,7 +241,7 @@ static LiteRtTensorBuffer create_buffer(LiteRtEnvironment environment, const Mod
 static void load(Model *model, LiteRtEnvironment environment, const Options *options) {
   LiteRtModel file;
   LiteRtOptions compilation;
-  LiteRtOpaqueOptions cpu;
+  LiteRtOpaqueOptions cpu, runtime;
   LiteRtSignature signature;
   double begin = now_us();
   check(LiteRtCreateModelFromFile(environment, model->path, &file), model->path, "read it");
@@ -249,6 +252,13 @@ static void load(Model *model, LiteRtEnvironment environment, const Options *opt
   snprintf(settings, 80, "num_threads = 1\nflags = %ld\n", options->flags);
   check(LiteRtCreateOpaqueOptions("xnnpack", settings, free, &cpu), model->path, "take options");
   check(LiteRtAddOpaqueOptions(compilation, cpu), model->path, "take options");
+  if (options->profile) {
+    char *runtime_settings = allocate(1, 80);
+    snprintf(runtime_settings, 80, "enable_profiling = true\n");
+    check(LiteRtCreateOpaqueOptions("runtime_options_string", runtime_settings, free, &runtime), model->path,
+          "take options");
+    check(LiteRtAddOpaqueOptions(compilation, runtime), model->path, "take options");
+  }
   check(LiteRtCreateCompiledModel(environment, file, compilation, &model->compiled), model->path,
         "prepare it");
   check(LiteRtGetModelSignature(file, 0, &signature), model->path, "find a signature");
@@ -263,6 +273,8 @@ static void load(Model *model, LiteRtEnvironment environment, const Options *opt
   model->init_us = now_us() - begin;
   check(LiteRtCompiledModelIsFullyAccelerated(model->compiled, &model->fully_delegated), model->path,
         "say what XNNPACK took");
+  if (options->profile)
+    check(LiteRtCompiledModelGetProfiler(model->compiled, &model->profiler), model->path, "profile it");
   for (size_t i = 0; i < model->input_count; i++) fill(model->inputs[i], model->path, i);
 }
 
@@ -270,12 +282,14 @@ static void load(Model *model, LiteRtEnvironment environment, const Options *opt
 
 // One inference, in microseconds. The markers enclose the call alone, so that nothing of ours is counted.
 static double infer(Model *model, bool mark) {
+  if (model->profiler != NULL) check(LiteRtStartProfiler(model->profiler), model->path, "profile it");
   double begin = now_us();
   if (mark) syscall(MARKER, MARK_BEGIN);
   LiteRtStatus status = LiteRtRunCompiledModel(model->compiled, 0, model->input_count, model->inputs,
                                                model->output_count, model->outputs);
   if (mark) syscall(MARKER, MARK_END);
   double end = now_us();
+  if (model->profiler != NULL) check(LiteRtStopProfiler(model->profiler), model->path, "profile it");
   check(status, model->path, "run it");
   return end - begin;
 }
@@ -343,7 +357,7 @@ static long measure(Model *models, size_t count, const Options *options, long *c
     shuffle(order, count, &state);
     for (size_t m = 0; m < count; m++) {
       Model *model = &models[order[m]];
-      infer(model, false);  // brings the model's weights back into the caches
+      if (!options->count) infer(model, false);  // brings the model's weights back into the caches
       for (long i = 0; i < options->burst; i++)
         model->samples_us[round * options->burst + i] = infer(model, options->count);
     }
@@ -362,6 +376,24 @@ static void print_list(FILE *out, const double *values, long count) {
   fputc(']', out);
 }
 
+static void print_events(FILE *out, const Model *model) {
+  int count;
+  check(LiteRtGetNumProfilerEvents(model->profiler, &count), model->path, "count the events");
+  LiteRtProfiledEvent *events = allocate((size_t)count, sizeof *events);
+  check(LiteRtGetProfilerEvents(model->profiler, count, events), model->path, "tell the events");
+  fputs(",\"events\":[", out);
+  for (int i = 0; i < count; i++) {
+    const LiteRtProfiledEvent *event = &events[i];
+    fprintf(out, "%s[%d,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",\"", i > 0 ? "," : "", event->event_type,
+            event->start_timestamp_us, event->elapsed_time_us, event->event_metadata1);
+    for (const char *c = event->tag; *c != '\0'; c++)
+      fputc(*c < ' ' || *c > '~' || *c == '"' || *c == '\\' ? '?' : *c, out);
+    fputs("\"]", out);
+  }
+  fputc(']', out);
+  free(events);
+}
+
 static void print_model(FILE *out, const Model *model, long bursts, long rounds, long burst) {
   fprintf(out, "{\"outputs\":%zu,\"init_us\":%.3f,\"first_us\":%.3f,\"warm\":%s,\"fully_delegated\":%s",
           model->output_count, model->init_us, model->first_us, model->warm ? "true" : "false",
@@ -373,7 +405,9 @@ static void print_model(FILE *out, const Model *model, long bursts, long rounds,
     if (r > 0) fputc(',', out);
     print_list(out, model->samples_us + r * burst, burst);
   }
-  fputs("]}", out);
+  fputc(']', out);
+  if (model->profiler != NULL) print_events(out, model);
+  fputc('}', out);
 }
 
 static void print_clocks(FILE *out, const long *clocks_khz, long rounds) {

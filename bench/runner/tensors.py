@@ -22,7 +22,7 @@ class Tensor:
 
     Attributes:
         name: In the first signature; the tensor's own in a file without signatures.
-        shape: As the file holds it, images NHWC.
+        shape: As the file holds it, images NHWC; a size that it leaves open is the one that it starts with.
         dtype: Of its elements, little endian.
         scale, zero_point: real = scale * (stored - zero_point); scale 0 where the elements are real numbers.
     """
@@ -46,8 +46,7 @@ def interface(path: Path) -> Interface:
     """What the file takes and gives.
 
     Raises:
-        InputError: It is missing, no TFLite model, or has an input or output without a fixed shape or of a
-            type that is no number.
+        InputError: It is missing, no TFLite model, or has an input or output of a type that is no number.
     """
     # Without delegate: nothing is prepared that is not needed to ask.
     session = TfliteSession(path, delegate=False)
@@ -67,9 +66,6 @@ def _tensor(path: Path, name: str, detail: dict[str, Any]) -> Tensor:
         raise InputError(
             f"{path}: {name} is of type {dtype}, expected numbers; export it without that tensor"
         )
-    if any(size < 0 for size in detail["shape_signature"]):
-        sizes = ", ".join(str(size) for size in detail["shape_signature"])
-        raise InputError(f"{path}: {name} has the shape ({sizes}), expected a fixed one; export it with that")
     scale, zero_point = detail["quantization"]
     shape = tuple(int(size) for size in detail["shape"])
     return Tensor(name, shape, dtype.newbyteorder("<"), float(scale), int(zero_point))

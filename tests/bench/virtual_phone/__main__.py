@@ -12,10 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .adb_server import AdbServer, find_adb
-from .emulation import build_emulation
-from .models import MODELS
-from .phone import VirtualPhone
+from tests.bench.virtual_phone.adb_server import AdbServer, find_adb
+from tests.bench.virtual_phone.emulation import build_emulation
+from tests.bench.virtual_phone.models import MODELS
+from tests.bench.virtual_phone.phone import VirtualPhone
 
 
 def _main() -> None:

@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mobiledeploy.bench.runner.system_libraries import LOADER
-
-from .emulation import Emulation
-from .faults import Call, Faults, Unplug, When
-from .models import PhoneModel
-from .paths import Paths
-from .programs import Launch, Programs
-from .protocol import Access, Connection, Service, Stream
-from .shell import FEATURES as SHELL_FEATURES
-from .shell import parse_service, serve_shell
-from .sync import FEATURES as FILE_FEATURES
-from .sync import serve_files
-from .system import System
+from tests.bench.virtual_phone.emulation import Emulation
+from tests.bench.virtual_phone.faults import Call, Faults, Unplug, When
+from tests.bench.virtual_phone.models import PhoneModel
+from tests.bench.virtual_phone.paths import Paths
+from tests.bench.virtual_phone.programs import Launch, Programs
+from tests.bench.virtual_phone.protocol import Access, Connection, Service, Stream
+from tests.bench.virtual_phone.shell import FEATURES as SHELL_FEATURES
+from tests.bench.virtual_phone.shell import parse_service, serve_shell
+from tests.bench.virtual_phone.sync import FEATURES as FILE_FEATURES
+from tests.bench.virtual_phone.sync import serve_files
+from tests.bench.virtual_phone.system import System
 
 __all__ = ["VirtualPhone"]
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .faults import Call, Crash, Effect, Faults, Hang, Replace, Unplug
-from .paths import Paths
+from tests.bench.virtual_phone.faults import Call, Crash, Effect, Faults, Hang, Replace, Unplug
+from tests.bench.virtual_phone.paths import Paths
 
 __all__ = ["Launch", "Programs"]
 

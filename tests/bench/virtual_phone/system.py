@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .models import Cluster, PhoneModel
+from tests.bench.virtual_phone.models import Cluster, PhoneModel
 
 __all__ = ["System"]
 

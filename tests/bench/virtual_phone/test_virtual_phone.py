@@ -7,17 +7,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from mobiledeploy.bench.sysfs import cores, dump_command, largest_core, parse_dump
-
-if TYPE_CHECKING:
-    from tests.bench.virtual_phone.emulation import Emulation
-    from tests.bench.virtual_phone.phone import VirtualPhone
-    from tests.bench.virtual_phone.phones import Phones
+from tests.bench.virtual_phone.emulation import Emulation
+from tests.bench.virtual_phone.phone import VirtualPhone
+from tests.bench.virtual_phone.phones import Phones
 
 TMP = "/data/local/tmp"
 SIX_MB = np.random.default_rng(0).bytes(6_000_000)

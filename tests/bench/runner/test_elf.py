@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mobiledeploy.bench.runner.elf import elf_machine
+
+
+def header(machine: int, byte_order: int = 1) -> bytes:
+    return b"\x7fELF\x02" + bytes([byte_order, 1]) + bytes(11) + machine.to_bytes(2, "little")
+
+
+@pytest.mark.parametrize(
+    ("content", "machine"),
+    [
+        (header(183), "aarch64"),
+        (header(62), "x86_64"),
+        (header(40), "arm"),
+        (header(243), "machine 243"),
+        (header(183, byte_order=2), ""),
+        (header(183)[:19], ""),
+        (b"#!/bin/sh\nexec true; exec true\n", ""),
+    ],
+)
+def test_machine_is_read_from_the_header(content: bytes, machine: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert elf_machine(tmp_path / "file") == machine
