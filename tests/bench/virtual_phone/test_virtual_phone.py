@@ -47,6 +47,12 @@ def shell(
     return phones.server.run("-s", phone.serial, "shell", command, stdin=stdin)
 
 
+def exit_code(phones: Phones, phone: VirtualPhone, command: str) -> int:
+    """Of a command whose stdin stays open."""
+    with phones.server.start("-s", phone.serial, "shell", command) as client:
+        return client.wait(10)
+
+
 def wait_for(condition: Callable[[], object]) -> None:
     until = time.monotonic() + 10
     while not condition():
@@ -192,7 +198,7 @@ def test_what_ran_when_the_cable_was_pulled(phones: Phones) -> None:
         f"trap 'echo hung up >{TMP}/seen; exit' HUP; echo waiting; sleep 60 & wait",
         f"trap '' HUP; echo waiting; cat; echo ended >{TMP}/seen",
     ):
-        assert phones.server.start("-s", phone.serial, "shell", command).wait(10) != 0
+        assert exit_code(phones, phone, command) != 0
         wait_for(phone.host_path(f"{TMP}/seen").exists)
         phone.host_path(f"{TMP}/seen").unlink()
         phone.plug_in()
@@ -201,11 +207,9 @@ def test_what_ran_when_the_cable_was_pulled(phones: Phones) -> None:
 
 def test_a_client_that_ends_hangs_up_too(phones: Phones) -> None:
     phone = phones.start()
-    command = ["-s", phone.serial, "shell", "echo waiting; exec cat /proc/self/status -"]
-    client = phones.server.start(*command)
-    wait_for(phone.processes)
-    client.terminate()
-    client.wait()
+    with phones.server.start("-s", phone.serial, "shell", "exec cat /proc/self/status -") as client:
+        wait_for(phone.processes)
+        client.terminate()
     wait_for(lambda: not phone.processes())
 
 
@@ -240,24 +244,24 @@ def test_programs_that_go_wrong(phones: Phones, probe: Callable[[VirtualPhone], 
     assert hot == []
     shell(phones, phone, f"{program} pin 3")
     assert hot == ["second"]
-    assert phones.server.start("-s", phone.serial, "shell", f"exec {program} wait").wait(10) == 139
+    assert exit_code(phones, phone, f"exec {program} wait") == 139
 
 
 def test_a_program_that_hangs(phones: Phones, probe: Callable[[VirtualPhone], str]) -> None:
     phone = phones.start()
     program = probe(phone)
     phone.when_program().hang()
-    client = phones.server.start("-s", phone.serial, "shell", f"{program} pin 0")
-    wait_for(lambda: phone.launches)
-    assert shell(phones, phone, f"kill -KILL {phone.launches[0].process}").returncode == 0
-    assert client.wait(10) == 137
+    with phones.server.start("-s", phone.serial, "shell", f"{program} pin 0") as client:
+        wait_for(lambda: phone.launches)
+        assert shell(phones, phone, f"kill -KILL {phone.launches[0].process}").returncode == 0
+        assert client.wait(10) == 137
 
 
 def test_unplugged_in_mid_run(phones: Phones, probe: Callable[[VirtualPhone], str]) -> None:
     phone = phones.start()
     program = probe(phone)
     phone.when_program("wait").unplug(after_s=0.2)
-    assert phones.server.start("-s", phone.serial, "shell", f"exec {program} wait").wait(10) != 0
+    assert exit_code(phones, phone, f"exec {program} wait") != 0
     wait_for(lambda: not phones.server.devices() and not phone.processes())
 
 
