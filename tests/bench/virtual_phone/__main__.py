@@ -24,6 +24,8 @@ def _main() -> None:
         emulation = build_emulation(Path(folder))
         if isinstance(emulation, str):
             print(f"# no AArch64 programs: {emulation}")
+        else:
+            print(f"# stands in for Google's tool: {emulation.benchmark_model}")
         server = AdbServer(find_adb(), Path(folder))
         try:
             with VirtualPhone(model, None if isinstance(emulation, str) else emulation) as phone:
