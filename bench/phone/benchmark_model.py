@@ -16,12 +16,13 @@ from mobiledeploy.artifacts import file_sha256
 from mobiledeploy.bench.phone.benchmark_output import BenchmarkOutput, complaint, parse, unknown_flags
 from mobiledeploy.bench.phone.folder import File, Folder
 from mobiledeploy.bench.records import Launch, Model, ModelSamples, Plan
-from mobiledeploy.bench.runner.elf import elf_machine
+from mobiledeploy.bench.runner.elf import elf_interpreter, elf_machine
 from mobiledeploy.errors import DeviceError, InputError
 
 __all__ = ["BenchmarkModel"]
 
 _NAME = "benchmark_model"
+_ANDROIDS_LOADER = "/system/bin/linker64"
 _WARM_UP_S, _MIN_S = 0.5, 0.25
 _DEFAULT_FLAGS, _FORCE_FP16 = 3, 4
 _DISPENSABLE = ("report_peak_memory_footprint", "enable_op_profiling")
@@ -47,7 +48,7 @@ class BenchmarkModel:
             InputError: It is no program for 64-bit Arm, or cannot be read.
         """
         try:
-            machine = elf_machine(path)
+            machine, loader = elf_machine(path), elf_interpreter(path)
         except OSError as error:
             raise InputError(
                 f"{path}: {error.strerror}, expected Google's benchmark_model for Android; correct --runner"
@@ -56,6 +57,11 @@ class BenchmarkModel:
             raise InputError(
                 f"{path} is {f'a program for {machine}' if machine else 'no program'}, expected "
                 "benchmark_model for Android on aarch64; download that build, and pass it to --runner"
+            )
+        if loader not in ("", _ANDROIDS_LOADER):
+            raise InputError(
+                f"{path} asks for the loader {loader}, expected a build for Android, not for Linux; download "
+                "that one (android_aarch64), and pass it to --runner"
             )
         self._path = path
         self._profile = profile
@@ -124,7 +130,7 @@ def _flags(plan: Plan) -> list[str]:
     if plan.outputs:
         raise InputError(
             f"{_NAME} was asked for outputs, expected timing only, for its inputs are random; leave out "
-            "--runner"
+            "--check-outputs, or --runner"
         )
     if plan.flags not in (_DEFAULT_FLAGS, _DEFAULT_FLAGS | _FORCE_FP16):
         raise InputError(

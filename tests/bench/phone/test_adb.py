@@ -7,18 +7,16 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mobiledeploy.bench.phone.adb import Adb, Connected, NoAnswerError, connected, readable_size
 from mobiledeploy.errors import DeviceError, InputError
-from tests.bench.virtual_phone.adb_server import AdbServer
-from tests.bench.virtual_phone.phone import VirtualPhone
-from tests.bench.virtual_phone.protocol import Access
 
-Connect = Callable[..., VirtualPhone]
+if TYPE_CHECKING:
+    from tests.bench.virtual_phone.phones import Phones
 
 
 @pytest.fixture
@@ -34,8 +32,8 @@ def no_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
     return port
 
 
-def test_phones_and_their_states(connect: Connect) -> None:
-    ready, locked = connect(), connect(access=Access.UNAUTHORIZED)
+def test_phones_and_their_states(phones: Phones) -> None:
+    ready, locked = phones.start(), phones.start(access="unauthorized")
     wait_for_state(locked.serial, "unauthorized")
     found = {phone.serial: phone for phone in connected()}
     assert found[ready.serial] == Connected(ready.serial, "device", ready.model.name)
@@ -43,14 +41,14 @@ def test_phones_and_their_states(connect: Connect) -> None:
     assert str(found[locked.serial]) == f"{locked.serial} (unauthorized)"
 
 
-def test_a_state_of_two_words(monkeypatch: pytest.MonkeyPatch, connect: Connect) -> None:
+def test_a_state_of_two_words(monkeypatch: pytest.MonkeyPatch, phones: Phones) -> None:
     from adbutils import AdbConnection
 
     text = (
         "SERIAL                 no permissions (user in plugdev group; are your udev rules wrong?); see [] \n"
     )
     monkeypatch.setattr(AdbConnection, "read_string_block", lambda self: text)
-    connect()
+    phones.start()
     assert connected() == (Connected("SERIAL", "no permissions"),)
 
 
@@ -132,23 +130,23 @@ def test_something_else_that_listens_on_the_port(no_server: int) -> None:
             connected()
 
 
-def test_a_command_has_exit_code_and_two_streams(connect: Connect) -> None:
-    adb = Adb(connect().serial)
+def test_a_command_has_exit_code_and_two_streams(phones: Phones) -> None:
+    adb = Adb(phones.start().serial)
     result = adb.run("echo out; echo 'a b' >&2; exit 7", "tested")
     assert (result.code, result.stdout, result.stderr) == (7, "out\n", "a b\n")
     assert "shell_v2" in adb.features()
 
 
-def test_a_command_that_talks_but_does_not_end(connect: Connect) -> None:
-    phone = connect()
+def test_a_command_that_talks_but_does_not_end(phones: Phones) -> None:
+    phone = phones.start()
     began = time.monotonic()
     with pytest.raises(NoAnswerError, match=f"^{phone.serial} did not answer for 0.5 s while being tested, "):
         Adb(phone.serial).run("while true; do echo again; sleep 0.1; done", "being tested", limit_s=0.5)
     assert time.monotonic() - began < 3
 
 
-def test_files_there_and_back(connect: Connect) -> None:
-    adb = Adb(connect().serial)
+def test_files_there_and_back(phones: Phones) -> None:
+    adb = Adb(phones.start().serial)
     content, path = os.urandom(200_001), "/data/local/tmp/with a space"
     adb.push(content, path, "a file", executable=True)
     adb.push(b"", "/data/local/tmp/empty", "nothing")
@@ -159,8 +157,8 @@ def test_files_there_and_back(connect: Connect) -> None:
     assert found["/data/local/tmp/empty"].startswith("e3b0c44298fc")
 
 
-def test_a_folder_that_cannot_be_written(connect: Connect) -> None:
-    phone = connect()
+def test_a_folder_that_cannot_be_written(phones: Phones) -> None:
+    phone = phones.start()
     phone.host_path("/data/local/tmp/file").write_bytes(b"")
     with pytest.raises(
         DeviceError, match=rf"^{phone.serial} refuses a thing \(3 bytes\), saying .*, expected to take it"
@@ -173,11 +171,11 @@ def test_a_folder_that_cannot_be_written(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("listed", [False, True])
-def test_a_cable_that_is_pulled(connect: Connect, listed: bool) -> None:
+def test_a_cable_that_is_pulled(phones: Phones, listed: bool) -> None:
     """A phone on the network stays in adb's list as offline, one on USB vanishes."""
-    phone = connect()
+    phone = phones.start()
     if listed:
-        phone._on_unplug = lambda: None
+        phone.on_unplug = lambda: None
     adb, gone = (
         Adb(phone.serial),
         f"^{phone.serial} went away while being tested, expected it to stay connected",
@@ -188,10 +186,10 @@ def test_a_cable_that_is_pulled(connect: Connect, listed: bool) -> None:
 
 
 def test_a_server_that_is_ended_meanwhile(
-    server: AdbServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    phones: Phones, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    phone = connect()
-    own = AdbServer(server._adb, tmp_path)
+    phone = phones.start()
+    own = type(phones.server)(phones.server._adb, tmp_path)
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(own.port))
     own.run("connect", phone.serial)
     adb = Adb(phone.serial)
@@ -202,8 +200,8 @@ def test_a_server_that_is_ended_meanwhile(
         list(shell.packets(9))
 
 
-def test_a_phone_that_becomes_unauthorized(connect: Connect) -> None:
-    phone = connect(access=Access.UNAUTHORIZED)
+def test_a_phone_that_becomes_unauthorized(phones: Phones) -> None:
+    phone = phones.start(access="unauthorized")
     wait_for_state(phone.serial, "unauthorized")
     with pytest.raises(
         DeviceError, match=f"^{phone.serial} became unauthorized while being tested, .*; see to its screen"

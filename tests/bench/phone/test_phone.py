@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,15 +22,15 @@ from mobiledeploy.bench.phone.phone import Phone
 from mobiledeploy.bench.records import Model, Plan
 from mobiledeploy.bench.sysfs import largest_core
 from mobiledeploy.errors import DeviceError, InputError
-from tests.bench.virtual_phone.adb_server import AdbServer
-from tests.bench.virtual_phone.faults import Crash, Hang, Replace, Unplug
-from tests.bench.virtual_phone.models import MODELS
-from tests.bench.virtual_phone.phone import VirtualPhone
+
+if TYPE_CHECKING:
+    from tests.bench.virtual_phone.faults import When
+    from tests.bench.virtual_phone.phone import VirtualPhone
+    from tests.bench.virtual_phone.phones import Phones
 
 QUICK = Plan(core=7, rounds=2, burst=2, warm_up_s=0.0)
 LONG = Plan(rounds=1_000_000, warm_up_s=0.0)
-Clean = Callable[[VirtualPhone], None]
-Connect = Callable[..., VirtualPhone]
+Clean = Callable[["VirtualPhone"], None]
 
 
 def measured(phone: VirtualPhone, runner: OwnRunner, models: tuple[Model, ...], plan: Plan = QUICK) -> None:
@@ -38,9 +39,9 @@ def measured(phone: VirtualPhone, runner: OwnRunner, models: tuple[Model, ...], 
 
 
 def test_two_models_in_turns_on_the_largest_core(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
-    phone = connect("4+4")
+    phone = phones.start("4+4")
     device: Device = Phone(phone.serial, own_runner)
     core = largest_core(device.cores()).number
     with device.session(linear_models) as session:
@@ -69,7 +70,7 @@ def test_two_models_in_turns_on_the_largest_core(
     ],
 )
 def test_the_runner_goes_where_the_largest_usable_core_is(
-    connect: Connect,
+    phones: Phones,
     own_runner: OwnRunner,
     linear_models: tuple[Model, Model],
     model: str,
@@ -77,7 +78,7 @@ def test_the_runner_goes_where_the_largest_usable_core_is(
     forbidden: set[int],
     core: int,
 ) -> None:
-    phone = connect(replace(MODELS[model], offline=frozenset(offline), forbidden=frozenset(forbidden)))
+    phone = phones.start(model, offline=frozenset(offline), forbidden=frozenset(forbidden))
     found = largest_core(Phone(phone.serial, own_runner).cores()).number
     assert found == core
     measured(phone, own_runner, linear_models[:1], Plan(core=found, rounds=1, burst=1, warm_up_s=0.0))
@@ -85,16 +86,16 @@ def test_the_runner_goes_where_the_largest_usable_core_is(
 
 
 def test_a_core_that_the_shell_may_not_use_is_refused(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
-    phone = connect(replace(MODELS["4+4"], forbidden=frozenset({7})))
+    phone = phones.start("4+4", forbidden=frozenset({7}))
     with pytest.raises(DeviceError, match=rf"^the runner on {phone.serial} stopped .*core 7"):
         measured(phone, own_runner, linear_models)
     assert_clean(phone)
 
 
-def test_throttling_and_heat_are_seen(connect: Connect, own_runner: OwnRunner) -> None:
-    phone = connect("1+3+4")
+def test_throttling_and_heat_are_seen(phones: Phones, own_runner: OwnRunner) -> None:
+    phone = phones.start("1+3+4")
     device = Phone(phone.serial, own_runner)
     before = device.state()
     phone.limit_clocks(1_000_000)
@@ -107,9 +108,9 @@ def test_throttling_and_heat_are_seen(connect: Connect, own_runner: OwnRunner) -
 
 
 def test_files_that_are_there_are_not_sent_again(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
-    phone = connect()
+    phone = phones.start()
     with Phone(phone.serial, own_runner, keep=True).session(linear_models):
         there = {path: phone.host_path(path).stat().st_ino for path in phone.left_behind()}
     kept = phone.left_behind()
@@ -130,9 +131,9 @@ def test_files_that_are_there_are_not_sent_again(
 
 
 def test_one_run_at_a_time(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
-    phone = connect()
+    phone = phones.start()
     device = Phone(phone.serial, own_runner)
     with device.session(linear_models) as session:
         with (
@@ -147,9 +148,9 @@ def test_one_run_at_a_time(
 
 
 def test_what_a_dead_run_left_is_taken_over(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
-    phone = connect()
+    phone = phones.start()
     folder = phone.host_path(FOLDER)
     folder.mkdir()
     (folder / ".owner").write_text("someone@elsewhere, process 1\n")
@@ -160,9 +161,9 @@ def test_what_a_dead_run_left_is_taken_over(
 
 
 def test_unplugged_while_files_are_sent(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
-    phone = connect()
+    phone = phones.start()
     phone.faults.bytes_to_unplug = 3_000_000
     with pytest.raises(
         DeviceError,
@@ -177,10 +178,10 @@ def test_unplugged_while_files_are_sent(
 
 
 def test_unplugged_while_the_models_run(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
-    phone = connect()
-    phone.faults.programs.add(Unplug(after_s=0.3))
+    phone = phones.start()
+    phone.when_program().unplug(after_s=0.3)
     began = time.monotonic()
     with pytest.raises(DeviceError, match=rf"^{phone.serial} went away while running the models, "):
         measured(phone, own_runner, linear_models, LONG)
@@ -189,18 +190,18 @@ def test_unplugged_while_the_models_run(
 
 
 def test_unplugged_before_anything_is_sent(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model]
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model]
 ) -> None:
-    phone = connect()
+    phone = phones.start()
     phone.unplug()
     with pytest.raises(DeviceError, match=rf"^{phone.serial} went away while being asked what it is, "):
         measured(phone, own_runner, linear_models)
 
 
 def test_too_little_room_is_seen_before_anything_is_sent(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
-    phone = connect(replace(MODELS["4+4"], free_kb=2000))
+    phone = phones.start("4+4", free_kb=2000)
     with pytest.raises(
         DeviceError,
         match=rf"^{phone.serial} has 2\.0 MB left in /data/local/tmp, expected \d\d\.\d MB for 11 files; ",
@@ -210,9 +211,9 @@ def test_too_little_room_is_seen_before_anything_is_sent(
 
 
 def test_room_that_runs_out_while_files_are_sent(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
-    phone = connect()
+    phone = phones.start()
     phone.faults.free_bytes = 1_000_000
     with pytest.raises(
         DeviceError,
@@ -224,9 +225,9 @@ def test_room_that_runs_out_while_files_are_sent(
 
 
 def test_a_file_that_arrives_damaged(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
-    phone = connect()
+    phone = phones.start()
     phone.faults.corrupt = ".tflite"
     with pytest.raises(
         DeviceError,
@@ -238,42 +239,42 @@ def test_a_file_that_arrives_damaged(
     assert not phone.launches
 
 
-@pytest.mark.parametrize(
-    ("effect", "message"),
-    [
-        (Crash(), "the runner on {} was ended by SIGSEGV .*, expected a result; "),
-        (Replace(b"<html>\n"), "the runner on {} printed '<html>' .*, expected its JSON document; "),
-        (
-            Replace(b'{"runner": 1}'),
-            "the runner on {} printed '{{\"runner\": 1}}' .*, expected its JSON document; ",
-        ),
-        (Replace(), "the runner on {} printed '' .*, expected its JSON document; "),
-        (
-            Replace(stderr=b"runner: no memory\n", exit_code=3),
-            r"the runner on {} stopped \(no memory\), expected",
-        ),
-    ],
+FAILURES: tuple[tuple[Callable[[When], None], str], ...] = (
+    (lambda when: when.crash(), "the runner on {} was ended by SIGSEGV .*, expected a result; "),
+    (
+        lambda when: when.print("<html>\n"),
+        "the runner on {} printed '<html>' .*, expected its JSON document; ",
+    ),
+    (
+        lambda when: when.print('{"runner": 1}'),
+        "the runner on {} printed '{{.*' .*, expected its JSON document; ",
+    ),
+    (lambda when: when.print(), "the runner on {} printed '' .*, expected its JSON document; "),
+    (
+        lambda when: when.print(stderr="runner: no memory\n", exit_code=3),
+        r"the runner on {} stopped \(no memory\), expected it to measure; ",
+    ),
 )
+
+
 def test_a_runner_that_fails(
-    connect: Connect,
-    own_runner: OwnRunner,
-    linear_models: tuple[Model, Model],
-    assert_clean: Clean,
-    effect: Crash | Replace,
-    message: str,
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
-    phone = connect()
-    phone.faults.programs.add(effect)
-    with pytest.raises(DeviceError, match="^" + message.format(phone.serial)):
-        measured(phone, own_runner, linear_models)
+    phone = phones.start()
+    with Phone(phone.serial, own_runner).session(linear_models) as session:
+        for fails, message in FAILURES:
+            fails(phone.when_program(nth=1))
+            with pytest.raises(DeviceError, match="^" + message.format(phone.serial)):
+                session.launch(linear_models, QUICK)
+        session.launch(linear_models, QUICK)
     assert_clean(phone)
 
 
 def test_a_runner_that_hangs_is_killed(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
-    phone = connect()
-    phone.faults.programs.add(Hang(), nth=1)
+    phone = phones.start()
+    phone.when_program(nth=1).hang()
     with Phone(phone.serial, own_runner, grace_s=0.5).session(linear_models) as session:
         with pytest.raises(
             DeviceError,
@@ -285,9 +286,9 @@ def test_a_runner_that_hangs_is_killed(
 
 
 def test_a_model_that_litert_does_not_load(
-    connect: Connect, own_runner: OwnRunner, tmp_path: Path, assert_clean: Clean
+    phones: Phones, own_runner: OwnRunner, tmp_path: Path, assert_clean: Clean
 ) -> None:
-    phone, path = connect(), tmp_path / "broken.tflite"
+    phone, path = phones.start(), tmp_path / "broken.tflite"
     path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(64))
     with pytest.raises(InputError, match=f"{path}.*, expected a TFLite model that LiteRT can run"):
         measured(phone, own_runner, (Model("m", path, file_sha256(path), ()),))
@@ -295,20 +296,20 @@ def test_a_model_that_litert_does_not_load(
 
 
 def test_a_model_that_changes_meanwhile(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model], tmp_path: Path
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], tmp_path: Path
 ) -> None:
     path = tmp_path / "m.tflite"
     path.write_bytes(b"new")
     with pytest.raises(
         InputError, match=f"^{path} has changed, expected the file of a moment ago; measure again$"
     ):
-        measured(connect(), own_runner, (replace(linear_models[0], path=path),))
+        measured(phones.start(), own_runner, (replace(linear_models[0], path=path),))
 
 
 def test_a_phone_that_is_not_64_bit_arm(
-    connect: Connect, own_runner: OwnRunner, linear_models: tuple[Model, Model]
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model]
 ) -> None:
-    phone = connect("32 bit")
+    phone = phones.start("32 bit")
     with pytest.raises(
         InputError, match=rf"^{phone.serial} runs programs for armeabi-v7a, armeabi, expected arm64-v8a"
     ):
@@ -332,17 +333,15 @@ with Phone(serial, OwnRunner()).session([model]) as session:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_killed_leaves_nothing(
-    connect: Connect,
+    phones: Phones,
     own_runner: OwnRunner,
-    server: AdbServer,
     linear_models: tuple[Model, Model],
     assert_clean: Clean,
     number: signal.Signals,
 ) -> None:
-    phone, model = connect(), linear_models[0]
+    phone, model = phones.start(), linear_models[0]
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, phone.serial, str(model.path), model.sha256],
-        env={**os.environ, "ANDROID_ADB_SERVER_PORT": str(server.port)},
         stderr=subprocess.DEVNULL,
     )
     wait_until(lambda: bool(phone.launches))
