@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from tests.bench.virtual_phone.adb_server import AdbServer, find_adb
@@ -34,11 +35,12 @@ def _main() -> None:
                 print(
                     f"export ANDROID_ADB_SERVER_PORT={server.port} ANDROID_SERIAL={phone.serial}", flush=True
                 )
-                signal.sigwait({signal.SIGINT, signal.SIGTERM})
+                with suppress(KeyboardInterrupt):
+                    signal.pause()
         finally:
             server.stop()
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     _main()
