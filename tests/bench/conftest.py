@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -19,11 +16,9 @@ from numpy.typing import NDArray
 
 from mobiledeploy.bench.records import Identity, Launch, Model, ModelSamples, Plan, State
 from mobiledeploy.bench.sysfs import Core
-
-if TYPE_CHECKING:
-    from tests.bench.virtual_phone.adb_server import AdbServer
-    from tests.bench.virtual_phone.emulation import Emulation
-    from tests.bench.virtual_phone.phones import Phones
+from tests.bench.virtual_phone.adb_server import AdbServer, find_adb
+from tests.bench.virtual_phone.emulation import Emulation, build_emulation
+from tests.bench.virtual_phone.phones import Phones
 
 CLASSES, SIDE, CHANNELS = 5, 4, 3
 INPUT_SCALE, WEIGHT_SCALE, OUTPUT_SCALE = 0.02, 0.01, 0.08
@@ -155,28 +150,17 @@ def models(linear_files: dict[str, Path]) -> list[Model]:
     return [Model(kind, path, sha256=kind * 8, inputs=()) for kind, path in linear_files.items()]
 
 
-def _virtual_phone(module: str) -> Any:
-    """A module of the package beside this file, which is found by its place, as tests are on no path."""
-    if "virtual_phone" not in sys.modules:
-        package = ModuleType("virtual_phone")
-        package.__path__ = [str(Path(__file__).parent / "virtual_phone")]
-        sys.modules["virtual_phone"] = package
-    return importlib.import_module(f"virtual_phone.{module}")
-
-
 @pytest.fixture(scope="session")
 def emulation(tmp_path_factory: pytest.TempPathFactory) -> Emulation | str:
     """What runs AArch64 programs, or why nothing does."""
-    built: Emulation | str = _virtual_phone("emulation").build_emulation(tmp_path_factory.mktemp("emulation"))
-    return built
+    return build_emulation(tmp_path_factory.mktemp("emulation"))
 
 
 @pytest.fixture(scope="session")
 def adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdbServer]:
     """An adb server that knows nobody."""
     pytest.importorskip("adbutils", reason="there is no adb; python -m pip install adbutils")
-    module = _virtual_phone("adb_server")
-    server: AdbServer = module.AdbServer(module.find_adb(), tmp_path_factory.mktemp("adb"))
+    server = AdbServer(find_adb(), tmp_path_factory.mktemp("adb"))
     yield server
     server.stop()
 
@@ -194,6 +178,6 @@ def phones(
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(adb_server.port))
-    phones: Phones = _virtual_phone("phones").Phones(adb_server, emulation)
+    phones = Phones(adb_server, emulation)
     yield phones
     phones.stop()

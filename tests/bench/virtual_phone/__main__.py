@@ -10,12 +10,13 @@ from __future__ import annotations
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-from .adb_server import AdbServer, find_adb
-from .emulation import build_emulation
-from .models import MODELS
-from .phone import VirtualPhone
+from tests.bench.virtual_phone.adb_server import AdbServer, find_adb
+from tests.bench.virtual_phone.emulation import build_emulation
+from tests.bench.virtual_phone.models import MODELS
+from tests.bench.virtual_phone.phone import VirtualPhone
 
 
 def _main() -> None:
@@ -24,6 +25,8 @@ def _main() -> None:
         emulation = build_emulation(Path(folder))
         if isinstance(emulation, str):
             print(f"# no AArch64 programs: {emulation}")
+        else:
+            print(f"# stands in for Google's tool: {emulation.benchmark_model}")
         server = AdbServer(find_adb(), Path(folder))
         try:
             with VirtualPhone(model, None if isinstance(emulation, str) else emulation) as phone:
@@ -32,11 +35,12 @@ def _main() -> None:
                 print(
                     f"export ANDROID_ADB_SERVER_PORT={server.port} ANDROID_SERIAL={phone.serial}", flush=True
                 )
-                signal.sigwait({signal.SIGINT, signal.SIGTERM})
+                with suppress(KeyboardInterrupt):
+                    signal.pause()
         finally:
             server.stop()
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     _main()

@@ -1,8 +1,8 @@
-// Preloaded into the programs that run under qemu: they are pinned to the phone's cores, not to this computer's.
+// Preloaded into programs that run under qemu: they are pinned to cores of the phone, not of this computer.
 //
-// $VIRTUAL_PHONE_STATE/cores holds the mask of the cores that are online and that the cpuset allows, as a number.
-// As in the kernel, a mask is cut to those, and refused if nothing is left. What was accepted is appended to
-// $VIRTUAL_PHONE_STATE/pinned as "PROGRAM MASK".
+// $VIRTUAL_PHONE_STATE/cores holds the mask of the cores that are online and that the cpuset allows, as a
+// number. As in the kernel, a mask is cut to those, and refused if nothing is left. What was accepted is
+// appended to $VIRTUAL_PHONE_STATE/pinned as "PROGRAM MASK".
 
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,8 +1,9 @@
 // Stands in for Google's benchmark_model in the tests: its flags, its output, and made-up times.
 //
-// The format was read from google-ai-edge/LiteRT at f67457790c9c2ab67347d6fe53270e8d3df20868 (tflite/tools/benchmark,
-// tflite/profiling) and from stats_calculator.cc of tensorflow/tensorflow at a362d4d08f675835b6d86f3feba02d68e4a1ee90;
-// benchmark_model_output.txt describes it. An inference takes 1 ms and 0.5 us for each kB of the model.
+// The format was read from google-ai-edge/LiteRT at f67457790c9c2ab67347d6fe53270e8d3df20868
+// (tflite/tools/benchmark, tflite/profiling) and from tensorflow/tensorflow at
+// a362d4d08f675835b6d86f3feba02d68e4a1ee90 (stats_calculator.cc); benchmark_model_output.txt describes it.
+// An inference takes 1 ms and 0.5 us for each kB of the model.
 
 #define _GNU_SOURCE
 #include <math.h>
@@ -71,7 +72,8 @@ static bool fits(Kind kind, const char *text) {
   char *end;
   if (kind == STRING) return true;
   if (kind == BOOL)
-    return strcmp(text, "true") == 0 || strcmp(text, "false") == 0 || strcmp(text, "0") == 0 || strcmp(text, "1") == 0;
+    return strcmp(text, "true") == 0 || strcmp(text, "false") == 0 || strcmp(text, "0") == 0 ||
+           strcmp(text, "1") == 0;
   if (kind == INT)
     strtol(text, &end, 10);
   else
@@ -101,7 +103,8 @@ static bool parse(int argc, char **argv) {
         found = &flags[k];
     }
     if (found == NULL) {
-      snprintf(unknown + strlen(unknown), sizeof unknown - strlen(unknown), "%s%s", *unknown ? " " : "", argv[i]);
+      size_t length = strlen(unknown);
+      snprintf(unknown + length, sizeof unknown - length, "%s%s", length > 0 ? " " : "", argv[i]);
     } else if (!fits(found->kind, value + 1)) {
       fprintf(stderr, "ERROR: Failed to parse flag '%s' against argv '%s'\n", found->name, argv[i]);
       good = false;
@@ -160,11 +163,14 @@ static void add(Statistics *statistics, int64_t us) {
   statistics->current = us;
   statistics->sum += us;
   statistics->squares += (double)us * (double)us;
-  statistics->values = realloc(statistics->values, (size_t)(statistics->count + 1) * sizeof *statistics->values);
+  size_t count = (size_t)statistics->count + 1;
+  statistics->values = realloc(statistics->values, count * sizeof *statistics->values);
   statistics->values[statistics->count++] = us;
 }
 
-static double average(const Statistics *statistics) { return (double)statistics->sum / (double)statistics->count; }
+static double average(const Statistics *statistics) {
+  return (double)statistics->sum / (double)statistics->count;
+}
 
 static int ascending(const void *a, const void *b) {
   int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
@@ -189,17 +195,18 @@ static void print_statistics(Statistics *statistics, bool percentiles) {
            (long long)sqrt(statistics->squares / (double)statistics->count - mean * mean));
   if (!percentiles) return;
   qsort(statistics->values, (size_t)statistics->count, sizeof *statistics->values, ascending);
-  printf(" p5=%lld median=%lld p95=%lld", (long long)percentile(statistics, 5), (long long)percentile(statistics, 50),
-         (long long)percentile(statistics, 95));
+  printf(" p5=%lld median=%lld p95=%lld", (long long)percentile(statistics, 5),
+         (long long)percentile(statistics, 50), (long long)percentile(statistics, 95));
 }
 
 static Statistics run(double runs, double least_s, double most_s, int64_t inference_us, int64_t first_us) {
   Statistics statistics = {0};
-  printf("INFO: Running benchmark for at least %g iterations and at least %g seconds but terminate if exceeding %g "
-         "seconds.\n", runs, least_s, most_s);
+  printf("INFO: Running benchmark for at least %g iterations and at least %g seconds but terminate if "
+         "exceeding %g seconds.\n", runs, least_s, most_s);
   fflush(stdout);
   int64_t begin = now_us(), now = begin;
-  for (int i = 0; (i < runs || (double)(now - begin) < least_s * 1e6) && (double)(now - begin) <= most_s * 1e6; i++) {
+  for (int i = 0; i < runs || (double)(now - begin) < least_s * 1e6; i++) {
+    if ((double)(now - begin) > most_s * 1e6) break;
     int64_t start = now_us();
     sleep_us(i == 0 ? first_us : inference_us);
     now = now_us();
@@ -234,7 +241,7 @@ static const Node run_nodes[] = {
     {"HARD_SWISH", "[features.0/hard_swish]:4", 0.04, 0, 1},
     {"Fully Connected (NC, QC8) GEMM", "Delegate/Fully Connected (NC, QC8) GEMM:0", 0.07, 0, 1},
 };
-enum { RUN_NODES = sizeof run_nodes / sizeof *run_nodes, INIT_NODES = sizeof init_nodes / sizeof *init_nodes };
+enum { INIT_NODES = sizeof init_nodes / sizeof *init_nodes, RUN_NODES = sizeof run_nodes / sizeof *run_nodes };
 
 static int longest_first(const void *a, const void *b) {
   double left = ((const Node *)a)->share, right = ((const Node *)b)->share;
@@ -244,13 +251,13 @@ static int longest_first(const void *a, const void *b) {
 static void print_nodes(const char *title, const Node *nodes, int count, double total_ms) {
   double sum = 0;
   printf("============================== %s ==============================\n", title);
-  printf("\t%40s\t%9s\t%9s\t%8s\t%8s\t%10s\t%9s\t[Name]\n", "[node type]", "[first]", "[avg ms]", "[%]", "[cdf%]",
-         "[mem KB]", "[times called]");
+  printf("\t%40s\t%9s\t%9s\t%8s\t%8s\t%10s\t%9s\t[Name]\n", "[node type]", "[first]", "[avg ms]", "[%]",
+         "[cdf%]", "[mem KB]", "[times called]");
   for (int i = 0; i < count; i++) {
     double ms = nodes[i].share * total_ms, share = nodes[i].share * nodes[i].calls * 100;
     sum += share;
-    printf("\t%40s\t%9.3f\t%9.3f\t%7.3f%%\t%7.3f%%\t%10.3f\t%9d\t%s\n", nodes[i].type, ms * 1.02, ms, share, sum,
-           nodes[i].memory_kb, nodes[i].calls, nodes[i].name);
+    printf("\t%40s\t%9.3f\t%9.3f\t%7.3f%%\t%7.3f%%\t%10.3f\t%9d\t%s\n", nodes[i].type, ms * 1.02, ms, share,
+           sum, nodes[i].memory_kb, nodes[i].calls, nodes[i].name);
   }
   printf("\n");
 }
@@ -268,12 +275,12 @@ static void print_profile(const char *title, const Node *nodes, int count, doubl
   double sum = 0;
   printf("Number of nodes executed: %d\n", count);
   printf("============================== Summary by node type ==============================\n");
-  printf("\t%40s\t%9s\t%10s\t%11s\t%11s\t%10s\t%10s\n", "[Node type]", "[count]", "[avg ms]", "[avg %]", "[cdf %]",
-         "[mem KB]", "[times called]");
+  printf("\t%40s\t%9s\t%10s\t%11s\t%11s\t%10s\t%10s\n", "[Node type]", "[count]", "[avg ms]", "[avg %]",
+         "[cdf %]", "[mem KB]", "[times called]");
   for (int i = 0; i < count; i++) {
     sum += sorted[i].share * 100;
-    printf("\t%40s\t%9d\t%10.3f\t%10.3f%%\t%10.3f%%\t%10.3f\t%9d\n", sorted[i].type, 1, sorted[i].share * total_ms,
-           sorted[i].share * 100, sum, sorted[i].memory_kb, sorted[i].calls);
+    printf("\t%40s\t%9d\t%10.3f\t%10.3f%%\t%10.3f%%\t%10.3f\t%9d\n", sorted[i].type, 1,
+           sorted[i].share * total_ms, sorted[i].share * 100, sum, sorted[i].memory_kb, sorted[i].calls);
   }
   printf("\nTimings (microseconds): ");
   print_statistics(runs, false);
@@ -307,23 +314,25 @@ int main(int argc, char **argv) {
   fflush(stdout);
   fprintf(stderr, "INFO: Initialized TensorFlow Lite runtime.\n");
   fprintf(stderr, "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n");
-  fprintf(stderr, "VERBOSE: Replacing 12 out of 14 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 2 "
-                  "partitions for subgraph 0.\n");
+  fprintf(stderr, "VERBOSE: Replacing 12 out of 14 node(s) with delegate (TfLiteXNNPackDelegate) node, "
+                  "yielding 2 partitions for subgraph 0.\n");
   if (is_set("use_xnnpack"))
-    printf("INFO: Explicitly applied XNNPACK delegate, and the model graph will be partially executed by the delegate "
-           "w/ 2 delegate kernels.\n");
+    printf("INFO: Explicitly applied XNNPACK delegate, and the model graph will be partially executed by the "
+           "delegate w/ 2 delegate kernels.\n");
   sleep_us(2 * inference_us);
   int64_t init_us = now_us() - start;
   printf("INFO: The input model file size (MB): %g\n", (double)status.st_size / 1e6);
   printf("INFO: Initialized session in %gms.\n", (double)init_us / 1e3);
 
+  double most_s = number("max_secs");
   Statistics warm_up =
-      run(number("warmup_runs"), number("warmup_min_secs"), number("max_secs"), inference_us, 2 * inference_us);
-  Statistics timed = run(number("num_runs"), number("min_secs"), number("max_secs"), inference_us, inference_us);
-  printf("INFO: Inference timings in us: Init: %lld, First inference: %lld, Warmup (avg): %g, Inference (avg): %g\n",
+      run(number("warmup_runs"), number("warmup_min_secs"), most_s, inference_us, 2 * inference_us);
+  Statistics timed = run(number("num_runs"), number("min_secs"), most_s, inference_us, inference_us);
+  printf("INFO: Inference timings in us: Init: %lld, First inference: %lld, Warmup (avg): %g, "
+         "Inference (avg): %g\n",
          (long long)init_us, (long long)warm_up.first, average(&warm_up), average(&timed));
-  printf("INFO: Note: as the benchmark tool itself affects memory footprint, the following is only APPROXIMATE to the "
-         "actual memory footprint of the model at runtime. Take the information at your discretion.\n");
+  printf("INFO: Note: as the benchmark tool itself affects memory footprint, the following is only APPROXIMATE "
+         "to the actual memory footprint of the model at runtime. Take the information at your discretion.\n");
   printf("INFO: Memory footprint delta from the start of the tool (MB): init=8.84766 overall=12.3711\n");
   if (is_set("report_peak_memory_footprint"))
     printf("INFO: Overall peak memory footprint (MB) via periodic monitoring: 13.2031\n"
@@ -332,7 +341,8 @@ int main(int argc, char **argv) {
   if (is_set("enable_op_profiling")) {
     Statistics once = {0};
     add(&once, init_us);
-    print_profile("Profiling Info for Benchmark Initialization:", init_nodes, INIT_NODES, (double)init_us / 1e3, &once);
+    print_profile("Profiling Info for Benchmark Initialization:", init_nodes, INIT_NODES,
+                  (double)init_us / 1e3, &once);
     print_profile("Operator-wise Profiling Info for Regular Benchmark Runs:", run_nodes, RUN_NODES,
                   average(&timed) / 1e3, &timed);
   }

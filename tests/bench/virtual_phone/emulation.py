@@ -10,12 +10,10 @@ from mobiledeploy.bench.runner.compile import aarch64_compilers, built, host_com
 from mobiledeploy.bench.runner.system_libraries import system_libraries
 from mobiledeploy.errors import InputError
 
-__all__ = ["AARCH64", "Emulation", "build_emulation"]
+__all__ = ["Emulation", "build_emulation"]
 
 _FOLDER = Path(__file__).parent
 _SHARED = ("-shared", "-fPIC")
-AARCH64 = 183
-"""EM_AARCH64: the machine in an ELF file's header."""
 
 
 @dataclass(frozen=True)

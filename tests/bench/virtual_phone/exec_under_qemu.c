@@ -1,7 +1,7 @@
 // Preloaded into the shells of the phone, on this computer: a program for AArch64 runs under qemu.
 //
-// Before that, the phone is told and says what is to happen: it counts starts, and some of them go wrong. The answer
-// comes through a socket; its first line is one of
+// Before that, the phone is told and says what is to happen: it counts starts, and some of them go wrong. The
+// answer comes through a socket; its first line is one of
 //   run            start the program
 //   hang           do nothing for ever
 //   signal N       end by this signal

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .protocol import DisconnectedError
+from tests.bench.virtual_phone.protocol import DisconnectedError
 
 __all__ = ["Call", "Crash", "Effect", "Faults", "Hang", "Push", "Replace", "Starts", "Unplug", "When"]
 

@@ -10,40 +10,27 @@ import tempfile
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mobiledeploy.bench.runner.system_libraries import LOADER
+from tests.bench.virtual_phone.emulation import Emulation
+from tests.bench.virtual_phone.faults import Call, Faults, Unplug, When
+from tests.bench.virtual_phone.models import PhoneModel
+from tests.bench.virtual_phone.paths import Paths
+from tests.bench.virtual_phone.programs import Launch, Programs
+from tests.bench.virtual_phone.protocol import Access, Connection, Service, Stream
+from tests.bench.virtual_phone.shell import FEATURES as SHELL_FEATURES
+from tests.bench.virtual_phone.shell import parse_service, serve_shell
+from tests.bench.virtual_phone.sync import FEATURES as FILE_FEATURES
+from tests.bench.virtual_phone.sync import serve_files
+from tests.bench.virtual_phone.system import System
 
-from .emulation import AARCH64, Emulation
-from .faults import Call, Crash, Effect, Faults, Hang, Replace, Unplug, When
-from .models import PhoneModel
-from .paths import Paths
-from .protocol import Access, Connection, Service, Stream
-from .shell import FEATURES as SHELL_FEATURES
-from .shell import parse_service, serve_shell
-from .sync import FEATURES as FILE_FEATURES
-from .sync import serve_files
-from .system import System
-
-__all__ = ["Launch", "VirtualPhone"]
+__all__ = ["VirtualPhone"]
 
 _T = TypeVar("_T")
 _TMP = "/data/local/tmp"
-
-
-@dataclass(frozen=True)
-class Launch:
-    """One start of an AArch64 program.
-
-    Attributes:
-        arguments: The program's path and arguments, as the phone's shell had them.
-    """
-
-    process: int
-    arguments: tuple[str, ...]
 
 
 class VirtualPhone:
@@ -57,7 +44,6 @@ class VirtualPhone:
         faults: What it is to do wrong.
         system: Its files; see `change`.
         commands: Shell commands so far.
-        launches: Starts of AArch64 programs so far, those that went wrong included.
         on_unplug: Called, in any thread, after the cable was pulled.
         on_plug_in: Called likewise when it is in again.
     """
@@ -80,7 +66,8 @@ class VirtualPhone:
         self.system = System(model, self._paths.root)
         self.faults = Faults(self._pull_cable)
         self.commands: list[str] = []
-        self.launches: list[Launch] = []
+        runs_arm64 = model.abi == "arm64-v8a" and emulation is not None
+        self._programs = Programs(self._paths, self.faults, runs_arm64=runs_arm64)
         self._connections: set[Connection] = set()
         self._listener: asyncio.Server | None = None
         self.port = 0
@@ -89,7 +76,7 @@ class VirtualPhone:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="virtual phone", daemon=True)
         self._thread.start()
-        self._programs = self._await(self._start_programs())
+        self._await(self._programs.listen(self._state / "programs"))
         self._await(self._listen())
 
     def __enter__(self) -> VirtualPhone:
@@ -102,6 +89,11 @@ class VirtualPhone:
     def serial(self) -> str:
         """Under which name adb knows it."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def launches(self) -> list[Launch]:
+        """Starts of AArch64 programs so far, those that went wrong included."""
+        return self._programs.launches
 
     def host_path(self, path: str) -> Path:
         """Where a file of the phone lies on this computer."""
@@ -294,53 +286,6 @@ class VirtualPhone:
             (guest / "system/lib64").mkdir()
             for name in ("libc.so.6", "libm.so.6"):
                 (guest / "system/lib64" / name).symlink_to(libraries[name])
-
-    async def _start_programs(self) -> asyncio.Server:
-        return await asyncio.start_unix_server(self._answer_program, self._state / "programs")
-
-    async def _answer_program(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """A program asks whether it may start; see exec_under_qemu.c."""
-        head, *arguments = (await reader.read()).decode().split("\0")
-        process, machine = map(int, head.split())
-        launch = Launch(process, tuple(self._paths.device_text(argument) for argument in arguments))
-        answer = self._begin(launch, machine)
-        writer.write(answer)
-        with suppress(ConnectionError):
-            await writer.drain()
-        writer.close()
-
-    def _begin(self, launch: Launch, machine: int) -> bytes:
-        if machine != AARCH64 or self.model.abi != "arm64-v8a":
-            return _exit(126, b"", f"{launch.arguments[0]}: not executable: 64-bit ELF file\n".encode())
-        self.launches.append(launch)
-        answer = b"run\n"
-        for effect in self.faults.programs.begin(" ".join(launch.arguments)):
-            answer = self._set_in(effect, launch) or answer
-        return answer
-
-    def _set_in(self, effect: Effect, launch: Launch) -> bytes | None:
-        if isinstance(effect, Unplug):
-            self._loop.call_later(effect.after_s, self._pull_cable)
-        elif isinstance(effect, Call):
-            effect.function()
-        elif isinstance(effect, Hang):
-            return b"hang\n"
-        elif isinstance(effect, Replace):
-            return _exit(effect.exit_code, effect.stdout, effect.stderr)
-        elif effect.after_s == 0:
-            return b"signal %d\n" % effect.signal
-        else:
-            self._loop.call_later(effect.after_s, _end, launch.process, effect)
-        return None
-
-
-def _exit(code: int, stdout: bytes, stderr: bytes) -> bytes:
-    return b"exit %d %d\n" % (code, len(stdout)) + stdout + stderr
-
-
-def _end(process: int, crash: Crash) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(process, crash.signal)
 
 
 def _bits(mask: int) -> tuple[int, ...]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from .adb_server import AdbServer
-from .emulation import Emulation
-from .models import MODELS
-from .phone import VirtualPhone
-from .protocol import Access
+from tests.bench.virtual_phone.adb_server import AdbServer
+from tests.bench.virtual_phone.emulation import Emulation
+from tests.bench.virtual_phone.models import MODELS
+from tests.bench.virtual_phone.phone import VirtualPhone
+from tests.bench.virtual_phone.protocol import Access
 
 __all__ = ["Phones"]
 

@@ -19,8 +19,8 @@ import struct
 from collections.abc import Mapping
 from contextlib import suppress
 
-from .paths import Paths, ToDevice
-from .protocol import DisconnectedError, Stream
+from tests.bench.virtual_phone.paths import Paths, ToDevice
+from tests.bench.virtual_phone.protocol import DisconnectedError, Stream
 
 __all__ = ["FEATURES", "parse_service", "serve_shell"]
 

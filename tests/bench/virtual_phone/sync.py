@@ -12,9 +12,9 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from .faults import Faults
-from .paths import Paths
-from .protocol import DisconnectedError, Stream
+from tests.bench.virtual_phone.faults import Faults
+from tests.bench.virtual_phone.paths import Paths
+from tests.bench.virtual_phone.protocol import DisconnectedError, Stream
 
 __all__ = ["FEATURES", "serve_files"]
 

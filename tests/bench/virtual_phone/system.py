@@ -12,20 +12,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .models import Cluster, PhoneModel
+from tests.bench.virtual_phone.models import Cluster, PhoneModel
 
 __all__ = ["System"]
 
 _TOOLS = Path(__file__).parent / "tools"
-# What toybox has on Android 8 and newer. Only these are on the phone's PATH, besides our own tools.
-_TOYBOX = (
-    "basename cat chmod cksum cmp cp cut date dd diff dirname du echo env expr false file find "
-    "flock getconf grep head hostname kill ln ls md5sum mkdir mktemp mv nice nl nohup nproc od "
-    "paste printenv printf pwd readlink realpath rm rmdir sed seq setsid sha1sum sha256sum "
-    "sleep sort split stat sync tac tail tar tee test time timeout touch tr true truncate uname "
-    "uniq uptime usleep uudecode uuencode wc which xargs xxd yes "
+# Of Android 8's tools (system/core/shell_and_utilities/README.md) what needs no root. Only these are on the
+# phone's PATH, besides our own.
+_TOOL_NAMES = (
+    "base64 basename cat chmod cksum cmp comm cp cut date dd diff dirname du echo env expand "
+    "expr false file find flock grep gunzip gzip head hostname kill ln ls md5sum mkdir mkfifo "
+    "mktemp mv nice nl nohup od paste printenv printf pwd readlink realpath rm rmdir sed seq "
+    "setsid sha1sum sha256sum sha512sum sleep sort split stat strings sync tac tail tar tee "
+    "time timeout touch tr true truncate tty uname uniq uptime usleep uudecode uuencode wc "
+    "which xargs xxd yes "
 )
-_THROTTLED = "Temperature{{mValue={celsius:.1f}, mType={kind}, mName={name}, mStatus={status}}}"
+_TEMPERATURE = "Temperature{{mValue={celsius:.1f}, mType={kind}, mName={name}, mStatus={status}}}"
 _SENSORS = (("CPU", 0), ("battery", 2), ("skin", 3))  # names are the maker's, numbers are ThermalManager's
 _ZONES = ("cpu-0-0-usr", "cpu-1-0-usr", "battery", "quiet-therm")
 
@@ -82,7 +84,7 @@ class System:
         for tool in _TOOLS.iterdir():
             shutil.copy(tool, bin_folder / tool.name)
             (bin_folder / tool.name).chmod(0o755)
-        for name in ("sh", *_TOYBOX.split()):
+        for name in ("sh", *_TOOL_NAMES.split()):
             found = shutil.which(name)
             if found and not (bin_folder / name).exists():
                 (bin_folder / name).symlink_to(found)
@@ -227,7 +229,7 @@ class System:
         celsius = {"CPU": self.cpu_c, "battery": self.battery_c, "skin": self.skin_c}
         lines = "".join(
             "\t"
-            + _THROTTLED.format(
+            + _TEMPERATURE.format(
                 celsius=celsius[name],
                 kind=kind,
                 name=name,

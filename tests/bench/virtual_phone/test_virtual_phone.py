@@ -7,17 +7,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from mobiledeploy.bench.sysfs import cores, dump_command, largest_core, parse_dump
-
-if TYPE_CHECKING:
-    from tests.bench.virtual_phone.emulation import Emulation
-    from tests.bench.virtual_phone.phone import VirtualPhone
-    from tests.bench.virtual_phone.phones import Phones
+from tests.bench.virtual_phone.emulation import Emulation
+from tests.bench.virtual_phone.phone import VirtualPhone
+from tests.bench.virtual_phone.phones import Phones
 
 TMP = "/data/local/tmp"
 SIX_MB = np.random.default_rng(0).bytes(6_000_000)
@@ -48,6 +45,12 @@ def shell(
     phones: Phones, phone: VirtualPhone, command: str, stdin: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
     return phones.server.run("-s", phone.serial, "shell", command, stdin=stdin)
+
+
+def exit_code(phones: Phones, phone: VirtualPhone, command: str) -> int:
+    """Of a command whose stdin stays open."""
+    with phones.server.start("-s", phone.serial, "shell", command) as client:
+        return client.wait(10)
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -195,7 +198,7 @@ def test_what_ran_when_the_cable_was_pulled(phones: Phones) -> None:
         f"trap 'echo hung up >{TMP}/seen; exit' HUP; echo waiting; sleep 60 & wait",
         f"trap '' HUP; echo waiting; cat; echo ended >{TMP}/seen",
     ):
-        assert phones.server.start("-s", phone.serial, "shell", command).wait(10) != 0
+        assert exit_code(phones, phone, command) != 0
         wait_for(phone.host_path(f"{TMP}/seen").exists)
         phone.host_path(f"{TMP}/seen").unlink()
         phone.plug_in()
@@ -204,11 +207,9 @@ def test_what_ran_when_the_cable_was_pulled(phones: Phones) -> None:
 
 def test_a_client_that_ends_hangs_up_too(phones: Phones) -> None:
     phone = phones.start()
-    command = ["-s", phone.serial, "shell", "echo waiting; exec cat /proc/self/status -"]
-    client = phones.server.start(*command)
-    wait_for(phone.processes)
-    client.terminate()
-    client.wait()
+    with phones.server.start("-s", phone.serial, "shell", "exec cat /proc/self/status -") as client:
+        wait_for(phone.processes)
+        client.terminate()
     wait_for(lambda: not phone.processes())
 
 
@@ -243,24 +244,24 @@ def test_programs_that_go_wrong(phones: Phones, probe: Callable[[VirtualPhone], 
     assert hot == []
     shell(phones, phone, f"{program} pin 3")
     assert hot == ["second"]
-    assert phones.server.start("-s", phone.serial, "shell", f"exec {program} wait").wait(10) == 139
+    assert exit_code(phones, phone, f"exec {program} wait") == 139
 
 
 def test_a_program_that_hangs(phones: Phones, probe: Callable[[VirtualPhone], str]) -> None:
     phone = phones.start()
     program = probe(phone)
     phone.when_program().hang()
-    client = phones.server.start("-s", phone.serial, "shell", f"{program} pin 0")
-    wait_for(lambda: phone.launches)
-    assert shell(phones, phone, f"kill -KILL {phone.launches[0].process}").returncode == 0
-    assert client.wait(10) == 137
+    with phones.server.start("-s", phone.serial, "shell", f"{program} pin 0") as client:
+        wait_for(lambda: phone.launches)
+        assert shell(phones, phone, f"kill -KILL {phone.launches[0].process}").returncode == 0
+        assert client.wait(10) == 137
 
 
 def test_unplugged_in_mid_run(phones: Phones, probe: Callable[[VirtualPhone], str]) -> None:
     phone = phones.start()
     program = probe(phone)
     phone.when_program("wait").unplug(after_s=0.2)
-    assert phones.server.start("-s", phone.serial, "shell", f"exec {program} wait").wait(10) != 0
+    assert exit_code(phones, phone, f"exec {program} wait") != 0
     wait_for(lambda: not phones.server.devices() and not phone.processes())
 
 
