@@ -180,10 +180,6 @@ class Shell:
         """Let the command read the end of its standard input."""
         self._connection.conn.sendall(struct.pack("<BI", _CLOSE_STDIN, 0))
 
-    def close(self) -> None:
-        """Hang up. The phone's adbd ends the command's input, and sends it SIGHUP."""
-        self._connection.close()
-
     def _read(self, length: int, deadline: float) -> bytes:
         read = bytearray()
         while len(read) < length:
@@ -235,7 +231,10 @@ class Adb:
 
     @contextmanager
     def open(self, command: str) -> Iterator[Shell]:
-        """Start a shell command; it is hung up on when the block ends."""
+        """Start a shell command, as part of what is `explained`.
+
+        When the block ends, we hang up: the phone's adbd ends the command's input, and sends it SIGHUP.
+        """
         connection = self._device().open_transport(timeout=_ANSWER_S)
         try:
             connection.send_command(f"shell,v2,raw:{command}")
@@ -303,6 +302,12 @@ class Adb:
 
     @contextmanager
     def explained(self, purpose: str, limit_s: float = _ANSWER_S) -> Iterator[None]:
+        """Whatever adbutils and sockets raise in the block becomes an error of ours.
+
+        Raises:
+            NoAnswerError: Something took longer than its limit, which was `limit_s`.
+            DeviceError: The phone went away, or adb's server did.
+        """
         from adbutils import AdbError, AdbTimeout
 
         try:

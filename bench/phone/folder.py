@@ -14,7 +14,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import join, quote
@@ -31,7 +31,7 @@ FOLDER = f"{_PARENT}/mobiledeploy"
 
 _GROUP = f"{FOLDER}/.group"  # process group of what is running
 _OWNER = f"{FOLDER}/.owner"
-_BUSY = 75
+_BUSY, _GONE = 75, 76  # exit codes of our scripts
 _START_S, _END_S = 20.0, 20.0
 _SPARE_BYTES = 1_000_000  # for outputs, and the file system's own needs
 
@@ -119,9 +119,10 @@ class Folder:
         """
         limit_s += self._grace_s
         # adbd makes the shell the leader of a process group, which the program inherits.
-        script = f"cd {FOLDER} && echo $$ >{_GROUP} && {{ {join(command)}; s=$?; rm -f {_GROUP}; exit $s; }}"
+        inside = f"cd {FOLDER} 2>/dev/null && echo $$ >{_GROUP} || exit {_GONE}"
+        script = f"{inside}; {join(command)}; s=$?; rm -f {_GROUP}; exit $s"
         try:
-            return self._adb.run(script, "running the models", limit_s)
+            result = self._adb.run(script, "running the models", limit_s)
         except NoAnswerError as error:
             with suppress(DeviceError):
                 self._adb.run(_KILL, "having its runner killed")
@@ -129,6 +130,12 @@ class Folder:
                 f"the runner on {self.serial} had not ended after {limit_s:g} s and was killed, expected a "
                 "result; restart the phone if it happens again"
             ) from error
+        if result.code == _GONE:
+            raise DeviceError(
+                f"{self.serial} was gone for a moment, and our files with it, expected it to stay connected; "
+                "check cable and port, and run again"
+            )
+        return result
 
     def pull(self, path: str) -> bytes:
         """Content of a file of the folder.
@@ -176,8 +183,9 @@ def folder(adb: Adb, *, keep: bool = False, grace_s: float = 60.0) -> Iterator[F
     """
     owner = f"{_user()}@{platform.node()}, process {os.getpid()}"
     script = _GUARD % (_REMOVE_TRACES if keep else _REMOVE_ALL, quote(owner))
-    with adb.open(script) as guard:
+    with ExitStack() as connection:
         with adb.explained("having our folder made", _START_S):
+            guard = connection.enter_context(adb.open(script))
             _wait_until_ready(guard, adb.serial)
         try:
             yield Folder(adb, grace_s)

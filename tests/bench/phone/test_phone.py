@@ -199,6 +199,43 @@ def test_unplugged_before_anything_is_sent(
         measured(phone, own_runner, linear_models)
 
 
+@pytest.mark.parametrize(
+    ("command", "purpose"),
+    [
+        ("getprop", "being asked what it is"),
+        ("flock", "having our folder made"),
+        ("sha256sum", "having its files hashed"),
+        ("df -k", "being asked for its free room"),
+    ],
+)
+def test_unplugged_at_any_other_moment(
+    phones: Phones,
+    own_runner: OwnRunner,
+    linear_models: tuple[Model, Model],
+    assert_clean: Clean,
+    command: str,
+    purpose: str,
+) -> None:
+    phone = phones.start()
+    phone.when_command(command).unplug()
+    with pytest.raises(DeviceError, match=f"^{phone.serial} went away while {purpose}, "):
+        measured(phone, own_runner, linear_models)
+    assert_clean(phone)
+
+
+def test_a_loose_contact_between_two_launches(
+    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
+) -> None:
+    phone = phones.start()
+    with Phone(phone.serial, own_runner).session(linear_models) as session:
+        phone.unplug()
+        assert_clean(phone)
+        phone.plug_in()
+        with pytest.raises(DeviceError, match=f"^{phone.serial} was gone for a moment, and our files with"):
+            session.launch(linear_models, QUICK)
+    assert_clean(phone)
+
+
 def test_too_little_room_is_seen_before_anything_is_sent(
     phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
