@@ -220,12 +220,14 @@ def _print(
         print(csv_text(content["results"]), end="")
     elif not options.quiet:
         screen = console(sys.stdout)
-        for part in tables(result.results):
-            screen.print(part)
+        parts = [*tables(result.results)]
         if result.checks:
-            screen.print(outputs_table(result.checks))
-        for part in () if old is None else comparison_tables(old, content):
+            parts.append(outputs_table(result.checks))
+        if old is not None:
+            parts += comparison_tables(old, content)
+        for part in parts:
             screen.print(part)
+            screen.print()
         if options.out is not None:
             screen.print(f"written to {options.out}")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from mobiledeploy.bench.arm.profiles import ArmProfile, get_profile
 from mobiledeploy.bench.device import Device
 from mobiledeploy.bench.host import Host
-from mobiledeploy.bench.phone.adb import connected
+from mobiledeploy.bench.phone.adb import Connected, connected
 from mobiledeploy.bench.phone.benchmark_model import BenchmarkModel
-from mobiledeploy.bench.phone.choice import ANY, choose
+from mobiledeploy.bench.phone.choice import ALL, ANY, choose
 from mobiledeploy.bench.phone.own_runner import OwnRunner
 from mobiledeploy.bench.phone.phone import Phone, Runner
 from mobiledeploy.errors import InputError
@@ -63,16 +63,20 @@ def find(
     """
     if not wanted:
         return _default(tools, per_op)
-    return [device for name in dict.fromkeys(wanted) for device in _named(name, tools, per_op)], []
-
-
-def _named(name: str, tools: Tools, per_op: bool) -> list[Device | ArmProfile]:
-    if name == HOST:
-        return [Host()]
-    if name.startswith(ARM):
-        return [get_profile(name.removeprefix(ARM))]
-    chosen = choose(name, connected())
-    return [Phone(phone.serial, tools.runner(per_op), keep=tools.keep) for phone in chosen]
+    devices: list[Device | ArmProfile] = []
+    warnings: list[str] = []
+    for name in dict.fromkeys(wanted):
+        if name == HOST:
+            devices.append(Host())
+        elif name.startswith(ARM):
+            devices.append(get_profile(name.removeprefix(ARM)))
+        else:
+            phones = connected()
+            chosen = choose(name, phones)
+            devices += _phones(chosen, tools, per_op)
+            if name == ALL:
+                warnings += [f"{phone} was left out" for phone in phones if phone not in chosen]
+    return devices, warnings
 
 
 def _default(tools: Tools, per_op: bool) -> tuple[list[Device | ArmProfile], list[str]]:
@@ -82,5 +86,9 @@ def _default(tools: Tools, per_op: bool) -> tuple[list[Device | ArmProfile], lis
     except InputError as error:  # no adb: whoever has no phone needs none
         phones, reason = (), str(error)
     if phones:
-        return _named(ANY, tools, per_op), []
+        return [*_phones(choose(ANY, phones), tools, per_op)], []
     return [Host()], [f"{reason}; measured on this host"]
+
+
+def _phones(chosen: Sequence[Connected], tools: Tools, per_op: bool) -> list[Phone]:
+    return [Phone(phone.serial, tools.runner(per_op), keep=tools.keep) for phone in chosen]

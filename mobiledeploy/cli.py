@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        complain("interrupted; artifacts are written all together at the end, or not at all")
+        complain("interrupted; files are written all together at the end, or not at all")
         return EXIT_INTERRUPTED
     except MobileDeployError as error:
         complain(f"error: {error}")

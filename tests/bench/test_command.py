@@ -178,10 +178,11 @@ def test_a_phone_that_fails_does_not_spoil_the_others(
     phones.need_programs()
     good = phones.start("4+4")
     phones.start("4+4", abi="armeabi-v7a")
+    phones.start("4+4", access="unauthorized")
     code, text, errors = run(capsys, "bench", linear_files["int8"], *QUICK, "--device", "all", "--json")
     (result,) = json.loads(text)["results"]
     assert result["device"]["key"] == good.serial
-    assert code == 2 and "armeabi-v7a" in errors
+    assert code == 2 and "armeabi-v7a" in errors and "(unauthorized) was left out" in errors
 
 
 def test_the_doctor_says_what_is_missing(
