@@ -3,7 +3,8 @@
 Which kernels XNNPACK runs on a core follows from what Linux says of it: its features, and its identity
 (implementer, part, variant). Both are as /proc/cpuinfo states them on a Galaxy S7 (A53) and a Meizu Pro 6
 (A72), kept in the tests of github.com/pytorch/cpuinfo, on phones since 2019 (A55) and on a Raspberry Pi 5
-(A76). Caches, issue width and latencies are not modelled: an instruction is an instruction, wherever its data lie.
+(A76). Caches, issue width and latencies are not modelled: an instruction is an instruction, wherever its data
+lie.
 """
 
 from __future__ import annotations

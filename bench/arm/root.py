@@ -10,8 +10,8 @@ from mobiledeploy.bench.arm.profiles import ArmProfile, cpuinfo
 __all__ = ["make_root"]
 
 _CPU = "sys/devices/system/cpu"
-# One core: the program has one thread, and the kernels are chosen for the core that it runs on. All that LiteRT
-# looks up is here, lest this machine's own files answer.
+# One core: the program has one thread, and the kernels are chosen for the core that it runs on. All that
+# LiteRT looks up is here, lest this machine's own files answer.
 _SYSFS = {
     "kernel_max": "0",
     "online": "0",
