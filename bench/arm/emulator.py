@@ -20,7 +20,6 @@ from mobiledeploy.bench.arm.tflite_ops import FileOp, read_ops
 from mobiledeploy.bench.records import Identity, Model, Plan
 from mobiledeploy.bench.runner.litert_library import library_for, library_version
 from mobiledeploy.bench.runner.system_libraries import system_libraries
-from mobiledeploy.errors import DeviceError
 from mobiledeploy.progress import Progress, Silent
 
 __all__ = ["INFERENCES", "LIMIT_S", "Emulator", "count"]
@@ -154,7 +153,7 @@ def _count(
     deadline = time.monotonic() + limit_s
     with emulator.start(model, plan, profile, profiled=False) as guest:
         # Meanwhile, for no other load on this machine changes a count.
-        ops = _count_ops(emulator, profile, model, plan, file_ops, deadline) if by_op else []
+        ops, fault = _count_ops(emulator, profile, model, plan, file_ops, deadline) if by_op else ([], "")
         launch, counts = guest.finish(deadline, emulator.runtime)
     (samples,) = launch.models
     return ModelCount(
@@ -165,6 +164,7 @@ def _count(
         per_inference=counts.inferences,
         ops=tuple(ops),
         fully_delegated=samples.fully_delegated,
+        no_ops_because=fault,
         outputs=samples.outputs,
     )
 
@@ -176,15 +176,13 @@ def _count_ops(
     plan: Plan,
     ops: Sequence[FileOp],
     deadline: float,
-) -> list[OpCount]:
+) -> tuple[list[OpCount], str]:
+    """The counts, or none and why."""
     once = replace(plan, burst=1, outputs=False)
     with emulator.start(model, once, profile, profiled=True) as guest:
         _, counts = guest.finish(deadline, emulator.runtime)
         events = guest.events()
     try:
-        return attribute(kernel_counts(events, counts.readings, counts.cost), ops)
+        return attribute(kernel_counts(events, counts.readings, counts.cost), ops), ""
     except ValueError as error:
-        raise DeviceError(
-            f"the profile of {model.name} on the emulated {profile.core} does not fit the file ({error}), "
-            "expected each tick to be an op's; count without ops (by_op=False), and please report this"
-        ) from error
+        return [], f"LiteRT's profile does not fit the file ({error})"

@@ -25,8 +25,9 @@ class ModelCount:
 
     Attributes:
         per_inference: Retired in each of several inferences on the same input, one after the other.
-        ops: By op, from a further inference under LiteRT's profiler; empty if it was not asked for. All that
-            is not an op (hand-overs between partitions, calls) is the rest of the total.
+        ops: By op, from a further inference under LiteRT's profiler; empty if not asked for, or if it cannot
+            be told. All that is no op (hand-overs between partitions, calls) is the rest of the total.
+        no_ops_because: Why it cannot be told; empty if it can.
         fully_delegated: Whether XNNPACK took the whole graph.
         outputs: Bytes of each output.
     """
@@ -38,6 +39,7 @@ class ModelCount:
     per_inference: tuple[int, ...]
     ops: tuple[OpCount, ...]
     fully_delegated: bool | None
+    no_ops_because: str = ""
     outputs: tuple[bytes, ...] = ()
 
     @property

@@ -3,7 +3,8 @@
 Which kernels XNNPACK runs on a core follows from what Linux says of it: its features, and its identity
 (implementer, part, variant). Both are as /proc/cpuinfo states them on a Galaxy S7 (A53) and a Meizu Pro 6
 (A72), kept in the tests of github.com/pytorch/cpuinfo, on phones since 2019 (A55) and on a Raspberry Pi 5
-(A76). Caches, issue width and latencies are not modelled: an instruction is an instruction.
+(A76). Caches, issue width and latencies are not modelled: an instruction is an instruction, wherever its data
+lie.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class ArmProfile:
         part: Primary part number of Arm Ltd., hexadecimal.
         variant, revision: The revision r<variant>p<revision>.
         features: Words of the line Features.
+        l2_kib: Second level cache of a usual phone with that core, in units of 1024 bytes. XNNPACK cuts large
+            matrix products into tiles by the sizes of the caches.
     """
 
     name: str
@@ -39,6 +42,7 @@ class ArmProfile:
     variant: int
     revision: int
     features: str
+    l2_kib: int
 
 
 _V8_0 = "fp asimd evtstrm aes pmull sha1 sha2 crc32"
@@ -54,6 +58,7 @@ _LISTED = (
         variant=0,
         revision=4,
         features=_V8_0,
+        l2_kib=512,
     ),
     ArmProfile(
         name="cortex-a55",
@@ -64,6 +69,7 @@ _LISTED = (
         variant=1,
         revision=0,
         features=_V8_2,
+        l2_kib=128,
     ),
     ArmProfile(
         name="cortex-a72",
@@ -74,6 +80,7 @@ _LISTED = (
         variant=0,
         revision=1,
         features=_V8_0,
+        l2_kib=1024,
     ),
     ArmProfile(
         name="cortex-a76",
@@ -84,6 +91,7 @@ _LISTED = (
         variant=4,
         revision=1,
         features=_V8_2,
+        l2_kib=512,
     ),
 )
 

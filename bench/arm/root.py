@@ -9,8 +9,22 @@ from mobiledeploy.bench.arm.profiles import ArmProfile, cpuinfo
 
 __all__ = ["make_root"]
 
-# One core: the program has one thread, and the kernels are chosen for the core that it runs on.
-_CORES = "0\n"
+_CPU = "sys/devices/system/cpu"
+# One core: the program has one thread, and the kernels are chosen for the core that it runs on. All that
+# LiteRT looks up is here, lest this machine's own files answer.
+_SYSFS = {
+    "kernel_max": "0",
+    "online": "0",
+    "possible": "0",
+    "present": "0",
+    "cpu0/cpufreq/cpuinfo_max_freq": "2000000",
+    "cpu0/cpufreq/cpuinfo_min_freq": "500000",
+    "cpu0/topology/cluster_cpus_list": "0",
+    "cpu0/topology/core_siblings_list": "0",
+    "cpu0/topology/physical_package_id": "0",
+    "cpu0/cache/index2/level": "2",
+    "cpu0/cache/index2/shared_cpu_list": "0",
+}
 
 
 def make_root(folder: Path, profile: ArmProfile, libraries: Mapping[str, Path]) -> None:
@@ -25,7 +39,8 @@ def make_root(folder: Path, profile: ArmProfile, libraries: Mapping[str, Path]) 
     """
     files = {
         "proc/cpuinfo": cpuinfo(profile),
-        **{f"sys/devices/system/cpu/{name}": _CORES for name in ("online", "possible", "present")},
+        f"{_CPU}/cpu0/cache/index2/size": f"{profile.l2_kib}K\n",
+        **{f"{_CPU}/{name}": f"{content}\n" for name, content in _SYSFS.items()},
     }
     for name, content in files.items():
         path = folder / name
