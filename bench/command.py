@@ -69,7 +69,11 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
         help="stop after so many seconds in any case (default: 60)",
     )
     add("--fp16", action="store_true", help="let XNNPACK compute float models in half precision")
-    add("--per-op", action="store_true", help="what each op takes, where the device can tell")
+    add(
+        "--per-op",
+        action="store_true",
+        help="list what each op takes (instructions, or benchmark_model's milliseconds)",
+    )
     add(
         "--check-outputs", action="store_true", help="compare what is computed there with this host's results"
     )
@@ -220,7 +224,7 @@ def _print(
         print(csv_text(content["results"]), end="")
     elif not options.quiet:
         screen = console(sys.stdout)
-        parts = [*tables(result.results)]
+        parts = [*tables(result.results, options.per_op)]
         if result.checks:
             parts.append(outputs_table(result.checks))
         if old is not None:

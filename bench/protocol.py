@@ -114,7 +114,7 @@ def _launches(
     fresh = device.state()
     deadline = time.monotonic() + settings.time_limit_s
     while not observed or time.monotonic() < deadline:
-        before = _rested(device, fresh, core, settings)
+        before = _rested(device, fresh, core, settings, deadline)
         launch = session.launch(models, settings.plan(core, len(observed), round_s))
         observed.append(Observed(before, launch, device.state()))
         advance()
@@ -123,11 +123,11 @@ def _launches(
     return observed
 
 
-def _rested(device: Device, fresh: State, core: int, settings: Settings) -> State:
+def _rested(device: Device, fresh: State, core: int, settings: Settings, deadline: float) -> State:
     """The state after a rest, which lasts longer while the device is throttled and was not at the start."""
     time.sleep(settings.cool_down_s)
-    deadline = time.monotonic() + settings.cool_down_limit_s
-    while (now := device.state()) and _is_throttled(now, fresh, core) and time.monotonic() < deadline:
+    until = min(deadline, time.monotonic() + settings.cool_down_limit_s)
+    while _is_throttled(now := device.state(), fresh, core) and time.monotonic() < until:
         time.sleep(_POLL_S)
     return now
 

@@ -94,7 +94,7 @@ def bench(
             there is one, else this host. Phones are measured at the same time.
         inputs: .npy or .npz that every file is fed; none: noise of the settings' seed.
         check: Whether to compare what devices compute with what this host computes.
-        per_op: Whether to say what each op takes, where the device can tell.
+        per_op: Whether Google's benchmark tool is to time each op, too. Counts always are by op.
 
     Raises:
         InputError: A file, option or device that cannot be used, or a program that is not installed.
@@ -108,7 +108,7 @@ def bench(
             "outputs are to be compared with this host's, expected a device that is another; pass --device "
             "SERIAL or arm:PROFILE"
         )
-    work = _Work(models, replace(settings, outputs=check), tools, per_op, progress)
+    work = _Work(models, replace(settings, outputs=check), tools, progress)
     results, errors = _all(found, work)
     checks = _checks(models, results, work) if check else ()
     return BenchResult(tuple(results), tuple(checks), tuple(errors), tuple(warnings))
@@ -121,7 +121,6 @@ class _Work:
     models: Sequence[Model]
     settings: Settings
     tools: Tools
-    per_op: bool
     progress: Progress
 
     def on(self, device: Device | ArmProfile) -> Result:
@@ -129,9 +128,7 @@ class _Work:
             return measure(device, self.models, self.settings, self.progress)
         emulator = Emulator.found(self.tools.litert_library, self.tools.arm_libraries)
         flags, progress = self.settings.flags, self.progress
-        return count(
-            self.models, device, by_op=self.per_op, flags=flags, emulator=emulator, progress=progress
-        )
+        return count(self.models, device, flags=flags, emulator=emulator, progress=progress)
 
 
 def _all(devices: Sequence[Device | ArmProfile], work: _Work) -> tuple[list[Result], list[MobileDeployError]]:

@@ -34,10 +34,19 @@ def plain_table(*columns: str, title: str | None = None, first: str = "model") -
     return table
 
 
-def tables(results: Sequence[Measurement | InstructionCount]) -> Iterator[RenderableType]:
-    """All results of a run."""
+def tables(
+    results: Sequence[Measurement | InstructionCount], per_op: bool = False
+) -> Iterator[RenderableType]:
+    """All results of a run.
+
+    Args:
+        per_op: Whether to list the instructions of every op.
+    """
     for result in results:
-        yield from count_tables(result) if isinstance(result, InstructionCount) else latency_tables(result)
+        if isinstance(result, InstructionCount):
+            yield from count_tables(result, per_op)
+        else:
+            yield from latency_tables(result)
 
 
 def latency_tables(measured: Measurement) -> Iterator[RenderableType]:
@@ -138,13 +147,27 @@ def _state(state: State, core: int) -> Iterator[str]:
     yield "" if state.battery_percent is None else f"battery {state.battery_percent} %"
 
 
-def count_tables(counted: InstructionCount) -> Iterator[RenderableType]:
-    """What was counted on one emulated core. The title says that it is no latency."""
+def count_tables(counted: InstructionCount, per_op: bool = False) -> Iterator[RenderableType]:
+    """What was counted on one emulated core, and that it is no latency."""
     yield _count_table(counted)
+    yield _shares_table(counted)
     for model in counted.models:
-        if model.ops:
+        if per_op and model.ops:
             yield _ops_table(model)
+        elif model.no_ops_because:
+            yield Text(f"{model.name} could not be counted by op: {model.no_ops_because}", style="yellow")
     yield Text(counted.note)
+
+
+def _shares_table(counted: InstructionCount) -> Table:
+    kinds = sorted(
+        {kind for model in counted.models for kind in model.shares},
+        key=lambda kind: -max(model.shares.get(kind, 0.0) for model in counted.models),
+    )
+    table = plain_table(*kinds)
+    for model in counted.models:
+        table.add_row(Text(model.name), *(f"{model.shares.get(kind, 0.0):.1%}" for kind in kinds))
+    return table
 
 
 def _count_table(counted: InstructionCount) -> Table:
@@ -171,10 +194,7 @@ def _delegated(fully: bool | None) -> str:
 
 def _ops_table(model: ModelCount) -> Table:
     """Every op in the order of the file; what no op accounts for comes last."""
-    shares = ", ".join(f"{kind} {share:.1%}" for kind, share in model.shares.items())
-    table = plain_table(
-        "output", "k instructions", "share", "per MAdd", title=f"{model.name}\n{shares}", first="op"
-    )
+    table = plain_table("output", "k instructions", "share", "per MAdd", title=model.name, first="op")
     for op in model.ops:
         table.add_row(
             f"{op.ops[0]} {'+'.join(op.types)}" + ("" if op.delegated else " (outside)"),

@@ -185,6 +185,29 @@ def test_a_phone_that_fails_does_not_spoil_the_others(
     assert code == 2 and "armeabi-v7a" in errors and "(unauthorized) was left out" in errors
 
 
+def test_throttling_shows_in_the_verdict(
+    capsys: Capture, linear_files: dict[str, Path], phones: Phones
+) -> None:
+    phones.need_programs()
+    phone = phones.start("4+4")
+    phone.when_program("runner", nth=2).call(lambda: phone.change(thermal_status=2, cpu_c=71.0))
+    arguments = (linear_files["int8"], "--device", phone.serial, *QUICK, "--require-stable")
+    code, text, errors = run(capsys, "bench", *arguments)
+    assert code == 3 and "not stable: throttling: Android reports thermal status 2 (moderate)" in text
+    assert "is not stable, expected it to be: throttling" in errors
+
+
+def test_a_runner_that_prints_garbage_ends_with_exit_code_4(
+    capsys: Capture, linear_files: dict[str, Path], phones: Phones
+) -> None:
+    phones.need_programs()
+    phone = phones.start("4+4")
+    phone.when_program("runner", nth=2).print("\x00\x7fELF what is this")
+    code, text, errors = run(capsys, "bench", linear_files["int8"], *QUICK)
+    assert (code, text) == (4, "") and "what is this" in errors and "expected its JSON document" in errors
+    assert phone.left_behind() == []
+
+
 def test_the_doctor_says_what_is_missing(
     capsys: Capture, phones: Phones, monkeypatch: pytest.MonkeyPatch
 ) -> None:
