@@ -1,10 +1,12 @@
 # `make export`, `make test` and `make zoo` do all the set-up they need on a fresh machine with Python 3.11 or newer.
+# `make system-packages` adds what Python's packages cannot bring; without it the tests that need it are skipped.
 
 PYTHON ?= python3
 VENV ?= .venv
 MODEL ?= mobilenetv3_small
+SUDO ?= $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: export test check zoo clean
+.PHONY: export test check zoo system-packages clean
 
 export: $(VENV)/.installed
 	$(VENV)/bin/mobiledeploy export $(MODEL) --int8
@@ -25,8 +27,14 @@ zoo: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt torch
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[bench,dev]"
 	touch $@
+
+# Debian and Ubuntu: an emulator of Arm processors, and the C libraries of AArch64 Linux.
+system-packages:
+	$(SUDO) apt-get update --quiet
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends \
+		qemu-user libc6-arm64-cross libstdc++6-arm64-cross libgcc-s1-arm64-cross
 
 clean:
 	rm -rf $(VENV) artifacts build *.egg-info

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from mobiledeploy.bench.samples import Interval, change, ratio
 from mobiledeploy.bench.tables import plain_table
 
-__all__ = ["SESSION_NOISE", "Change", "changes", "comparison_tables", "differences"]
+__all__ = ["SESSION_NOISE", "Change", "Pair", "changes", "compared", "comparison_tables", "differences"]
 
 SESSION_NOISE = 0.03
 """Medians of one file, taken at two times on one machine, differ by so much though nothing has changed.
@@ -149,28 +150,57 @@ def differences(old: Result, new: Result) -> list[str]:
     return found
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A result and what it is set against.
+
+    Attributes:
+        old: None where the old document has nothing of the kind.
+    """
+
+    old: Result | None
+    new: Result
+
+    @property
+    def changes(self) -> list[Change]:
+        """All figures that both have."""
+        return [] if self.old is None else changes(self.old, self.new)
+
+    @property
+    def differences(self) -> list[str]:
+        """Circumstances that differ, and models that the old document lacks."""
+        if self.old is None:
+            return [f"the old document has no {self.new['kind']} to compare with"]
+        known = {model["name"] for model in self.old["models"]}
+        missing = [model["name"] for model in self.new["models"] if model["name"] not in known]
+        return [*(f"not in the old document: {name}" for name in missing), *differences(self.old, self.new)]
+
+
+def compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Pair]:
+    """Each result of a new document with its counterpart in an old one."""
+    return [Pair(_counterpart(result, old["results"]), result) for result in new["results"]]
+
+
 def comparison_tables(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Two documents set against each other."""
-    for after in new["results"]:
-        before = _counterpart(after, old["results"])
-        if before is None:
-            yield Text(f"{after['device']['name']}: the old document has nothing to compare with")
-            continue
-        found = changes(before, after)
-        table = plain_table(
-            "old", "new", "new / old", "", title=f"{after['device']['name']}: new against old"
+    for pair in compared(old, new):
+        if pair.changes:
+            yield _table(pair)
+        if pair.differences:
+            yield Text("\n".join(pair.differences), style="yellow")
+
+
+def _table(pair: Pair) -> Table:
+    table = plain_table("old", "new", "new / old", "", title=f"{pair.new['device']['name']}: new against old")
+    for row in pair.changes:
+        figures = f"{row.relative.value:.4f}"
+        if row.relative.low < row.relative.high:
+            figures += f" ({row.relative.low:.3f} - {row.relative.high:.3f})"
+        name = row.what if row.same_file else f"{row.what} (another file)"
+        table.add_row(
+            Text(name), *(_figure(value, row.unit) for value in (row.old, row.new)), figures, row.verdict
         )
-        for row in found:
-            figures = f"{row.relative.value:.4f} ({row.relative.low:.3f} - {row.relative.high:.3f})"
-            name = row.what if row.same_file else f"{row.what} (another file)"
-            table.add_row(
-                Text(name), *(_figure(value, row.unit) for value in (row.old, row.new)), figures, row.verdict
-            )
-        yield table
-        if missing := {model["name"] for model in after["models"]} - {row.what for row in found}:
-            yield Text(f"not in the old document: {', '.join(sorted(missing))}")
-        if told := differences(before, after):
-            yield Text("\n".join(told), style="yellow")
+    return table
 
 
 def _counterpart(result: Result, candidates: list[Result]) -> Result | None:

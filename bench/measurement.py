@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +26,7 @@ class ModelRecord:
         peak_memory_mb: Largest resident set of that process, in units of 2^20 bytes.
         fully_delegated: Whether XNNPACK took the whole graph.
         outputs: Bytes of each output, where they were asked for.
+        op_profile: Op -> mean milliseconds, from a runner that profiles.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ModelRecord:
     peak_memory_mb: float | None
     fully_delegated: bool | None
     outputs: tuple[bytes, ...] = ()
+    op_profile: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         plain = asdict(self)

@@ -97,6 +97,7 @@ def _alone(session: Session, model: Model, settings: Settings, core: int, advanc
         peak_memory_mb=launch.peak_memory_mb,
         fully_delegated=samples.fully_delegated,
         outputs=samples.outputs,
+        op_profile=launch.op_profile.get(model.name, {}),
     )
 
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from mobiledeploy.bench.records import Plan
 
-__all__ = ["Settings"]
+__all__ = ["FP16", "INT8", "Settings"]
+
+INT8, FP16 = 3, 4
+"""XNNPACK's delegate flags: kernels of signed and unsigned int8; float models in half precision."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Settings:
     cool_down_s: float = 0.2
     cool_down_limit_s: float = 60.0
     seed: int = 0
-    flags: int = 3
+    flags: int = INT8
     outputs: bool = False
 
     def plan(self, core: int, launch: int, round_s: float) -> Plan:

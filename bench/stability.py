@@ -57,14 +57,14 @@ def reasons_for_doubt(
         reasons.append(
             f"only {len(observed)} of {settings.min_launches} launches fit into {settings.time_limit_s:g} s"
         )
-    load = "; ".join(_other_load(observed))
-    suffix = f" ({load})" if load else ""
     wide = max(summary.median.half_width for summary in summaries)
     if wide > settings.precision:
-        reasons.append(f"a median is known to {wide:.1%} only, asked for {settings.precision:.1%}{suffix}")
+        reasons.append(f"a median is known to {wide:.1%} only, asked for {settings.precision:.1%}")
     scatter = max(summary.iqr / summary.median.value for summary in summaries)
     if scatter > SCATTER:
-        reasons.append(f"samples scatter: their IQR is {scatter:.0%} of the median{suffix}")
+        reasons.append(f"samples scatter: their IQR is {scatter:.0%} of the median")
+    if reasons and (load := " and ".join(_other_load(observed))):
+        reasons.append(f"meanwhile {load}")
     return reasons
 
 

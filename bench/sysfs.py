@@ -16,7 +16,17 @@ from pathlib import Path
 from mobiledeploy.bench.records import State
 from mobiledeploy.errors import DeviceError
 
-__all__ = ["GLOBS", "Core", "cores", "dump_command", "largest_core", "parse_dump", "read_files", "state"]
+__all__ = [
+    "GLOBS",
+    "MARK",
+    "Core",
+    "cores",
+    "dump_command",
+    "largest_core",
+    "parse_dump",
+    "read_files",
+    "state",
+]
 
 _CPU = "/sys/devices/system/cpu"
 GLOBS = (
@@ -34,7 +44,9 @@ GLOBS = (
 )
 """What to read. A file that is missing or unreadable, as many are without root, is left out."""
 
-_MARK = "@@@ "
+MARK = "@@@ "
+"""Stands before a name, and on the lines after it what that name holds."""
+
 _PLAUSIBLE_C = (-40.0, 150.0)  # sensors that are switched off report 0 K, or their scale's end
 
 
@@ -68,12 +80,12 @@ def read_files(root: Path = Path("/")) -> dict[str, str]:
 
 def dump_command() -> str:
     """A shell command whose output `parse_dump` takes apart; for a device with nothing but a shell."""
-    return f"for f in {' '.join(GLOBS)}; do [ -r $f ] && echo '{_MARK}'$f && cat $f 2>/dev/null; done; true"
+    return f"for f in {' '.join(GLOBS)}; do [ -r $f ] && echo '{MARK}'$f && cat $f 2>/dev/null; done; true"
 
 
 def parse_dump(text: str) -> dict[str, str]:
     """Path -> content, from what `dump_command` printed."""
-    sections = text.replace("\r\n", "\n").split(_MARK)[1:]
+    sections = text.replace("\r\n", "\n").split(MARK)[1:]
     return {path: content for path, _, content in (section.partition("\n") for section in sections)}
 
 

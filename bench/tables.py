@@ -12,10 +12,11 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mobiledeploy.bench.arm.instruction_count import InstructionCount, ModelCount
 from mobiledeploy.bench.measurement import Measurement
 from mobiledeploy.bench.records import State
 
-__all__ = ["csv_text", "latency_tables", "plain_table"]
+__all__ = ["count_tables", "csv_text", "latency_tables", "plain_table", "tables"]
 
 
 def plain_table(*columns: str, title: str | None = None, first: str = "model") -> Table:
@@ -33,12 +34,19 @@ def plain_table(*columns: str, title: str | None = None, first: str = "model") -
     return table
 
 
+def tables(results: Sequence[Measurement | InstructionCount]) -> Iterator[RenderableType]:
+    """All results of a run."""
+    for result in results:
+        yield from count_tables(result) if isinstance(result, InstructionCount) else latency_tables(result)
+
+
 def latency_tables(measured: Measurement) -> Iterator[RenderableType]:
     """What was measured on one device, and whether it can be repeated."""
     yield _latency_table(measured)
     if len(measured.models) > 1:
         yield _ratio_table(measured)
     yield _loading_table(measured)
+    yield from _profile_tables(measured)
     yield _verdict(measured)
     yield Text("\n".join(_circumstances(measured)))
 
@@ -97,7 +105,7 @@ def _loading_table(measured: Measurement) -> Table:
             _ms(model.init_ms),
             _ms(model.first_ms),
             "" if model.peak_memory_mb is None else f"{model.peak_memory_mb:.1f}",
-            {True: "all", False: "part", None: ""}[model.fully_delegated],
+            _delegated(model.fully_delegated),
             f"{model.size_bytes / 1e3:.0f}",
             model.sha256[:12],
         )
@@ -128,6 +136,68 @@ def _state(state: State, core: int) -> Iterator[str]:
     yield "" if hottest is None else f"{hottest:.0f} °C"
     yield "" if state.thermal_status is None else f"thermal status {state.thermal_status}"
     yield "" if state.battery_percent is None else f"battery {state.battery_percent} %"
+
+
+def count_tables(counted: InstructionCount) -> Iterator[RenderableType]:
+    """What was counted on one emulated core. The title says that it is no latency."""
+    yield _count_table(counted)
+    for model in counted.models:
+        if model.ops:
+            yield _ops_table(model)
+    yield Text(counted.note)
+
+
+def _count_table(counted: InstructionCount) -> Table:
+    title = (
+        f"{counted.identity.name}, {counted.identity.system}\n{counted.runtime}, {counted.system}, one thread"
+    )
+    table = plain_table("M instructions", "/ first", "spread", "XNNPACK", "size kB", "SHA-256", title=title)
+    for model in counted.models:
+        table.add_row(
+            Text(model.name),
+            f"{model.instructions / 1e6:.3f}",
+            f"{model.instructions / counted.models[0].instructions:.4f}",
+            f"{model.spread:.4%}",
+            _delegated(model.fully_delegated),
+            f"{model.size_bytes / 1e3:.0f}",
+            model.sha256[:12],
+        )
+    return table
+
+
+def _delegated(fully: bool | None) -> str:
+    return {True: "all", False: "part", None: ""}[fully]
+
+
+def _ops_table(model: ModelCount) -> Table:
+    """Every op in the order of the file; what no op accounts for comes last."""
+    shares = ", ".join(f"{kind} {share:.1%}" for kind, share in model.shares.items())
+    table = plain_table(
+        "output", "k instructions", "share", "per MAdd", title=f"{model.name}\n{shares}", first="op"
+    )
+    for op in model.ops:
+        table.add_row(
+            f"{op.ops[0]} {'+'.join(op.types)}" + ("" if op.delegated else " (outside)"),
+            Text(f"{op.output} {'x'.join(map(str, op.shape))}", overflow="ellipsis"),
+            f"{op.instructions / 1e3:.1f}",
+            f"{op.instructions / model.instructions:.1%}",
+            f"{op.instructions / op.multiply_adds:.3f}" if op.multiply_adds else "",
+        )
+    rest = model.runtime_instructions or 0
+    table.add_row("runtime", "", f"{rest / 1e3:.1f}", f"{rest / model.instructions:.1%}", "")
+    return table
+
+
+def _profile_tables(measured: Measurement) -> Iterator[Table]:
+    """Mean milliseconds of each op, from a runner that takes them."""
+    for model in measured.models:
+        if not model.op_profile:
+            continue
+        table = plain_table("mean ms", "share", title=model.name, first="op")
+        total = sum(model.op_profile.values())
+        for name, ms in sorted(model.op_profile.items(), key=lambda item: -item[1]):
+            table.add_row(Text(name), _ms(ms), f"{ms / total:.1%}")
+        yield table
 
 
 _CSV = ("min_ms", "p90_ms", "p99_ms", "iqr_ms", "count", "init_ms", "first_ms", "peak_memory_mb", "sha256")

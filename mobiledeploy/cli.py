@@ -19,6 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mobiledeploy.arguments import EXIT_USAGE, Parser, at_least, number, option, size
+from mobiledeploy.bench.command import add_bench, add_doctor
 from mobiledeploy.errors import MobileDeployError, VerificationError
 from mobiledeploy.terminal import complain, console, print_json, progress_on_stderr, warn
 from mobiledeploy.version import __version__
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        complain("interrupted; artifacts are written all together at the end, or not at all")
+        complain("interrupted; files are written all together at the end, or not at all")
         return EXIT_INTERRUPTED
     except MobileDeployError as error:
         complain(f"error: {error}")
@@ -253,6 +254,8 @@ def _parser() -> Parser:
     listing.set_defaults(command=_list)
     _add_export(commands.add_parser("export", parents=[shared], help="a network to checked TFLite artifacts"))
     _add_verify(commands.add_parser("verify", parents=[shared], help="compare two .tflite files"))
+    add_bench(commands.add_parser("bench", parents=[shared], help="measure .tflite files"))
+    add_doctor(commands.add_parser("doctor", parents=[shared], help="what measuring needs"))
     return parser
 
 

@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import mobiledeploy
+from mobiledeploy.bench.arm.instruction_count import InstructionCount
+from mobiledeploy.bench.arm.profiles import get_profile
 from mobiledeploy.bench.compare_peers.compare import Comparison, compare, table
 from mobiledeploy.bench.compare_peers.peer import Peer, hand_over, run_peer
 from mobiledeploy.bench.compare_peers.subject import Subject, evaluation_inputs, prepare
 from mobiledeploy.bench.machine import processor
+from mobiledeploy.bench.measurement import Measurement
+from mobiledeploy.bench.settings import Settings
 from mobiledeploy.errors import MobileDeployError
 from mobiledeploy.metrics import Difference
 from mobiledeploy.sources import ModelOptions
@@ -45,7 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         files = {"theirs fp32": peer.fp32, "theirs int8": peer.int8}
         files = _ours(args, subject, folder / "ours") | files
         inputs = evaluation_inputs(subject, args.validation, args.evaluation)
-        comparison = compare(files, subject, inputs, rounds=args.rounds, core=args.core)
+        settings = Settings(core=args.core, time_limit_s=args.time_limit)
+        comparison = compare(files, subject, inputs, settings, [get_profile(name) for name in args.arm])
     except MobileDeployError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -77,9 +82,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--evaluation", type=Path, help="images or .npz without labels to compare outputs on")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--rounds", type=int, default=200, help="of the latency measurement (default %(default)s)"
+        "--time-limit",
+        type=float,
+        default=120.0,
+        metavar="S",
+        help="of the latency measurement; it ends when medians are known to 1 %% (default %(default)g)",
     )
-    parser.add_argument("--core", type=int, help="core to measure on (default: the last that may be used)")
+    parser.add_argument(
+        "--arm",
+        action="append",
+        default=[],
+        metavar="PROFILE",
+        help="count instructions on an emulated core, too, such as cortex-a76; as often as needed",
+    )
+    parser.add_argument("--core", type=int, help="core to measure on (default: the largest)")
     parser.add_argument("--out", type=Path, help="folder (default: artifacts/compare_peers/NAME)")
     return parser
 
@@ -101,10 +117,14 @@ def _plain(value: object) -> Any:
     """Dataclasses, paths and infinite figures as JSON can hold them."""
     if isinstance(value, Difference):
         return value.to_json()
+    if isinstance(value, Measurement | InstructionCount):
+        return value.to_json()
     if dataclasses.is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
 
 

@@ -1,4 +1,4 @@
-"""One TFLite file of one input and one output on LiteRT, to be timed and to be asked for its output."""
+"""One TFLite file of one input and one output on LiteRT, to be asked for its output."""
 
 from __future__ import annotations
 
@@ -52,11 +52,3 @@ class Artifact:
             )
         (output,) = self._session.run({self._input: image}).values()
         return output
-
-    def feed_noise(self, seed: int = 0) -> None:
-        """Run once on seeded noise, standard normal before quantization, and leave it as the input."""
-        self(np.random.default_rng(seed).standard_normal(self._shape, dtype=np.float32))
-
-    def invoke(self) -> None:
-        """Run the network on the input that it was given last, and do nothing else."""
-        self._session.interpreter.invoke()

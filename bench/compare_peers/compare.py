@@ -1,17 +1,24 @@
-"""Our two artifacts beside a peer's two: speed in turns on one core, and closeness to the PyTorch network."""
+"""Our two artifacts beside a peer's two: speed in turns on this host, closeness to the PyTorch network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mobiledeploy.bench.arm.emulator import count
+from mobiledeploy.bench.arm.instruction_count import InstructionCount
+from mobiledeploy.bench.arm.profiles import ArmProfile
 from mobiledeploy.bench.compare_peers.artifact import Artifact
-from mobiledeploy.bench.compare_peers.latency import interleaved_ms, pinned
-from mobiledeploy.bench.compare_peers.ratios import Ratio, Spread, ratio, spread
+from mobiledeploy.bench.host import Host
+from mobiledeploy.bench.measurement import Measurement
+from mobiledeploy.bench.models import models_of
+from mobiledeploy.bench.protocol import measure
+from mobiledeploy.bench.samples import Interval, Summary, ratio
+from mobiledeploy.bench.settings import Settings
 from mobiledeploy.metrics import Accumulator, Accuracy, Difference
 
 __all__ = ["RATIOS", "Comparison", "Labelled", "Row", "compare", "table"]
@@ -36,8 +43,7 @@ class Row:
         path: the file.
         size_bytes: of the file.
         partitions: number of XNNPACK partitions.
-        latency_ms: median and quartiles over rounds.
-        rounds_ms: the latency in each round.
+        latency: milliseconds of an inference.
         to_pytorch: difference of its outputs from those of the PyTorch network.
         to_own_fp32: difference of its outputs from those of the same producer's float artifact.
         top1: share of labelled inputs it classifies correctly, if there are labels.
@@ -46,8 +52,7 @@ class Row:
     path: Path
     size_bytes: int
     partitions: int
-    latency_ms: Spread
-    rounds_ms: list[float]
+    latency: Summary
     to_pytorch: Difference
     to_own_fp32: Difference
     top1: float | None
@@ -59,24 +64,25 @@ class Comparison:
 
     Attributes:
         rows: by "ours fp32", "ours int8", "theirs fp32", "theirs int8".
-        ratios: by "A / B", for the pairs of `RATIOS`.
+        ratios: of latencies, by "A / B", for the pairs of `RATIOS`.
+        measured: all that was observed of the latencies.
+        counted: instructions on emulated Arm cores, if those were asked for.
         pytorch_top1: share of labelled inputs that the PyTorch network classifies correctly; None: no labels.
-        core: the core that the latencies were taken on.
     """
 
     rows: dict[str, Row]
-    ratios: dict[str, Ratio]
+    ratios: dict[str, Interval]
+    measured: Measurement
+    counted: tuple[InstructionCount, ...]
     pytorch_top1: float | None
-    core: int
 
 
 def compare(
     files: Mapping[str, Path],
     network: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     inputs: Iterable[Labelled],
-    *,
-    rounds: int = 200,
-    core: int | None = None,
+    settings: Settings | None = None,
+    arm: Sequence[ArmProfile] = (),
 ) -> Comparison:
     """Measure the four artifacts, then run them and the network on every evaluation input.
 
@@ -84,14 +90,18 @@ def compare(
         files: "ours fp32", "ours int8", "theirs fp32", "theirs int8" -> .tflite file.
         network: the PyTorch network, (1, C, H, W) to logits (1, classes).
         inputs: evaluation inputs; read once, one in memory at a time.
-        rounds: of the latency measurement.
-        core: to measure on; None: the last that this process may use.
+        settings: of the latency measurement.
+        arm: cores on which to count instructions, too.
 
     Raises:
-        InputError: a file that LiteRT does not load, or an input that does not fit.
+        InputError: a file that LiteRT does not load, an input that does not fit, or no C compiler.
     """
-    with pinned(core) as chosen:
-        taken = interleaved_ms(files, rounds=rounds)
+    models = models_of(list(files.values()))
+    named = [replace(model, name=name) for name, model in zip(files, models, strict=True)]
+    measured = measure(Host(), named, settings)
+    counted = tuple(count(named, profile) for profile in arm)
+    samples = dict(zip(files, measured.samples, strict=True))
+    latencies = dict(zip(files, measured.summaries, strict=True))
 
     artifacts = {name: Artifact(path) for name, path in files.items()}
     to_pytorch, to_own = ({name: Accumulator() for name in artifacts} for _ in range(2))
@@ -110,30 +120,26 @@ def compare(
             path=artifact.path,
             size_bytes=artifact.path.stat().st_size,
             partitions=artifact.partitions,
-            latency_ms=spread(taken[name]),
-            rounds_ms=[round(value, 6) for value in taken[name].tolist()],
+            latency=latencies[name],
             to_pytorch=to_pytorch[name].result(),
             to_own_fp32=to_own[name].result(),
             top1=accuracy[name].top1,
         )
         for name, artifact in artifacts.items()
     }
-    ratios = {f"{above} / {below}": ratio(taken[above], taken[below]) for above, below in RATIOS}
-    return Comparison(rows, ratios, accuracy["pytorch"].top1, chosen)
+    ratios = {f"{above} / {below}": ratio(samples[above], samples[below]) for above, below in RATIOS}
+    return Comparison(rows, ratios, measured, counted, accuracy["pytorch"].top1)
 
 
 def table(comparison: Comparison) -> str:
     """The comparison as text for a terminal."""
-    rows = [
-        ["", "median ms", "quartiles", "partitions", "MB", "SQNR dB", "to own fp32", "agrees %", "top-1 %"]
-    ]
+    rows = [["", "median ms", "95 %", "partitions", "MB", "SQNR dB", "to own fp32", "agrees %", "top-1 %"]]
     for name, row in comparison.rows.items():
-        unstable = "" if row.latency_ms.is_stable else " !"
         rows.append(
             [
                 name,
-                f"{row.latency_ms.median:.3f}",
-                f"{row.latency_ms.low:.3f} - {row.latency_ms.high:.3f}{unstable}",
+                f"{row.latency.median.value:.3f}",
+                f"± {row.latency.median.half_width:.1%}",
                 f"{row.partitions}",
                 f"{row.size_bytes / 1e6:.2f}",
                 f"{row.to_pytorch.sqnr_db:.2f}",
@@ -142,26 +148,31 @@ def table(comparison: Comparison) -> str:
                 _percent(row.top1),
             ]
         )
-    relative = [["latency ratio", "median", "quartiles", "95 % interval"]]
+    relative = [["latency ratio, in turns", "median", "95 %"]]
     relative += [
-        [
-            name,
-            f"{value.rounds.median:.3f}",
-            f"{value.rounds.low:.3f} - {value.rounds.high:.3f}",
-            f"{value.interval[0]:.3f} - {value.interval[1]:.3f}",
-        ]
+        [name, f"{value.value:.3f}", f"{value.low:.3f} - {value.high:.3f}"]
         for name, value in comparison.ratios.items()
     ]
+    counts = [*_aligned(_counts(comparison.counted)), ""] if comparison.counted else []
     inputs = comparison.rows["ours fp32"].to_pytorch.samples
     notes = [f"{inputs} evaluation inputs; SQNR and agreement against the PyTorch network"]
     if comparison.pytorch_top1 is not None:
         notes[0] += f", whose top-1 is {_percent(comparison.pytorch_top1)} %"
-    notes.append(f"latencies taken in turns on core {comparison.core}, one thread")
-    if any(not row.latency_ms.is_stable for row in comparison.rows.values()):
-        notes.append(
-            "! the quartiles are more than 10 % apart: the machine was busy; trust the ratios, or run again"
-        )
-    return "\n".join([*_aligned(rows), "", *_aligned(relative), "", *notes])
+    measured = comparison.measured
+    notes.append(
+        f"latencies on core {measured.core} of {measured.identity.name}, {measured.runtime}, one thread"
+    )
+    notes.append(f"not stable: {'; '.join(measured.reasons)}" if measured.reasons else "stable")
+    return "\n".join([*_aligned(rows), "", *_aligned(relative), "", *counts, *notes])
+
+
+def _counts(counted: Sequence[InstructionCount]) -> list[list[str]]:
+    """Millions of instructions of each artifact on each core, and their ratios."""
+    cores = [{model.name: model.instructions / 1e6 for model in core.models} for core in counted]
+    rows = [["M instructions, no time", *(core.identity.name for core in counted)]]
+    rows += [[name, *(f"{core[name]:.3f}" for core in cores)] for name in cores[0]]
+    pairs = ((f"{above} / {below}", above, below) for above, below in RATIOS)
+    return rows + [[name, *(f"{core[a] / core[b]:.4f}" for core in cores)] for name, a, b in pairs]
 
 
 def _percent(share: float | None) -> str:

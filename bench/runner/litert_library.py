@@ -15,7 +15,7 @@ from mobiledeploy.bench.runner.elf import elf_machine
 from mobiledeploy.cache import cache_folder, placed
 from mobiledeploy.errors import InputError
 
-__all__ = ["VERSION", "host_library", "library_for", "library_version"]
+__all__ = ["VERSION", "host_library", "library_for", "library_version", "whereabouts"]
 
 VERSION = "2.3.0"
 _PACKAGE = "ai-edge-litert"
@@ -51,7 +51,7 @@ def library_for(machine: str, *, path: Path | None = None, cache: Path | None = 
             f"{_PACKAGE} has no library for {machine}, expected {' or '.join(_SHA256)}; pass one of your own "
             "by --litert-library FILE"
         )
-    target = (cache or cache_folder("litert")) / f"{VERSION}-{machine}" / "libLiteRt.so"
+    target = _cached(machine, cache)
     if _sha256(target) != _SHA256[machine]:
         with placed(target) as aside:
             _fetch(machine, aside)
@@ -64,19 +64,38 @@ def host_library(*, path: Path | None = None, cache: Path | None = None) -> Path
     Raises:
         InputError: As `library_for`.
     """
-    if path is None and importlib.metadata.version(_PACKAGE) == VERSION:
-        package = importlib.util.find_spec("ai_edge_litert")
-        if package is not None and package.origin is not None:
-            path = Path(package.origin).with_name("libLiteRt.so")
-            if not path.is_file():
-                path = None
-    return library_for(platform.machine(), path=path, cache=cache)
+    return library_for(platform.machine(), path=path or _installed(), cache=cache)
+
+
+def whereabouts(machine: str, *, cache: Path | None = None) -> str:
+    """Where the library for "host" or "aarch64" is, in words; it is not fetched."""
+    if machine == "host":
+        if _installed() is not None:
+            return f"{_PACKAGE} {VERSION} in this environment"
+        machine = platform.machine()
+    target = _cached(machine, cache)
+    return (
+        f"in {target.parent}" if target.is_file() else f"{_PACKAGE} {VERSION}, which pip fetches on first use"
+    )
 
 
 def library_version(library: Path) -> str:
     """The version, known by the file's content; for a library of the user's own, what identifies it."""
     digest = _sha256(library)
     return VERSION if digest in _SHA256.values() else f"of SHA-256 {digest[:12]}"
+
+
+def _cached(machine: str, cache: Path | None) -> Path:
+    return (cache or cache_folder("litert")) / f"{VERSION}-{machine}" / "libLiteRt.so"
+
+
+def _installed() -> Path | None:
+    """That of the package in this environment, if it is of the right version."""
+    package = importlib.util.find_spec("ai_edge_litert")
+    if package is None or package.origin is None or importlib.metadata.version(_PACKAGE) != VERSION:
+        return None
+    library = Path(package.origin).with_name("libLiteRt.so")
+    return library if library.is_file() else None
 
 
 def _checked(path: Path, machine: str) -> Path:

@@ -1,4 +1,4 @@
-"""What tests of the bench share: a tiny network as float and int8 TFLite, and a device that takes no time."""
+"""What tests of the bench share: a tiny network as float and int8 TFLite, a fake device, virtual phones."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from mobiledeploy.bench.records import Identity, Launch, Model, ModelSamples, Plan, State
 from mobiledeploy.bench.sysfs import Core
+from tests.bench.virtual_phone.adb_server import AdbServer, find_adb
+from tests.bench.virtual_phone.emulation import Emulation, build_emulation
+from tests.bench.virtual_phone.phones import Phones
 
 CLASSES, SIDE, CHANNELS = 5, 4, 3
 INPUT_SCALE, WEIGHT_SCALE, OUTPUT_SCALE = 0.02, 0.01, 0.08
@@ -145,3 +148,36 @@ def fake_device() -> type[FakeDevice]:
 def models(linear_files: dict[str, Path]) -> list[Model]:
     """The linear layer in float and in int8."""
     return [Model(kind, path, sha256=kind * 8, inputs=()) for kind, path in linear_files.items()]
+
+
+@pytest.fixture(scope="session")
+def emulation(tmp_path_factory: pytest.TempPathFactory) -> Emulation | str:
+    """What runs AArch64 programs, or why nothing does."""
+    return build_emulation(tmp_path_factory.mktemp("emulation"))
+
+
+@pytest.fixture(scope="session")
+def adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdbServer]:
+    """An adb server that knows nobody."""
+    pytest.importorskip("adbutils", reason="there is no adb; python -m pip install adbutils")
+    server = AdbServer(find_adb(), tmp_path_factory.mktemp("adb"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def phones(
+    adb_server: AdbServer, emulation: Emulation | str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Phones]:
+    """Switches phones on. While a test has this, the adb clients that it starts find them, and no others."""
+    for name in (
+        "ADB_SERVER_SOCKET",
+        "ANDROID_ADB_SERVER_ADDRESS",
+        "ANDROID_ADB_SERVER_HOST",
+        "ANDROID_SERIAL",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(adb_server.port))
+    phones = Phones(adb_server, emulation)
+    yield phones
+    phones.stop()

@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobiledeploy.bench.compare_peers.compare import RATIOS, compare, table
+from mobiledeploy.bench.settings import Settings
 
 Image = NDArray[np.float32]
+QUICK = Settings(min_launches=2, rounds=3, precision=10.0, warm_up_s=0.0, cool_down_s=0.0)
 
 
 def images(count: int) -> list[Image]:
@@ -24,7 +26,7 @@ def test_compare_sets_outputs_beside_the_network(
 
     files = {f"{whose} {kind}": path for whose in ("ours", "theirs") for kind, path in linear_files.items()}
     labelled = [(image, int(network(image).argmax())) for image in images(8)]
-    found = compare(files, network, labelled, rounds=3)
+    found = compare(files, network, labelled, QUICK)
 
     assert set(found.ratios) == {f"{above} / {below}" for above, below in RATIOS}
     ours, theirs = found.rows["ours int8"], found.rows["theirs int8"]
@@ -32,7 +34,7 @@ def test_compare_sets_outputs_beside_the_network(
     assert 20 < ours.to_pytorch.sqnr_db < 60 < found.rows["ours fp32"].to_pytorch.sqnr_db
     assert ours.to_own_fp32.sqnr_db > 20
     assert found.pytorch_top1 == 1.0 and found.rows["ours fp32"].top1 == 1.0
-    assert ours.partitions == 1 and len(ours.rounds_ms) == 3
+    assert ours.partitions == 1 and ours.latency.count == 2 * 3 * 5
 
     text = table(found)
     assert "theirs int8" in text and "ours int8 / theirs int8" in text
@@ -42,6 +44,6 @@ def test_compare_sets_outputs_beside_the_network(
 def test_without_labels_there_is_no_accuracy(linear_files: dict[str, Path]) -> None:
     files = {f"{whose} {kind}": path for whose in ("ours", "theirs") for kind, path in linear_files.items()}
     unlabelled = [(image, None) for image in images(2)]
-    found = compare(files, lambda image: np.ones((1, 5), np.float32), unlabelled, rounds=1)
+    found = compare(files, lambda image: np.ones((1, 5), np.float32), unlabelled, QUICK)
     assert found.pytorch_top1 is None and found.rows["ours int8"].top1 is None
     assert "whose top-1" not in table(found)

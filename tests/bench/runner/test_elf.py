@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from mobiledeploy.bench.runner.elf import elf_machine
+from mobiledeploy.bench.runner.elf import elf_interpreter, elf_machine
 
 
 def header(machine: int, byte_order: int = 1) -> bytes:
@@ -26,3 +27,10 @@ def header(machine: int, byte_order: int = 1) -> bytes:
 def test_machine_is_read_from_the_header(content: bytes, machine: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)
     assert elf_machine(tmp_path / "file") == machine
+
+
+def test_the_loader_tells_the_system(tmp_path: Path) -> None:
+    assert Path(elf_interpreter(Path(sys.executable))).is_file()
+    for content in (b"", header(183) + bytes(40), header(183) + b"\xff" * 100):
+        (tmp_path / "file").write_bytes(content)
+        assert elf_interpreter(tmp_path / "file") == ""

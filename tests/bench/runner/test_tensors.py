@@ -33,9 +33,10 @@ def test_interface_has_the_graphs_order_and_the_signatures_names(odd_files: dict
 def test_interface_without_a_signature_has_the_tensors_names(linear_files: dict[str, Path]) -> None:
     found = interface(linear_files["int8"])
     (image,), (logits,) = found.inputs, found.outputs
-    assert (image.name, image.shape, image.dtype) == ("image", (1, 4, 4, 3), np.int8)
-    assert (logits.name, logits.shape, logits.dtype) == ("logits", (1, 5), np.int8)
-    assert (image.scale, image.zero_point) == (pytest.approx(0.02), 0)
+    assert (image.name, image.shape, image.dtype.name) == ("image", (1, 4, 4, 3), "int8")
+    assert (logits.name, logits.shape, logits.dtype.name) == ("logits", (1, 5), "int8")
+    assert image.scale == pytest.approx(0.02)
+    assert image.zero_point == 0
 
 
 def test_what_is_no_model_is_named(odd_files: dict[str, Path]) -> None:

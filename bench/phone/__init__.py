@@ -1,0 +1,1 @@
+"""Phones over adb, and the two programs that measure on them."""
