@@ -61,8 +61,8 @@ class Qemu:
             preload: Library to load before all others, relative.
         """
         # glibc picks its memcpy by the processor. Android's libc has the one in SIMD registers for all cores
-        # that are profiles here (bionic, libc/arch-arm64/dynamic_function_dispatch.cpp). glibc 2.36 has the
-        # same one, but for some server cores only, of which this names one; newer ones have it for all cores.
+        # that are profiles here (bionic, libc/arch-arm64/dynamic_function_dispatch.cpp). glibc 2.36 has it
+        # for some server cores only, of which this names one. Slices and concatenations are made of memcpy.
         environment = {"GLIBC_TUNABLES": "glibc.cpu.name=ares", "LD_LIBRARY_PATH": "/lib"}
         if preload:
             environment["LD_PRELOAD"] = preload
