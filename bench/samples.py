@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "Samples", "Summary", "change", "ratio", "summary"]
+__all__ = ["CALM", "Interval", "Ratio", "Samples", "Summary", "change", "ratio", "summary"]
 
 Samples = Sequence[Sequence[Sequence[float]]]
 """Milliseconds by launch, round and inference in a round; lengths may differ."""
@@ -45,12 +45,14 @@ class Summary:
 
     Attributes:
         median: With its 95 % interval.
+        calm: The median of calm rounds; see `CALM`.
         iqr: Third quartile less the first.
     """
 
     count: int
     minimum: float
     median: Interval
+    calm: Interval
     p90: float
     p99: float
     iqr: float
@@ -60,10 +62,22 @@ class Summary:
             "count": self.count,
             "min_ms": self.minimum,
             "median_ms": self.median.to_json(),
+            "calm_ms": self.calm.to_json(),
             "p90_ms": self.p90,
             "p99_ms": self.p99,
             "iqr_ms": self.iqr,
         }
+
+
+@dataclass(frozen=True)
+class Ratio(Interval):
+    """Latency of one model over that of another.
+
+    Attributes:
+        share: Of the rounds that were calm, and that it is the median of.
+    """
+
+    share: float
 
 
 def summary(samples: Samples, seed: int = 0) -> Summary:
@@ -76,18 +90,25 @@ def summary(samples: Samples, seed: int = 0) -> Summary:
     if every.size == 0:
         raise ValueError("samples of length 0, expected at least one; run at least one round")
     low, high, p90, p99 = np.percentile(every, (25, 75, 90, 99))
-    bounds = np.percentile(_medians(_turns(samples), seed), (2.5, 97.5))
-    median = float(np.median(every))
-    # Turns weigh alike in the bootstrap and inferences in the median, so that it may lie a hair outside.
-    interval = Interval(median, min(float(bounds[0]), median), max(float(bounds[1]), median))
-    return Summary(every.size, float(every.min()), interval, float(p90), float(p99), float(high - low))
+    turns = _turns(samples)
+    return Summary(
+        count=every.size,
+        minimum=float(every.min()),
+        median=_interval(float(np.median(every)), _medians(turns, seed)),
+        calm=_median(_calm(turns, turns), seed),
+        p90=float(p90),
+        p99=float(p99),
+        iqr=float(high - low),
+    )
 
 
-def ratio(candidate: Samples, reference: Samples, seed: int = 0) -> Interval:
-    """Median over all rounds of candidate/reference; below 1 the candidate is faster.
+def ratio(candidate: Samples, reference: Samples, seed: int = 0) -> Ratio:
+    """Median over calm rounds of candidate/reference; below 1 the candidate is faster.
 
     Within a round both meet the same state of the machine, so the ratio is free of the drift (clock,
-    neighbours) that the two medians carry.
+    neighbours) that the two medians carry. But another state may slow one of them down more than the other;
+    so only rounds count in which both together were about as fast as they can be. Since that is judged by
+    their product, no round is chosen for its ratio.
 
     Raises:
         ValueError: The two were not taken in the same rounds.
@@ -97,17 +118,43 @@ def ratio(candidate: Samples, reference: Samples, seed: int = 0) -> Interval:
         raise ValueError(
             "samples of different rounds, expected two models taken in the same; measure them together"
         )
-    pairs = [a / b for a, b in zip(above, below, strict=True)]
-    low, high = np.percentile(_medians(pairs, seed), (2.5, 97.5))
-    value = float(np.median(np.concatenate(pairs)))
-    return Interval(value, min(float(low), value), max(float(high), value))
+    levels = [np.sqrt(a * b) for a, b in zip(above, below, strict=True)]
+    calm = _calm([a / b for a, b in zip(above, below, strict=True)], levels)
+    found = _median(calm, seed)
+    share = sum(map(len, calm)) / sum(map(len, above))
+    return Ratio(found.value, found.low, found.high, share)
 
 
 def change(new: Samples, old: Samples, seed: int = 0) -> Interval:
-    """Median of `new` over median of `old`, two measurements that share no rounds."""
-    above, below = _turns(new), _turns(old)
-    low, high = np.percentile(_medians(above, seed) / _medians(below, seed + 1), (2.5, 97.5))
-    value = float(np.median(np.concatenate(above)) / np.median(np.concatenate(below)))
+    """Calm median of `new` over that of `old`, two measurements that share no rounds."""
+    above, below = (_calm(turns, turns) for turns in (_turns(new), _turns(old)))
+    resampled = _medians(above, seed) / _medians(below, seed + 1)
+    return _interval(float(np.median(np.concatenate(above)) / np.median(np.concatenate(below))), resampled)
+
+
+CALM = 1.1
+"""A round is calm if it took at most so many times what the quickest tenth of all rounds took.
+
+On a machine that others use, or whose clock changes, rounds fall into a quick state and slower ones. How
+often it was in which differs from one measurement to the next, and the median with it; the quick state itself
+can be met again.
+"""
+
+
+def _calm(values: Sequence[_Array], levels: Sequence[_Array]) -> list[_Array]:
+    """The values of those rounds whose level is that of a calm one, by launch; launches without any are left out."""
+    limit = CALM * np.percentile(np.concatenate(levels), 10)
+    chosen = [value[level <= limit] for value, level in zip(values, levels, strict=True)]
+    return [launch for launch in chosen if launch.size]
+
+
+def _median(launches: Sequence[_Array], seed: int) -> Interval:
+    return _interval(float(np.median(np.concatenate(launches))), _medians(launches, seed))
+
+
+def _interval(value: float, resampled: _Array) -> Interval:
+    """The 95 % percentile interval. It is that of turns, so that a median of all inferences may lie a hair outside."""
+    low, high = np.percentile(resampled, (2.5, 97.5))
     return Interval(value, min(float(low), value), max(float(high), value))
 
 

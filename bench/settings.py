@@ -32,14 +32,14 @@ class Settings:
     """
 
     core: int | None = None
-    rounds: int = 10
+    rounds: int = 6
     burst: int = 5
-    min_launches: int = 8
+    min_launches: int = 12
     precision: float = 0.01
     time_limit_s: float = 60.0
-    warm_up_s: float = 3.0
+    warm_up_s: float = 2.0
     launch_limit_s: float = 60.0
-    cool_down_s: float = 0.2
+    cool_down_s: float = 0.1
     cool_down_limit_s: float = 60.0
     seed: int = 0
     flags: int = INT8

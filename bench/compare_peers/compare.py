@@ -17,7 +17,7 @@ from mobiledeploy.bench.host import Host
 from mobiledeploy.bench.measurement import Measurement
 from mobiledeploy.bench.models import models_of
 from mobiledeploy.bench.protocol import measure
-from mobiledeploy.bench.samples import Interval, Summary, ratio
+from mobiledeploy.bench.samples import Ratio, Summary, ratio
 from mobiledeploy.bench.settings import Settings
 from mobiledeploy.metrics import Accumulator, Accuracy, Difference
 
@@ -71,7 +71,7 @@ class Comparison:
     """
 
     rows: dict[str, Row]
-    ratios: dict[str, Interval]
+    ratios: dict[str, Ratio]
     measured: Measurement
     counted: tuple[InstructionCount, ...]
     pytorch_top1: float | None

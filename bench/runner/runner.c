@@ -53,7 +53,7 @@ enum { BAD_INPUT = 2, REFUSED = 3 };
 enum { MAX_BURSTS = 10000, CALM_BURSTS = 3 };
 enum { MARKER = 31337, MARK_BEGIN = 0, MARK_END = 1 };  // a system call that no kernel has
 
-static const double CALM = 0.02;  // of the median, from one burst to the next
+static const double BETTER = 0.02;  // a burst that is faster than all before by so much is news
 
 typedef struct {
   long core, rounds, burst, warm_up_ms, limit_ms, flags;
@@ -304,10 +304,12 @@ static double median(double *values, long count) {
   return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
-// Bursts of each model in turn until all medians have been within CALM of the one before, CALM_BURSTS times
-// running. Returns the number of bursts.
+// Bursts of each model in turn until none has brought a median better than the best before by BETTER, CALM_BURSTS
+// times running. A cold processor gets faster; what makes it slower is disturbance, which no warm-up ends. Returns
+// the number of bursts.
 static long warm_up(Model *models, size_t count, const Options *options) {
   double *burst = allocate((size_t)options->burst, sizeof *burst);
+  double *best = allocate(count, sizeof *best);
   int *calm = allocate(count, sizeof *calm);
   double begin = now_us();
   long done = 0;
@@ -316,16 +318,18 @@ static long warm_up(Model *models, size_t count, const Options *options) {
     settled = true;
     for (size_t m = 0; m < count; m++) {
       for (long i = 0; i < options->burst; i++) burst[i] = infer(&models[m], false);
-      double *medians = models[m].warm_up_us, now = median(burst, options->burst);
-      medians[done] = now;
-      bool near = done > 0 && now < medians[done - 1] * (1 + CALM) && now > medians[done - 1] * (1 - CALM);
-      calm[m] = near ? calm[m] + 1 : 0;
+      double now = median(burst, options->burst);
+      models[m].warm_up_us[done] = now;
+      bool better = done == 0 || now < best[m] * (1 - BETTER);
+      calm[m] = better ? 0 : calm[m] + 1;
+      if (done == 0 || now < best[m]) best[m] = now;
       models[m].warm = calm[m] >= CALM_BURSTS;
       settled = settled && models[m].warm;
     }
     done++;
   }
   free(calm);
+  free(best);
   free(burst);
   return done;
 }
