@@ -16,10 +16,14 @@ from mobiledeploy.bench.tables import plain_table
 __all__ = ["SESSION_NOISE", "Change", "Pair", "changes", "compared", "comparison_tables", "differences"]
 
 SESSION_NOISE = 0.03
-"""Medians of one file, taken at two times on one machine, differ by so much though nothing has changed.
+"""Calm medians of a file, taken twice on one machine, may differ by so much though nothing changed.
 
-docs/benchmarking.md has the measurement. Ratios of two files that were taken in turns are spared most of it.
+Ratios of two files that were taken in turns are spared two thirds of it. Where a measurement is not stable,
+its own scatter takes the place of this figure. docs/benchmarking.md has what was measured.
 """
+
+RATIO_SHARE = 1 / 3
+"""Of the noise of medians, in ratios."""
 
 COUNT_NOISE = 1e-4
 """Two counts of one file agree to this share."""
@@ -77,7 +81,15 @@ def changes(old: Result, new: Result) -> list[Change]:
     pairs = [(before[model["name"]], model) for model in new["models"] if model["name"] in before]
     if new["kind"] == "instructions":
         return [_count_change(a, b) for a, b in pairs]
-    return [*(_latency_change(a, b) for a, b in pairs), *_ratio_changes(pairs)]
+    noise = max(SESSION_NOISE, *(_scatter(result) for result in (old, new)))
+    return [*(_latency_change(a, b, noise) for a, b in pairs), *_ratio_changes(pairs, noise * RATIO_SHARE)]
+
+
+def _scatter(result: Result) -> float:
+    """The widest IQR over median of a measurement that is not stable."""
+    if not result.get("reasons"):
+        return 0.0
+    return max(float(model["iqr_ms"] / model["median_ms"]["value"]) for model in result["models"])
 
 
 def _count_change(old: Result, new: Result) -> Change:
@@ -93,19 +105,19 @@ def _count_change(old: Result, new: Result) -> Change:
     )
 
 
-def _latency_change(old: Result, new: Result) -> Change:
+def _latency_change(old: Result, new: Result, noise: float) -> Change:
     return Change(
         what=new["name"],
         unit="ms",
-        old=old["median_ms"]["value"],
-        new=new["median_ms"]["value"],
+        old=old["calm_ms"]["value"],
+        new=new["calm_ms"]["value"],
         relative=change(new["samples_ms"], old["samples_ms"]),
-        floor=SESSION_NOISE,
+        floor=noise,
         same_file=old["sha256"] == new["sha256"],
     )
 
 
-def _ratio_changes(pairs: list[tuple[Result, Result]]) -> Iterator[Change]:
+def _ratio_changes(pairs: list[tuple[Result, Result]], noise: float) -> Iterator[Change]:
     if len(pairs) < 2:
         return
     first_old, first_new = pairs[0]
@@ -117,15 +129,8 @@ def _ratio_changes(pairs: list[tuple[Result, Result]]) -> Iterator[Change]:
         value = now.value / was.value
         same = old["sha256"] == new["sha256"] and first_old["sha256"] == first_new["sha256"]
         relative = Interval(value, value * (1 - half), value * (1 + half))
-        yield Change(
-            f"{new['name']} / {first_new['name']}",
-            "",
-            was.value,
-            now.value,
-            relative,
-            SESSION_NOISE / 3,
-            same,
-        )
+        name = f"{new['name']} / {first_new['name']}"
+        yield Change(name, "", was.value, now.value, relative, noise, same)
 
 
 def differences(old: Result, new: Result) -> list[str]:

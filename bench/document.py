@@ -16,7 +16,11 @@ __all__ = ["SCHEMA", "document", "load", "save"]
 
 SCHEMA = "mobiledeploy.bench/1"
 
-_FIGURES = {"latency": ("median_ms", "samples_ms"), "instructions": ("instructions",)}
+_DEVICE, _RESULT, _MODEL = ("key", "name", "system"), ("runtime",), ("name", "path", "sha256")
+_FIGURES = {
+    "latency": ("calm_ms", "iqr_ms", "median_ms", "samples_ms"),
+    "instructions": ("instructions",),
+}
 
 
 def document(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -61,15 +65,11 @@ def _is_complete(content: dict[str, Any]) -> bool:
     """Whether everything is there that a comparison reads."""
     try:
         for result in content["results"]:
-            _ = (
-                result["device"]["key"],
-                result["device"]["name"],
-                result["device"]["system"],
-                result["runtime"],
-            )
             figures = _FIGURES[result["kind"]]
-            for model in result["models"]:
-                _ = model["name"], model["path"], model["sha256"], [model[figure] for figure in figures]
-    except (KeyError, TypeError, IndexError):
+            parts = [(result["device"], _DEVICE), (result, _RESULT)]
+            parts += [(model, _MODEL + figures) for model in result["models"]]
+            if any(key not in part for part, keys in parts for key in keys):
+                return False
+    except (KeyError, TypeError):
         return False
     return True

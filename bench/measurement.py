@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from mobiledeploy.bench.records import Identity
-from mobiledeploy.bench.samples import Interval, Samples, Summary, ratio, summary
+from mobiledeploy.bench.samples import Ratio, Samples, Summary, ratio, summary
 from mobiledeploy.bench.settings import Settings
 from mobiledeploy.bench.stability import Observed, reasons_for_doubt
 from mobiledeploy.bench.sysfs import Core
@@ -78,7 +78,7 @@ class Measurement:
         return tuple(summary(samples) for samples in self.samples)
 
     @cached_property
-    def ratios(self) -> tuple[Interval, ...]:
+    def ratios(self) -> tuple[Ratio, ...]:
         """For each model its latency over that of the first, pair by pair; the first is 1."""
         return tuple(ratio(samples, self.samples[0]) for samples in self.samples)
 

@@ -35,7 +35,7 @@ class Interval:
         """Half the interval's width as a share of the estimate."""
         return (self.high - self.low) / 2 / self.value
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float | None]:
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
@@ -74,10 +74,15 @@ class Ratio(Interval):
     """Latency of one model over that of another.
 
     Attributes:
-        share: Of the rounds that were calm, and that it is the median of.
+        share: Of the rounds, that it is the median of: all, or the calm ones where it differs in the others.
+        disturbed: The median of the others, where it differs; else None.
     """
 
     share: float
+    disturbed: float | None
+
+    def to_json(self) -> dict[str, float | None]:
+        return {**super().to_json(), "share": self.share, "disturbed": self.disturbed}
 
 
 def summary(samples: Samples, seed: int = 0) -> Summary:
@@ -95,7 +100,7 @@ def summary(samples: Samples, seed: int = 0) -> Summary:
         count=every.size,
         minimum=float(every.min()),
         median=_interval(float(np.median(every)), _medians(turns, seed)),
-        calm=_median(_calm(turns, turns), seed),
+        calm=_median(_split(turns, turns)[0], seed),
         p90=float(p90),
         p99=float(p99),
         iqr=float(high - low),
@@ -103,12 +108,13 @@ def summary(samples: Samples, seed: int = 0) -> Summary:
 
 
 def ratio(candidate: Samples, reference: Samples, seed: int = 0) -> Ratio:
-    """Median over calm rounds of candidate/reference; below 1 the candidate is faster.
+    """Median over rounds of candidate/reference; below 1 the candidate is faster.
 
     Within a round both meet the same state of the machine, so the ratio is free of the drift (clock,
-    neighbours) that the two medians carry. But another state may slow one of them down more than the other;
-    so only rounds count in which both together were about as fast as they can be. Since that is judged by
-    their product, no round is chosen for its ratio.
+    neighbours) that the two medians carry. But a disturbance may slow one of them down more than the other, as
+    it does where one waits for memory and the other computes. If calm rounds give another ratio than the
+    others, by two standard errors, only they count. Since it is the product of both that makes a round calm,
+    none is chosen for its ratio.
 
     Raises:
         ValueError: The two were not taken in the same rounds.
@@ -119,15 +125,23 @@ def ratio(candidate: Samples, reference: Samples, seed: int = 0) -> Ratio:
             "samples of different rounds, expected two models taken in the same; measure them together"
         )
     levels = [np.sqrt(a * b) for a, b in zip(above, below, strict=True)]
-    calm = _calm([a / b for a, b in zip(above, below, strict=True)], levels)
-    found = _median(calm, seed)
-    share = sum(map(len, calm)) / sum(map(len, above))
-    return Ratio(found.value, found.low, found.high, share)
+    pairs = [a / b for a, b in zip(above, below, strict=True)]
+    calm, others = _split(pairs, levels)
+    every = _median(pairs, seed)
+    if not others:
+        return Ratio(every.value, every.low, every.high, 1.0, None)
+    drawn = _medians(calm, seed), _medians(others, seed + 1)
+    disturbed = float(np.median(np.concatenate(others)))
+    found = _interval(float(np.median(np.concatenate(calm))), drawn[0])
+    if abs(found.value - disturbed) <= 2 * np.hypot(drawn[0].std(), drawn[1].std()):
+        return Ratio(every.value, every.low, every.high, 1.0, None)
+    share = sum(map(len, calm)) / sum(map(len, pairs))
+    return Ratio(found.value, found.low, found.high, share, disturbed)
 
 
 def change(new: Samples, old: Samples, seed: int = 0) -> Interval:
     """Calm median of `new` over that of `old`, two measurements that share no rounds."""
-    above, below = (_calm(turns, turns) for turns in (_turns(new), _turns(old)))
+    above, below = (_split(turns, turns)[0] for turns in (_turns(new), _turns(old)))
     resampled = _medians(above, seed) / _medians(below, seed + 1)
     return _interval(float(np.median(np.concatenate(above)) / np.median(np.concatenate(below))), resampled)
 
@@ -141,11 +155,13 @@ can be met again.
 """
 
 
-def _calm(values: Sequence[_Array], levels: Sequence[_Array]) -> list[_Array]:
-    """The values of those rounds whose level is that of a calm one, by launch; launches without any are left out."""
+def _split(values: Sequence[_Array], levels: Sequence[_Array]) -> tuple[list[_Array], list[_Array]]:
+    """The values of calm rounds and of the others, by launch; launches without any are left out."""
     limit = CALM * np.percentile(np.concatenate(levels), 10)
-    chosen = [value[level <= limit] for value, level in zip(values, levels, strict=True)]
-    return [launch for launch in chosen if launch.size]
+    pairs = list(zip(values, levels, strict=True))
+    calm = [value[level <= limit] for value, level in pairs]
+    others = [value[level > limit] for value, level in pairs]
+    return [launch for launch in calm if launch.size], [launch for launch in others if launch.size]
 
 
 def _median(launches: Sequence[_Array], seed: int) -> Interval:
@@ -153,7 +169,7 @@ def _median(launches: Sequence[_Array], seed: int) -> Interval:
 
 
 def _interval(value: float, resampled: _Array) -> Interval:
-    """The 95 % percentile interval. It is that of turns, so that a median of all inferences may lie a hair outside."""
+    """The 95 % percentile interval; of turns, so that a median of all inferences may lie a hair outside."""
     low, high = np.percentile(resampled, (2.5, 97.5))
     return Interval(value, min(float(low), value), max(float(high), value))
 
@@ -170,8 +186,10 @@ def _medians(launches: Sequence[_Array], seed: int) -> _Array:
     table = np.zeros((len(launches), rounds.max()))
     for row, launch in zip(table, launches, strict=True):
         row[: launch.size] = launch
-    # Launches are mostly of one length; those that a time limit cut short are drawn as often as the others.
-    drawn = rng.integers(0, len(launches), (_RESAMPLES, len(launches), 1))
+    # Launches are mostly of one length. Those with fewer rounds, as a time limit cut them short or few were calm,
+    # are drawn less often, so that each round weighs alike.
+    shape = (_RESAMPLES, len(launches), 1)
+    drawn = rng.choice(len(launches), shape, p=rounds / rounds.sum())
     turns = (rng.random((_RESAMPLES, len(launches), rounds.max())) * rounds[drawn]).astype(int)
     resampled: _Array = np.median(table[drawn, turns].reshape(_RESAMPLES, -1), axis=1)
     return resampled

@@ -51,6 +51,7 @@ def tables(
 
 def latency_tables(measured: Measurement) -> Iterator[RenderableType]:
     """What was measured on one device, and whether it can be repeated."""
+    yield Text(_title(measured), style="bold")
     yield _latency_table(measured)
     if len(measured.models) > 1:
         yield _ratio_table(measured)
@@ -61,27 +62,32 @@ def latency_tables(measured: Measurement) -> Iterator[RenderableType]:
 
 
 def _latency_table(measured: Measurement) -> Table:
-    table = plain_table("median ms", "95 %", "min", "p90", "p99", "IQR", "n", title=_title(measured))
+    table = plain_table("median ms", "95 %", "calm", "min", "p90", "p99", "IQR")
     for model, figures in zip(measured.models, measured.summaries, strict=True):
         table.add_row(
             Text(model.name),
             _ms(figures.median.value),
             f"± {figures.median.half_width:.1%}",
+            _ms(figures.calm.value),
             _ms(figures.minimum),
             _ms(figures.p90),
             _ms(figures.p99),
             _ms(figures.iqr),
-            str(figures.count),
         )
     return table
 
 
 def _ratio_table(measured: Measurement) -> Table:
-    table = plain_table("ratio", "95 %", first="in turns, pair by pair")
+    table = plain_table("ratio", "95 %", "of rounds", "in others", first="in turns, pair by pair")
     first = measured.models[0].name
     for model, relative in list(zip(measured.models, measured.ratios, strict=True))[1:]:
-        interval = f"{relative.low:.3f} - {relative.high:.3f}"
-        table.add_row(Text(f"{model.name} / {first}"), f"{relative.value:.3f}", interval)
+        table.add_row(
+            Text(f"{model.name} / {first}"),
+            f"{relative.value:.3f}",
+            f"{relative.low:.3f} - {relative.high:.3f}",
+            f"{relative.share:.0%}",
+            "" if relative.disturbed is None else f"{relative.disturbed:.3f}",
+        )
     return table
 
 
@@ -90,9 +96,10 @@ def _title(measured: Measurement) -> str:
     soc = f" ({identity.soc})" if identity.soc else ""
     fastest = next((core.max_khz for core in measured.cores if core.number == measured.core), None)
     clock = f", up to {fastest / 1e6:.2f} GHz" if fastest else ""
+    count = measured.summaries[0].count
     return (
-        f"{identity.name}{soc}, {identity.system}\none thread on core {measured.core} of "
-        f"{len(measured.cores)}{clock}, {measured.runtime}"
+        f"{identity.name}{soc}, {identity.system}\n{measured.runtime}, one thread on core {measured.core} of "
+        f"{len(measured.cores)}{clock}, {count} inferences of each model"
     )
 
 
@@ -149,6 +156,9 @@ def _state(state: State, core: int) -> Iterator[str]:
 
 def count_tables(counted: InstructionCount, per_op: bool = False) -> Iterator[RenderableType]:
     """What was counted on one emulated core, and that it is no latency."""
+    identity = counted.identity
+    place = f"{identity.name}, {identity.system}\n{counted.runtime}, {counted.system}, one thread"
+    yield Text(place, style="bold")
     yield _count_table(counted)
     yield _shares_table(counted)
     for model in counted.models:
@@ -171,10 +181,7 @@ def _shares_table(counted: InstructionCount) -> Table:
 
 
 def _count_table(counted: InstructionCount) -> Table:
-    title = (
-        f"{counted.identity.name}, {counted.identity.system}\n{counted.runtime}, {counted.system}, one thread"
-    )
-    table = plain_table("M instructions", "/ first", "spread", "XNNPACK", "size kB", "SHA-256", title=title)
+    table = plain_table("M instructions", "/ first", "spread", "XNNPACK", "size kB", "SHA-256")
     for model in counted.models:
         table.add_row(
             Text(model.name),
@@ -245,12 +252,13 @@ def _csv_rows(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for model in result["models"]:
         row = shared | {"model": model["name"]}
         if result["kind"] == "latency":
-            median, relative = model["median_ms"], model["ratio_to_first"]
+            median, calm, relative = model["median_ms"], model["calm_ms"], model["ratio_to_first"]
             row |= {
                 "median_ms": median["value"],
                 "median_low_ms": median["low"],
                 "median_high_ms": median["high"],
             }
+            row |= {"calm_ms": calm["value"], "calm_low_ms": calm["low"], "calm_high_ms": calm["high"]}
             row |= {"ratio_to_first": relative["value"], "stable": result["stable"], "core": result["core"]}
             row |= {column: model[column] for column in _CSV}
         else:

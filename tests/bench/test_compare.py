@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -28,10 +28,13 @@ QUICK = Settings(cool_down_s=0.0, cool_down_limit_s=0.0)
 def measured(fake_device: Any, models: list[Model]) -> Measured:
     """The result of fp32 and int8 at that many milliseconds, read back from its JSON."""
 
-    def run(fp32: float, int8: float, scatter: float = 0.01, **other: Any) -> dict[str, Any]:
+    def run(
+        fp32: float, int8: float, scatter: float = 0.01, time_limit_s: float = 60.0, **other: Any
+    ) -> dict[str, Any]:
+        settings = replace(QUICK, time_limit_s=time_limit_s)
         level = {"fp32": fp32, "int8": int8}
         device = fake_device(lambda name, launch, rng: level[name] * rng.normal(1, scatter), **other)
-        found: dict[str, Any] = json.loads(as_json(measure(device, models, QUICK).to_json()))
+        found: dict[str, Any] = json.loads(as_json(measure(device, models, settings).to_json()))
         return found
 
     return run
@@ -57,12 +60,22 @@ def test_a_machine_that_got_slower_leaves_the_ratio_alone(measured: Measured) ->
 
 
 def test_a_large_change_that_the_samples_do_not_bear_out_is_noise(measured: Measured) -> None:
-    rng = np.random.default_rng(0)
+    """Half of the launches happen to be 8 % slower: one more in one measurement, one less in the other."""
     old, new = measured(2.0, 1.0), measured(2.0, 1.0)
-    for result, level in ((old, 1.0), (new, 1.1)):
-        launches = level * rng.uniform(0.5, 1.5, 8)
-        result["models"][1]["samples_ms"] = [[[by] * 5] * 10 for by in launches]
-    assert {row.what: row.verdict for row in changes(old, new)}["int8"] == "noise"
+    half = QUICK.min_launches // 2
+    for result, slow in ((old, half - 1), (new, half + 1)):
+        launches = [1.08] * slow + [1.0] * (QUICK.min_launches - slow)
+        result["models"][1]["samples_ms"] = [[[by] * QUICK.burst] * QUICK.rounds for by in launches]
+    (found,) = (row for row in changes(old, new) if row.what == "int8")
+    assert found.relative.value == pytest.approx(1.08) and found.verdict == "noise"
+
+
+def test_an_unstable_measurement_bears_out_less(measured: Measured) -> None:
+    """15 % is a change to a quiet machine, and nothing to one whose samples scatter by more."""
+    quiet = {row.what: row.verdict for row in changes(measured(2.0, 1.0), measured(2.3, 1.15))}
+    assert quiet == {"fp32": "more", "int8": "more", "int8 / fp32": "noise"}
+    loud = changes(measured(2.0, 1.0), measured(2.3, 1.15, scatter=0.2, time_limit_s=0.5))
+    assert [row.verdict for row in loud] == ["noise"] * 3
 
 
 def test_counts_are_compared_to_the_last_digit() -> None:
@@ -80,7 +93,7 @@ def test_what_differed_is_told(measured: Measured) -> None:
     assert differences(old, new) == [
         "runtime: Fake 1.0 -> Fake 2.0",
         "core: 7 -> 3",
-        "the new measurement is not stable: the warm-up did not settle in 8 of 8 launches",
+        "the new measurement is not stable: the warm-up did not settle in 12 of 12 launches",
     ]
 
 

@@ -50,13 +50,13 @@ def test_the_time_limit_ends_a_measurement_that_stays_noisy(fake_device: Any, mo
 def test_too_few_launches_are_no_basis(fake_device: Any, models: list[Model]) -> None:
     found = measure(fake_device(), models[:1], replace(QUICK, time_limit_s=0.0))
     assert len(found.observed) == 1
-    assert "only 1 of 8 launches fit into 0 s" in found.reasons
+    assert "only 1 of 12 launches fit into 0 s" in found.reasons
 
 
 def test_slow_models_get_fewer_rounds(fake_device: Any, models: list[Model]) -> None:
     """First inferences of 3 ms each, so a round of two models takes 36 ms."""
     device = fake_device()
-    measure(device, models, replace(QUICK, time_limit_s=8 * 2 * 0.036 * 3.5))
+    measure(device, models, replace(QUICK, time_limit_s=QUICK.min_launches * 2 * 0.036 * 3.5))
     assert [plan.rounds for _, plan in device.launched[2:]] == [3] * QUICK.min_launches
 
 
@@ -105,7 +105,7 @@ def test_throttling_is_told(
 
 def test_a_warm_up_that_does_not_settle_is_told(fake_device: Any, models: list[Model]) -> None:
     found = measure(fake_device(warm=False), models[:1], QUICK)
-    assert found.reasons == ["the warm-up did not settle in 8 of 8 launches"]
+    assert found.reasons == ["the warm-up did not settle in 12 of 12 launches"]
 
 
 def test_a_throttled_device_gets_a_rest(
@@ -116,7 +116,7 @@ def test_a_throttled_device_gets_a_rest(
     hot, cool = State(thermal_status=3), State(thermal_status=0)
     device = fake_device(states=[cool, cool, hot, hot, hot, cool])
     measure(device, models[:1], replace(QUICK, cool_down_s=0.1, cool_down_limit_s=60.0))
-    assert slept == [0.1, 0.1, 2.0, 2.0] + [0.1] * 6
+    assert slept == [0.1, 0.1, 2.0, 2.0] + [0.1] * (QUICK.min_launches - 2)
 
 
 def test_a_core_can_be_chosen_if_it_is_there(fake_device: Any, models: list[Model]) -> None:

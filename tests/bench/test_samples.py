@@ -47,6 +47,25 @@ def test_ratio_is_free_of_drift_that_both_models_share() -> None:
     assert summary(slow).median.half_width > 0.05
 
 
+def test_a_ratio_that_disturbance_changes_is_that_of_calm_rounds() -> None:
+    """The machine is disturbed in some launches, which slows one model more than the other."""
+    for disturbed in (1, 5):
+        first = [[[3.0 if launch < disturbed else 2.0] * 5] * 10 for launch in range(8)]
+        second = [[[4.0 if launch < disturbed else 1.0] * 5] * 10 for launch in range(8)]
+        found = ratio(second, first)
+        assert (found.value, found.share) == (0.5, 1 - disturbed / 8)
+        assert found.disturbed == pytest.approx(4 / 3)
+        assert summary(second).calm.value == 1.0
+    assert summary(second).median.value == 4.0
+
+
+def test_a_ratio_that_disturbance_leaves_alone_is_that_of_all_rounds() -> None:
+    """No round is chosen for its ratio, and none is left out in vain."""
+    found = ratio(drawn(1, within=0.2), drawn(2, within=0.2))
+    assert found.low < 1 < found.high
+    assert (found.share, found.disturbed) == (1.0, None)
+
+
 def test_ratio_wants_the_same_rounds() -> None:
     with pytest.raises(ValueError, match="measure them together"):
         ratio(drawn(0, launches=3), drawn(0, launches=4))

@@ -33,10 +33,11 @@ def test_the_tables_say_what_where_and_how_sure(fake_device: Any, models: list[M
     text = shown(measure(device, models, QUICK))
     assert max(map(len, text.splitlines())) <= 80
     assert "Fake One (FK1), Android 14" in text
-    assert "one thread on core 7 of 8, up to 2.80 GHz, Fake 1.0" in text
+    count = QUICK.min_launches * QUICK.rounds * QUICK.burst
+    assert "one thread on core 7 of 8, up to 2.80 GHz" in text and f"{count} inferences of each" in text
     lines = [line.split() for line in text.splitlines()]
-    assert ["int8", "1.000", "±", "0.0%", "1.000", "1.000", "1.000", "0.000", "400"] in lines
-    assert ["int8", "/", "fp32", "0.500", "0.500", "-", "0.500"] in lines
+    assert ["int8", "1.000", "±", "0.0%", "1.000", "1.000", "1.000", "1.000", "0.000"] in lines
+    assert ["int8", "/", "fp32", "0.500", "0.500", "-", "0.500", "100%"] in lines
     assert "\nstable" in text and "not stable" not in text
     assert "2.80 GHz (schedutil), 31 °C -> 40 °C" in text
     assert "a fake" in text
@@ -44,7 +45,7 @@ def test_the_tables_say_what_where_and_how_sure(fake_device: Any, models: list[M
 
 def test_a_doubtful_measurement_says_so(fake_device: Any, models: list[Model]) -> None:
     text = shown(measure(fake_device(warm=False), models[:1], QUICK))
-    assert "not stable: the warm-up did not settle in 8 of 8 launches" in text
+    assert "not stable: the warm-up did not settle in 12 of 12 launches" in text
     assert "pair by pair" not in text  # there is nothing to compare one model with
 
 
