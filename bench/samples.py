@@ -111,8 +111,8 @@ def ratio(candidate: Samples, reference: Samples, seed: int = 0) -> Ratio:
     """Median over rounds of candidate/reference; below 1 the candidate is faster.
 
     Within a round both meet the same state of the machine, so the ratio is free of the drift (clock,
-    neighbours) that the two medians carry. But a disturbance may slow one of them down more than the other, as
-    it does where one waits for memory and the other computes. If calm rounds give another ratio than the
+    neighbours) that the two medians carry. But a disturbance may slow one of them down more than the other,
+    as it does where one waits for memory and the other computes. If calm rounds give another ratio than the
     others, by two standard errors, only they count. Since it is the product of both that makes a round calm,
     none is chosen for its ratio.
 
@@ -186,8 +186,8 @@ def _medians(launches: Sequence[_Array], seed: int) -> _Array:
     table = np.zeros((len(launches), rounds.max()))
     for row, launch in zip(table, launches, strict=True):
         row[: launch.size] = launch
-    # Launches are mostly of one length. Those with fewer rounds, as a time limit cut them short or few were calm,
-    # are drawn less often, so that each round weighs alike.
+    # Launches are mostly of one length. Those with fewer rounds, as a time limit cut them short or few were
+    # calm, are drawn less often, so that each round weighs alike.
     shape = (_RESAMPLES, len(launches), 1)
     drawn = rng.choice(len(launches), shape, p=rounds / rounds.sum())
     turns = (rng.random((_RESAMPLES, len(launches), rounds.max())) * rounds[drawn]).astype(int)
