@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from mobiledeploy.errors import InputError, VerificationError
 from mobiledeploy.terminal import complain, console, print_json, progress_on_stderr, warn
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from mobiledeploy.bench.devices import Tools
     from mobiledeploy.bench.run import BenchResult
     from mobiledeploy.bench.settings import Settings
@@ -40,7 +43,7 @@ def add_bench(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="FILE.tflite",
         help="what to measure, in turns, each against the first; with --compare, none means the files and "
-        "the device of the old measurement",
+        "the device of the old measurement, and one NEW.json is compared as it is",
     )
     add(
         "--device",
@@ -119,10 +122,12 @@ def _instructions(text: str) -> float:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from mobiledeploy.bench.document import load, save
+    from mobiledeploy.bench.document import check_writable, load, save
     from mobiledeploy.bench.run import Limits, bench
 
     old = None if options.compare is None else load(options.compare)
+    if old is not None and [file.suffix for file in options.files] == [".json"]:
+        return _compare(options, old, load(options.files[0]))
     if not options.files and old is not None:
         options.files = _files_of(old, options.compare)
         options.device = options.device or _devices_of(old)
@@ -134,6 +139,8 @@ def _bench(options: argparse.Namespace) -> int:
         raise InputError(
             "--json and --csv together, expected one of them; --out FILE keeps JSON beside either"
         )
+    if options.out is not None:
+        check_writable(options.out)
     with progress_on_stderr(options.quiet) as progress:
         result = bench(
             options.files,
@@ -159,15 +166,31 @@ def _bench(options: argparse.Namespace) -> int:
     return max((error.exit_code for error in result.errors), default=0)
 
 
+def _compare(options: argparse.Namespace, old: dict[str, Any], new: dict[str, Any]) -> int:
+    """Two documents, without measuring."""
+    from mobiledeploy.bench.compare import comparison_tables
+
+    if options.json:
+        print_json({"changes": _changes(old, new)})
+    elif not options.quiet:
+        _show(comparison_tables(old, new))
+    return 0
+
+
+def _show(parts: Iterable[RenderableType]) -> None:
+    screen = console(sys.stdout)
+    for part in parts:
+        screen.print(part)
+        screen.print()
+
+
 def _files_of(old: dict[str, Any], path: Path) -> list[Path]:
     """The files of an old measurement, in its order.
 
     Raises:
         InputError: One is gone.
     """
-    files = list(
-        dict.fromkeys(Path(model["path"]) for result in old["results"] for model in result["models"])
-    )
+    files = [Path(model["path"]) for result in old["results"][:1] for model in result["models"]]
     for file in files:
         if not file.is_file():
             raise InputError(
@@ -223,17 +246,14 @@ def _print(
     elif options.csv:
         print(csv_text(content["results"]), end="")
     elif not options.quiet:
-        screen = console(sys.stdout)
         parts = [*tables(result.results, options.per_op)]
         if result.checks:
             parts.append(outputs_table(result.checks))
         if old is not None:
             parts += comparison_tables(old, content)
-        for part in parts:
-            screen.print(part)
-            screen.print()
         if options.out is not None:
-            screen.print(f"written to {options.out}")
+            parts.append(f"written to {options.out}")
+        _show(parts)
 
 
 def add_doctor(parser: argparse.ArgumentParser) -> None:

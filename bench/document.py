@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mobiledeploy.artifacts import staging_folder
-from mobiledeploy.errors import InputError
+from mobiledeploy.errors import InputError, OutputError
 from mobiledeploy.report import as_json
 from mobiledeploy.version import __version__
 
-__all__ = ["SCHEMA", "document", "load", "save"]
+__all__ = ["SCHEMA", "check_writable", "document", "load", "save"]
 
 SCHEMA = "mobiledeploy.bench/1"
 
@@ -36,6 +36,18 @@ def save(path: Path, content: dict[str, Any]) -> None:
     """
     with staging_folder(path.parent) as folder:
         folder.write(path.name, as_json(content).encode())
+
+
+def check_writable(path: Path) -> None:
+    """Find out before a long measurement whether its document can be kept.
+
+    Raises:
+        OutputError: It cannot. Nothing is left behind.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder, expected a file to write; pass another --out")
+    with staging_folder(path.parent):
+        pass
 
 
 def load(path: Path) -> dict[str, Any]:

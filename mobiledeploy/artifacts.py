@@ -55,7 +55,7 @@ def staging_folder(out: Path) -> Iterator[StagingFolder]:
     with ExitStack() as undo:
         with _explained(out):
             if out.exists() and not out.is_dir():
-                raise OutputError(f"{out} is a file, expected a folder to write to; pass another --out DIR")
+                raise OutputError(f"{out} is a file, expected a folder to write to; pass another --out")
             new = [folder for folder in (out, *out.parents) if not folder.exists()]
             undo.callback(_remove_empty, new)
             out.mkdir(parents=True, exist_ok=True)
@@ -74,9 +74,7 @@ def _publish(staging: Path, out: Path) -> None:
         for file in files:
             target = out / file.name
             if target.is_dir():
-                raise OutputError(
-                    f"{target} is a folder, expected to write a file there; pass another --out DIR"
-                )
+                raise OutputError(f"{target} is a folder, expected to write a file there; pass another --out")
             if os.path.lexists(target):
                 os.replace(target, replaced / file.name)
                 undo.callback(os.replace, replaced / file.name, target)
@@ -102,10 +100,10 @@ def _explained(out: Path) -> Iterator[None]:
         if error.errno in _NO_ROOM:
             raise OutputError(
                 f"{out} has no room left ({reason}), expected space for the artifacts; free some, or pass "
-                "another --out DIR"
+                "another --out"
             ) from error
         raise OutputError(
-            f"{out} cannot be written ({reason}), expected a writable folder; pass another --out DIR"
+            f"{out} cannot be written ({reason}), expected a writable folder; pass another --out"
         ) from error
 
 

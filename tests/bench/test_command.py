@@ -98,6 +98,18 @@ def test_an_old_measurement_is_repeated_and_compared(
     assert all(row["same_file"] for row in change["figures"])
 
 
+def test_two_documents_are_compared_without_measuring(
+    capsys: Capture, linear_files: dict[str, Path], tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    for path in (old, new):
+        run(capsys, "bench", linear_files["int8"], "--device", "host", *QUICK, "--out", path)
+    code, text, errors = run(capsys, "bench", new, "--compare", old)
+    assert (code, errors) == (0, "") and "new against old" in text and "linear_int8" in text
+    code, text, _ = run(capsys, "bench", new, "--compare", old, "--json")
+    assert code == 0 and json.loads(text)["changes"][0]["figures"][0]["what"] == "linear_int8"
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -111,12 +123,17 @@ def test_an_old_measurement_is_repeated_and_compared(
         (["LINEAR", "--device", "host", "--max-insns", "many"], "'many', expected a number"),
         (["LINEAR", "--device", "host", "--inputs", "absent.npy"], "absent.npy cannot be read"),
         (["--compare", "absent.json"], "absent.json: no such file"),
+        (["LINEAR", "--device", "host", "--out", "."], ". is a folder, expected a file to write"),
+        (
+            ["LINEAR", "--device", "host", "--out", "LINEAR/x.json"],
+            "is a file, expected a folder to write to",
+        ),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(
     capsys: Capture, linear_files: dict[str, Path], arguments: list[str], expected: str
 ) -> None:
-    filled = [str(linear_files["fp32"]) if argument == "LINEAR" else argument for argument in arguments]
+    filled = [argument.replace("LINEAR", str(linear_files["fp32"])) for argument in arguments]
     code, text, errors = run(capsys, "bench", *filled)
     assert (code, text) == (2, "")
     assert expected in errors.splitlines()[-1] and "Traceback" not in errors
