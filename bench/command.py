@@ -139,6 +139,7 @@ def _bench(options: argparse.Namespace) -> int:
         raise InputError(
             "--json and --csv together, expected one of them; --out FILE keeps JSON beside either"
         )
+    _check_limits(options)
     if options.out is not None:
         check_writable(options.out)
     with progress_on_stderr(options.quiet) as progress:
@@ -164,6 +165,22 @@ def _bench(options: argparse.Namespace) -> int:
     if failures := result.failures(Limits(options.max_ms, options.max_insns, options.require_stable)):
         raise VerificationError("\n".join(failures))
     return max((error.exit_code for error in result.errors), default=0)
+
+
+def _check_limits(options: argparse.Namespace) -> None:
+    """A limit that nothing is held against would let everything pass.
+
+    Raises:
+        InputError: There is one.
+    """
+    counted = [device.startswith("arm:") for device in options.device]
+    if options.max_insns is not None and not any(counted):
+        raise InputError("--max-insns without an emulated core, expected one; pass --device arm:PROFILE, too")
+    if (options.max_ms is not None or options.require_stable) and counted and all(counted):
+        raise InputError(
+            "--max-ms and --require-stable hold for latencies, expected a device with a clock; pass --device "
+            "host or a phone's, too"
+        )
 
 
 def _compare(options: argparse.Namespace, old: dict[str, Any], new: dict[str, Any]) -> int:

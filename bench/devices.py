@@ -91,4 +91,5 @@ def _default(tools: Tools, per_op: bool) -> tuple[list[Device | ArmProfile], lis
 
 
 def _phones(chosen: Sequence[Connected], tools: Tools, per_op: bool) -> list[Phone]:
-    return [Phone(phone.serial, tools.runner(per_op), keep=tools.keep) for phone in chosen]
+    runner = tools.runner(per_op)
+    return [Phone(phone.serial, runner, keep=tools.keep) for phone in chosen]

@@ -85,7 +85,7 @@ class Measurement:
     @cached_property
     def reasons(self) -> list[str]:
         """Why the measurement is not stable; empty if it is."""
-        return reasons_for_doubt(self.observed, self.samples, self.summaries, self.settings)
+        return reasons_for_doubt(self.observed, self.samples, self.summaries, self.ratios, self.settings)
 
     @property
     def runtime(self) -> str:

@@ -81,9 +81,8 @@ def _core(cores: tuple[Core, ...], wanted: int | None) -> int:
 
 def _alone(session: Session, model: Model, settings: Settings, core: int, advance: Advance) -> ModelRecord:
     """Initialization, first inference and peak memory are a model's own only in a process of its own."""
-    plan = replace(
-        settings.plan(core, 0, round_s=1.0), rounds=1, burst=1, warm_up_s=0.0, outputs=settings.outputs
-    )
+    plan = settings.plan(core, 0, round_s=1.0)
+    plan = replace(plan, rounds=1, burst=1, warm_up_s=0.0, outputs=settings.outputs, details=True)
     launch = session.launch([model], plan)
     (samples,) = launch.models
     advance()

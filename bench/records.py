@@ -38,6 +38,7 @@ class Plan:
         seed: Of the order of the models, which is drawn anew for each round.
         flags: XNNPACK's delegate flags; 3 asks for int8 kernels, signed and unsigned.
         outputs: Whether to bring back the outputs of the last inference.
+        details: Whether memory and ops are looked at, too, where that takes a start of its own; of one model.
     """
 
     core: int | None = None
@@ -48,6 +49,7 @@ class Plan:
     seed: int = 0
     flags: int = 3
     outputs: bool = False
+    details: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from mobiledeploy.bench.phone.phone import Phone
 from mobiledeploy.bench.protocol import measure
 from mobiledeploy.bench.records import Model, Plan
 from mobiledeploy.bench.runner.tensors import interface
-from mobiledeploy.bench.settings import Settings
+from mobiledeploy.bench.settings import FP16, Settings
 from mobiledeploy.errors import InputError, MobileDeployError
 from mobiledeploy.progress import Progress, Silent
 
@@ -108,6 +108,11 @@ def bench(
             "outputs are to be compared with this host's, expected a device that is another; pass --device "
             "SERIAL or arm:PROFILE"
         )
+    if check and settings.flags & FP16:
+        raise InputError(
+            "outputs in half precision were to be compared, expected single precision, since sums in half "
+            "differ by percents between processors; leave out --fp16, or --check-outputs"
+        )
     work = _Work(models, replace(settings, outputs=check), tools, progress)
     results, errors = _all(found, work)
     checks = _checks(models, results, work) if check else ()
@@ -160,11 +165,13 @@ def _checks(models: Sequence[Model], results: Sequence[Result], work: _Work) -> 
     plan = Plan(rounds=1, burst=1, warm_up_s=0.0, flags=work.settings.flags, outputs=True)
     with Host().session(models) as session:
         reference = [session.launch([model], plan).models[0].outputs for model in models]
+    tensors = [interface(model.path).outputs for model in models]
     for result in results:
+        if result.identity.kind == "host":
+            continue  # it would be held against itself
         outputs = [record.outputs for record in result.models]
-        for model, found, expected in zip(models, outputs, reference, strict=True):
-            tensors = interface(model.path).outputs
-            yield from check_outputs(model.name, result.identity.name, tensors, found, expected)
+        for model, kinds, found, expected in zip(models, tensors, outputs, reference, strict=True):
+            yield from check_outputs(model.name, result.identity.name, kinds, found, expected)
 
 
 def _exceeded(result: Result, limits: Limits) -> Iterator[str]:
@@ -174,12 +181,18 @@ def _exceeded(result: Result, limits: Limits) -> Iterator[str]:
             if limits.instructions is not None and counted.instructions > limits.instructions:
                 yield (
                     f"{counted.name} takes {counted.instructions / 1e6:.3f} M instructions on {where}, "
-                    f"expected at most {limits.instructions / 1e6:.3f} M"
+                    f"expected at most {limits.instructions / 1e6:.3f} M; --per-op lists where they go"
                 )
         return
     for model, figures in zip(result.models, result.summaries, strict=True):
         if limits.ms is not None and figures.median.value > limits.ms:
-            took = f"{figures.median.value:.3f} ms"
-            yield f"{model.name} takes {took} on {where}, expected at most {limits.ms:g} ms"
+            yield (
+                f"{model.name} takes {figures.median.value:.3f} ms on {where}, expected at most "
+                f"{limits.ms:g} ms; make it faster, or raise --max-ms"
+            )
     if limits.stable and result.reasons:
-        yield f"the measurement on {where} is not stable, expected it to be: {'; '.join(result.reasons)}"
+        reasons = "; ".join(result.reasons)
+        yield (
+            f"the measurement on {where} is not stable, expected it to be: {reasons}; measure again while "
+            "the device does nothing else, or raise --time-limit"
+        )

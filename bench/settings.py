@@ -23,7 +23,7 @@ class Settings:
         precision: Half width of the medians' and ratios' intervals, as a share, at which to stop.
         time_limit_s: When no further launch begins; the stability verdict then says what was reached.
         warm_up_s: Longest warm-up of a launch.
-        launch_limit_s: A launch that takes longer has hung.
+        launch_limit_s: When no further round of a launch begins; one that goes on long after it has hung.
         cool_down_s: Rest before each launch.
         cool_down_limit_s: Longest rest before a launch while the device is throttled.
         seed: Of the order of turns.
@@ -52,7 +52,8 @@ class Settings:
             round_s: About how long a round takes; so that all launches fit into the time limit, networks that
                 are slow get fewer rounds, though never less than two.
         """
-        affordable = self.time_limit_s / self.min_launches / 2 / round_s  # the rest is loading and warm-up
+        # Half of the time goes into loading and warm-up. A runner's clock may call a tiny network's time 0.
+        affordable = self.time_limit_s / self.min_launches / 2 / max(round_s, 1e-6)
         return Plan(
             core=core,
             rounds=min(self.rounds, max(2, int(affordable))),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobiledeploy.bench.records import Launch, State
-from mobiledeploy.bench.samples import Samples, Summary
+from mobiledeploy.bench.samples import Ratio, Samples, Summary
 from mobiledeploy.bench.settings import Settings
 
 __all__ = ["Observed", "reasons_for_doubt"]
@@ -39,6 +39,7 @@ def reasons_for_doubt(
     observed: Sequence[Observed],
     samples: Sequence[Samples],
     summaries: Sequence[Summary],
+    ratios: Sequence[Ratio],
     settings: Settings,
 ) -> list[str]:
     """Why the measurement is not stable, the cause before the symptom; empty if it is.
@@ -47,6 +48,7 @@ def reasons_for_doubt(
         observed: All launches, in order.
         samples: Of each model, by launch.
         summaries: Of the same models.
+        ratios: Of the same models to the first.
         settings: What was asked for.
     """
     reasons = [*_throttling(observed), *_clock(observed), *_drift(samples)]
@@ -60,6 +62,9 @@ def reasons_for_doubt(
     wide = max(summary.median.half_width for summary in summaries)
     if wide > settings.precision:
         reasons.append(f"a median is known to {wide:.1%} only, asked for {settings.precision:.1%}")
+    loose = max(ratio.half_width for ratio in ratios)
+    if loose > settings.precision:
+        reasons.append(f"a ratio is known to {loose:.1%} only, asked for {settings.precision:.1%}")
     scatter = max(summary.iqr / summary.median.value for summary in summaries)
     if scatter > SCATTER:
         reasons.append(f"samples scatter: their IQR is {scatter:.0%} of the median")

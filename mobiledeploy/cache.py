@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from mobiledeploy.errors import InputError
 
-__all__ = ["cache_folder", "placed"]
+__all__ = ["cache_folder", "placed", "sha256_or_nothing"]
 
 
 def cache_folder(part: str) -> Path:
@@ -39,3 +40,12 @@ def placed(target: Path) -> Iterator[Path]:
             f"cache {target.parent} gives {error.strerror!r}, expected a folder with room to write in; set "
             "XDG_CACHE_HOME to another"
         ) from error
+
+
+def sha256_or_nothing(path: Path) -> str:
+    """Hex digest of a file; empty where there is none that can be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import urllib.error
 import urllib.request
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from mobiledeploy.cache import cache_folder
+from mobiledeploy.cache import cache_folder, sha256_or_nothing
 from mobiledeploy.errors import WeightsError
 from mobiledeploy.models.spec import WeightsEntry
 from mobiledeploy.version import __version__
@@ -57,7 +56,7 @@ def fetch(
     """
     for folder in (cache, Path(torch.hub.get_dir()) / "checkpoints"):
         copy = folder / entry.file_name
-        if _sha256(copy).startswith(entry.sha256_prefix):
+        if sha256_or_nothing(copy).startswith(entry.sha256_prefix):
             return copy
     target = cache / entry.file_name
     part = cache / f"{entry.file_name}.{os.getpid()}.part"
@@ -116,18 +115,9 @@ def _network_fault(error: OSError | HTTPException, timeout_s: float) -> str:
 
 
 def _check_hash(path: Path, entry: WeightsEntry) -> None:
-    got = _sha256(path)[: len(entry.sha256_prefix)]
+    got = sha256_or_nothing(path)[: len(entry.sha256_prefix)]
     if got != entry.sha256_prefix:
         raise WeightsError(
             f"{entry.path} came with the SHA-256 {got}..., expected {entry.sha256_prefix}...; it is not the "
             f"official file and was thrown away: try again, or {_OTHERWISE}"
         )
-
-
-def _sha256(path: Path) -> str:
-    """Hex digest of a file; empty where there is none that can be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mobiledeploy.cache import placed
+from mobiledeploy.cache import placed, sha256_or_nothing
 from mobiledeploy.errors import InputError
 
 
@@ -41,3 +41,9 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     expected = r"cache .*file/cache gives .*set XDG_CACHE_HOME to another"
     with pytest.raises(InputError, match=expected), placed(tmp_path / "file" / "cache" / "target"):
         pass
+
+
+def test_a_file_that_cannot_be_read_has_no_hash(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    assert sha256_or_nothing(tmp_path / "file").startswith("ba7816bf8f01cfea")
+    assert sha256_or_nothing(tmp_path / "absent") == sha256_or_nothing(tmp_path) == ""

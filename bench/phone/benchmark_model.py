@@ -66,6 +66,7 @@ class BenchmarkModel:
             )
         self._path = path
         self._profile = profile
+        self._runtime = f"{_NAME} of SHA-256 {file_sha256(path)[:12]}"  # it does not print its version
 
     def files(self, models: Sequence[Model]) -> tuple[File, ...]:
         """What is to lie on the phone."""
@@ -75,7 +76,7 @@ class BenchmarkModel:
     def launch(self, folder: Folder, models: Sequence[Model], plan: Plan) -> Launch:
         """Start it once for each model and round, of which a launch has two at most.
 
-        Where there is one model, it is started once before that, to look at its memory and its ops.
+        Where the plan wants details of a model, it is started once before that, to look at memory and ops.
 
         Raises:
             InputError: A model that it does not run, or a plan that it cannot follow.
@@ -83,7 +84,7 @@ class BenchmarkModel:
         """
         flags = _flags(plan)
         # Watching its memory takes it a thread, and profiling takes time, so the timed starts do without.
-        looks = [self._start(folder, models[0], plan, self._look_flags(flags))] if len(models) == 1 else []
+        looks = [self._start(folder, models[0], plan, self._look_flags(flags))] if plan.details else []
         rounds: list[list[BenchmarkOutput]] = []
         order, drawn = list(range(len(models))), random.Random(plan.seed)
         began = time.monotonic()
@@ -94,7 +95,7 @@ class BenchmarkModel:
             rounds.append([turn[i] for i in range(len(models))])
         return Launch(
             models=tuple(_samples(turns) for turns in zip(*rounds, strict=True)),
-            runtime=f"{_NAME} of SHA-256 {file_sha256(self._path)[:12]}",  # it does not print its version
+            runtime=self._runtime,
             core=plan.core,
             seconds=time.monotonic() - began,
             peak_memory_mb=looks[0].peak_memory_mb if looks else None,

@@ -40,9 +40,10 @@ class OwnRunner:
         Raises:
             InputError: Something is missing. The message says how to install it.
         """
-        self._library = library_for("aarch64", path=library, cache=cache)
+        found = library_for("aarch64", path=library, cache=cache)
+        self._runtime = f"LiteRT {library_version(found)}"
         programs = {_RUNNER: runner_for("aarch64", cache=cache)}
-        self._files = {_LIBRARY: self._library, **programs, **system_libraries(arm_libraries)}
+        self._files = {_LIBRARY: found, **programs, **system_libraries(arm_libraries)}
 
     def files(self, models: Sequence[Model]) -> tuple[File, ...]:
         """What is to lie on the phone."""
@@ -73,7 +74,7 @@ class OwnRunner:
             models,
             plan,
             where=folder.serial,
-            runtime=f"LiteRT {library_version(self._library)}",
+            runtime=self._runtime,
             read=folder.pull,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import platform
@@ -12,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 from mobiledeploy.bench.runner.elf import elf_machine
-from mobiledeploy.cache import cache_folder, placed
+from mobiledeploy.cache import cache_folder, placed, sha256_or_nothing
 from mobiledeploy.errors import InputError
 
 __all__ = ["VERSION", "host_library", "library_for", "library_version", "whereabouts"]
@@ -52,7 +51,7 @@ def library_for(machine: str, *, path: Path | None = None, cache: Path | None = 
             "by --litert-library FILE"
         )
     target = _cached(machine, cache)
-    if _sha256(target) != _SHA256[machine]:
+    if sha256_or_nothing(target) != _SHA256[machine]:
         with placed(target) as aside:
             _fetch(machine, aside)
     return target
@@ -81,7 +80,7 @@ def whereabouts(machine: str, *, cache: Path | None = None) -> str:
 
 def library_version(library: Path) -> str:
     """The version, known by the file's content; for a library of the user's own, what identifies it."""
-    digest = _sha256(library)
+    digest = sha256_or_nothing(library)
     return VERSION if digest in _SHA256.values() else f"of SHA-256 {digest[:12]}"
 
 
@@ -123,7 +122,7 @@ def _fetch(machine: str, target: Path) -> None:
         raise InputError(
             f"{wheel.name} cannot be unpacked ({error}), expected {_MEMBER} in it; try again, or {_OTHERWISE}"
         ) from error
-    got = _sha256(target)
+    got = sha256_or_nothing(target)
     if got != _SHA256[machine]:
         raise InputError(
             f"{_MEMBER} of {wheel.name} has the SHA-256 {got[:12]}..., expected {_SHA256[machine][:12]}...; "
@@ -157,12 +156,3 @@ def _download(platform_tag: str, folder: Path) -> None:
             f"pip cannot download {_PACKAGE} {VERSION} for {platform_tag}, expected its wheel "
             f"({reason.removeprefix('ERROR: ')}); connect to the network and try again, or {_OTHERWISE}"
         )
-
-
-def _sha256(path: Path) -> str:
-    """Hex digest of a file; empty where there is none that can be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""

@@ -36,15 +36,6 @@ def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where sessions put their folders."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
-
-
-@pytest.fixture
 def models(linear_files: dict[str, Path]) -> list[Model]:
     return [
         Model(kind, path, "", noise_inputs(interface(path), seed=3)) for kind, path in linear_files.items()

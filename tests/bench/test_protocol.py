@@ -147,3 +147,16 @@ def test_the_record_holds_every_sample(fake_device: Any, models: list[Model]) ->
     assert np.shape(plain["models"][1]["samples_ms"]) == (QUICK.min_launches, QUICK.rounds, QUICK.burst)
     assert len(plain["launches"]) == QUICK.min_launches
     assert plain["models"][0]["sha256"] == models[0].sha256
+
+
+def test_only_the_launch_of_a_model_alone_asks_for_details(fake_device: Any, models: list[Model]) -> None:
+    """They cost some runners a start of their own."""
+    device = fake_device()
+    measure(device, models[:1], QUICK)
+    assert [plan.details for _, plan in device.launched] == [True] + [False] * QUICK.min_launches
+
+
+def test_a_ratio_that_is_not_known_well_is_told(fake_device: Any, models: list[Model]) -> None:
+    noisy = fake_device(lambda name, launch, rng: rng.normal(2.0, 0.3))
+    found = measure(noisy, models, replace(QUICK, time_limit_s=0.3, precision=0.001))
+    assert any(reason.startswith("a ratio is known to") for reason in found.reasons)

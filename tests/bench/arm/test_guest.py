@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,15 +31,6 @@ def test_counts_are_differences_of_readings() -> None:
 def test_counts_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_counts(text)
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary folders are made; nothing may be left in it."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
 
 
 Counted = Callable[..., InstructionCount]

@@ -77,7 +77,8 @@ def test_the_whole_way_with_a_stand_in(
     launch = launched(phone, emulation.benchmark_model, linear_models, plan)
     assert [len(model.rounds_ms) for model in launch.models] == [1, 1]
     assert all(1 < model.rounds_ms[0][0] < 2 for model in launch.models)  # what it makes up
-    alone = launched(phone, emulation.benchmark_model, linear_models[:1], plan, profile=True)
+    detailed = replace(plan, details=True)
+    alone = launched(phone, emulation.benchmark_model, linear_models[:1], detailed, profile=True)
     assert alone.peak_memory_mb is not None and alone.op_profile["fp32"]
     assert phone.pinned() == [("taskset", (7,))] * 4
     broken = replace(linear_models[0], path=Path(__file__), sha256=file_sha256(Path(__file__)))
@@ -113,7 +114,8 @@ def test_memory_and_ops_are_looked_at_apart_from_timing(
     phone = phones.start()
     phone.when_program(nth=1).print(OUTPUT + PROFILE)
     phone.when_program(nth=2).print(OUTPUT.replace("1598.62", "1500"))
-    launch = launched(phone, binary, linear_models[:1], replace(PLAN, rounds=1, core=None), profile=True)
+    plan = replace(PLAN, rounds=1, core=None, details=True)
+    launch = launched(phone, binary, linear_models[:1], plan, profile=True)
     assert launch.peak_memory_mb == 12.4414
     assert launch.op_profile == {"fp32": {"Convolution (NHWC, QC8) GEMM": 0.596, "HARD_SWISH": 0.051}}
     assert launch.models[0].rounds_ms == ((1.5,),)
