@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,6 +16,8 @@ from tests.bench.virtual_phone.phone import VirtualPhone
 from tests.bench.virtual_phone.protocol import Access
 
 __all__ = ["Phones"]
+
+_LISTED_WITHIN_S = 5.0
 
 
 class Phones:
@@ -47,10 +50,17 @@ class Phones:
         )
         # A phone on USB disappears from adb's list, where one on the network stays for a while.
         phone.on_unplug = partial(self.server.run, "disconnect", phone.serial)
-        phone.on_plug_in = partial(self.server.run, "connect", phone.serial)
+        phone.on_plug_in = partial(self._connect, phone.serial, access)
         self._phones.append(phone)
         phone.on_plug_in()
         return phone
+
+    def _connect(self, serial: str, state: str) -> None:
+        """Returns once adb lists the phone in that state, which it does a moment after it has connected."""
+        self.server.run("connect", serial)
+        until = time.monotonic() + _LISTED_WITHIN_S
+        while self.server.devices().get(serial) != state and time.monotonic() < until:
+            time.sleep(0.02)
 
     def need_programs(self) -> None:
         """Skip the test if this computer cannot run AArch64 programs."""
