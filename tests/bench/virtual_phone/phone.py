@@ -102,7 +102,9 @@ class VirtualPhone:
     def left_behind(self) -> list[str]:
         """Device paths of all that is in /data/local/tmp."""
         folder = self.host_path(_TMP)
-        return sorted(f"{_TMP}/{path.relative_to(folder)}" for path in folder.rglob("*"))
+        # Unlike rglob, walk does not mind that folders go while it looks.
+        paths = [Path(place) / name for place, *names in os.walk(folder) for name in sum(names, [])]
+        return sorted(f"{_TMP}/{path.relative_to(folder)}" for path in paths)
 
     def processes(self) -> list[int]:
         """Processes of the phone that are still there: shells, their tools, and programs."""
