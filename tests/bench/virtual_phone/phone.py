@@ -103,7 +103,7 @@ class VirtualPhone:
         """Device paths of all that is in /data/local/tmp."""
         folder = self.host_path(_TMP)
         # Unlike rglob, walk does not mind that folders go while it looks.
-        paths = [Path(place) / name for place, *names in os.walk(folder) for name in sum(names, [])]
+        paths = [Path(place) / name for place, folders, files in os.walk(folder) for name in folders + files]
         return sorted(f"{_TMP}/{path.relative_to(folder)}" for path in paths)
 
     def processes(self) -> list[int]:
