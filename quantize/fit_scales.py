@@ -17,9 +17,9 @@ import onnx_ir as ir
 
 from mobiledeploy.exporters.onnx_graph import float_array
 from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
-from mobiledeploy.quantize.op_table import WEIGHTED, channel_axis
-from mobiledeploy.quantize.params import QuantParams, activation_params, weight_params
-from mobiledeploy.quantize.points import QuantizationPoints
+from mobiledeploy.quantize.op_table import WEIGHTED
+from mobiledeploy.quantize.params import QuantParams, activation_params
+from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.targets import OpUse, Target
 
 __all__ = ["fit_scales"]
@@ -40,28 +40,22 @@ _ROUNDS = 8  # Widening a range for one op may take another op out of its limits
 _MAX_EXPONENT = 64
 
 
-def fit_scales(
-    graph: ir.Graph,
-    points: QuantizationPoints,
-    params: dict[ir.Value, QuantParams],
-    fixed: Collection[ir.Value],
-    target: Target,
-) -> list[str]:
-    """Change ``params`` in place so that the target takes every scaled op, if widening a range does that.
+def fit_scales(graph: ir.Graph, plan: Plan, fixed: Collection[ir.Value], target: Target) -> list[str]:
+    """Change a plan in place so that the target takes every scaled op, if widening a range does that.
 
     Args:
-        params: int8 parameters of every value in ``points``.
         fixed: Values whose parameters may not change.
 
     Returns:
         One line for each range that was widened.
     """
+    points, params = plan.points, plan.activations
     group_of = {value: group for group in points.groups for value in group}
     log: list[str] = []
     for _ in range(_ROUNDS):
         before = len(log)
         for node in graph:
-            used = _use(node, params, target) if node in points.int8_nodes else None
+            used = _use(node, plan, target) if node in points.int8_nodes else None
             if used is None or (reason := target.why_not(used[0])) is None:
                 continue
             for value, factor in _remedies(*used, target):
@@ -77,9 +71,7 @@ def fit_scales(
     return log
 
 
-def _use(
-    node: ir.Node, params: dict[ir.Value, QuantParams], target: Target
-) -> tuple[OpUse, list[ir.Value]] | None:
+def _use(node: ir.Node, plan: Plan, target: Target) -> tuple[OpUse, list[ir.Value]] | None:
     """The use of a scaled op, and its values: the result, then the inputs. None for other ops."""
     if node.op_type not in _SCALED_OPS:
         return None
@@ -87,12 +79,12 @@ def _use(
     readers = [use.node for use in result.uses()]
     if len(readers) == 1 and will_fuse(node, readers[0], target):
         result = readers[0].outputs[0]
-    weights = float_array(node.inputs[1]) if node.op_type in WEIGHTED else None
+    linear = plan.linear(node)
     inputs = [value for value in node.inputs[: 1 if node.op_type in WEIGHTED else 2] if value is not None]
-    scales = [_scale(value, params) for value in (result, *inputs)]
+    scales = [_scale(value, plan.activations) for value in (result, *inputs)]
     if any(scale == 0 for scale in scales):
         return None
-    own = None if weights is None else weight_params(weights, channel_axis(node)).scale
+    own = None if linear is None else linear.params.scale
     use = OpUse(
         _SCALED_OPS[node.op_type],
         "int8",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,35 +9,26 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mobiledeploy.exporters.onnx_graph import float_array
-from mobiledeploy.quantize.op_table import CONSTANT_OPERANDS, WEIGHT_RANK, WEIGHTED, channel_axis
-from mobiledeploy.quantize.params import (
-    QuantParams,
-    activation_params,
-    quantize,
-    weight_params,
-    with_room_for_bias,
-)
-from mobiledeploy.quantize.points import QuantizationPoints
+from mobiledeploy.quantize.op_table import CONSTANT_OPERANDS
+from mobiledeploy.quantize.params import QuantParams, activation_params, quantize
+from mobiledeploy.quantize.plan import Plan
 
 __all__ = ["insert_qdq"]
 
 
-def insert_qdq(model: ir.Model, points: QuantizationPoints, params: Mapping[ir.Value, QuantParams]) -> None:
-    """Write parameters into a float graph, in place, as the TFLite int8 specification wants them.
+def insert_qdq(model: ir.Model, plan: Plan) -> None:
+    """Write a plan into its float graph, in place, as the TFLite int8 specification wants it.
 
     Activations get a Q/DQ pair. Weights become int8 constants behind a DQ, symmetric per output channel;
     biases int32 constants behind a DQ with scale = input scale * weight scale; other constants int8, per
     tensor.
-
-    Args:
-        params: int8 parameters of every value in ``points``.
     """
     writer = _Writer(model.graph)
     for node in list(model.graph):
-        if node in points.int8_nodes:
-            _quantize_constants(writer, node, params)
-    for value in points.values:
-        writer.insert_pair(value, params[value])
+        if node in plan.points.int8_nodes:
+            _quantize_constants(writer, node, plan)
+    for value in plan.points.values:
+        writer.insert_pair(value, plan.activations[value])
 
 
 class _Writer:
@@ -98,27 +88,14 @@ class _Writer:
         node.replace_input_with(index, dq.outputs[0])
 
 
-def _quantize_constants(writer: _Writer, node: ir.Node, params: Mapping[ir.Value, QuantParams]) -> None:
-    weights = float_array(node.inputs[1]) if node.op_type in WEIGHTED else None
-    if weights is not None and weights.ndim == WEIGHT_RANK[node.op_type]:
-        _quantize_linear(writer, node, weights, params)
+def _quantize_constants(writer: _Writer, node: ir.Node, plan: Plan) -> None:
+    linear = plan.linear(node)
+    if linear is not None:
+        if linear.bias is not None and linear.bias_params is not None:
+            writer.replace_constant(node, 2, quantize(linear.bias, linear.bias_params), linear.bias_params)
+        writer.replace_constant(node, 1, quantize(linear.weights, linear.params), linear.params)
     elif node.op_type in CONSTANT_OPERANDS:
         for index, value in enumerate(node.inputs):
             if (array := float_array(value)) is not None:
                 own = activation_params(float(array.min()), float(array.max()))
                 writer.replace_constant(node, index, quantize(array, own), own)
-
-
-def _quantize_linear(
-    writer: _Writer, node: ir.Node, weights: NDArray[np.float32], params: Mapping[ir.Value, QuantParams]
-) -> None:
-    axis = channel_axis(node)
-    own, x = weight_params(weights, axis), node.inputs[0]
-    bias = float_array(node.inputs[2]) if len(node.inputs) > 2 else None
-    if bias is not None and x is not None and x in params and bias.size in (1, weights.shape[axis]):
-        bias = np.broadcast_to(bias.reshape(-1), weights.shape[axis])
-        own = with_room_for_bias(own, bias, params[x].scale)
-        scale = (params[x].scale * own.scale).astype(np.float32)
-        bias_params = QuantParams(scale, np.zeros(scale.shape, np.int64), 0, np.dtype(np.int32))
-        writer.replace_constant(node, 2, quantize(bias, bias_params), bias_params)
-    writer.replace_constant(node, 1, quantize(weights, own), own)

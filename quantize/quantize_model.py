@@ -15,6 +15,7 @@ from mobiledeploy.quantize.histogram import Histogram
 from mobiledeploy.quantize.insert_qdq import insert_qdq
 from mobiledeploy.quantize.op_table import FIXED_OUTPUT, SAME_SCALE
 from mobiledeploy.quantize.params import QuantParams, activation_params
+from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.quantize.points import QuantizationPoints, find_points
 from mobiledeploy.quantize.ranges import METHODS
 from mobiledeploy.quantize.recipe import QuantizeRecipe
@@ -42,9 +43,9 @@ def quantize_model(
     points = find_points(model.graph, target, has_int8_form)
     histograms = collect_histograms(model, points.values, samples, on_sample)
     fixed = {value: shared for group in points.groups if (shared := _fixed(group)) for value in group}
-    params = {**_calibrated(points, histograms, recipe), **fixed}
-    widened = fit_scales(model.graph, points, params, fixed, target)
-    insert_qdq(model, points, params)
+    plan = Plan(points, {**_calibrated(points, histograms, recipe), **fixed})
+    widened = fit_scales(model.graph, plan, fixed, target)
+    insert_qdq(model, plan)
     tidy(model)
     return widened
 

@@ -8,6 +8,7 @@ import pytest
 from mobiledeploy.exporters.lowerings.registry import has_int8_form
 from mobiledeploy.quantize.fit_scales import fit_scales
 from mobiledeploy.quantize.params import QuantParams, activation_params
+from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.quantize.points import find_points
 from mobiledeploy.targets import LITERT_2_3
 from mobiledeploy.testing import model_from_text
@@ -24,7 +25,7 @@ def fitted(
         reach = next((ranges[value.name or ""] for value in group if value.name in ranges), 1.0)
         params.update(dict.fromkeys(group, activation_params(-reach, reach)))
     before = {value: float(p.scale[0]) for value, p in params.items()}
-    log = fit_scales(model.graph, points, params, [v for v in params if v.name in fixed], LITERT_2_3)
+    log = fit_scales(model.graph, Plan(points, params), [v for v in params if v.name in fixed], LITERT_2_3)
     return {
         v.name or "": float(p.scale[0]) / before[v] for v, p in params.items() if p.scale[0] != before[v]
     }, log

@@ -10,6 +10,7 @@ from mobiledeploy.exporters.lowerings.registry import has_int8_form
 from mobiledeploy.exporters.onnx_graph import constant
 from mobiledeploy.quantize.insert_qdq import insert_qdq
 from mobiledeploy.quantize.params import QuantParams, activation_params
+from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.quantize.points import find_points
 from mobiledeploy.targets import LITERT_2_3
 from mobiledeploy.testing import model_from_text
@@ -30,7 +31,7 @@ def written(text: str = NET) -> tuple[ir.Model, dict[str, QuantParams]]:
     points = find_points(model.graph, LITERT_2_3, has_int8_form)
     params = {value: activation_params(-1.0 - i, 2.0 + i) for i, value in enumerate(points.values)}
     by_name = {value.name or "": p for value, p in params.items()}
-    insert_qdq(model, points, params)
+    insert_qdq(model, Plan(points, params))
     return model, by_name
 
 
@@ -99,7 +100,7 @@ def test_a_bias_too_large_for_its_weights_raises_their_scale() -> None:
         b=[0.5, 1e5],
     )
     points = find_points(model.graph, LITERT_2_3, has_int8_form)
-    insert_qdq(model, points, dict.fromkeys(points.values, activation_params(-0.01, 0.01)))
+    insert_qdq(model, Plan(points, dict.fromkeys(points.values, activation_params(-0.01, 0.01))))
     conv = node_of(model, "Conv")
     weights, bias = stored(model, conv, 1), stored(model, conv, 2)
     integers = constant(conv.inputs[2].producer().inputs[0])  # type: ignore[union-attr]
