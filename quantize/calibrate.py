@@ -54,7 +54,7 @@ def _counted(
 ) -> list[Histogram]:
     histograms = [Histogram() for _ in names]
     session, index = OnnxSession(model, extra_outputs=names), -1
-    # Each histogram is filled by one thread at a time, in the order of the samples: the same counts every time.
+    # Each histogram is filled by one thread at a time, in the order of the samples: the same every time.
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for index, sample in enumerate(samples):
             finite = list(threads.map(_add, histograms, session.values(sample, names)))

@@ -1,4 +1,4 @@
-"""From calibration samples to a plan: statistics in one pass, a range for each group of values, the target's limits."""
+"""From statistics to a plan: a range for each group of values by one method."""
 
 from __future__ import annotations
 

@@ -114,7 +114,9 @@ def _divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
     return float(p @ np.log(p / np.maximum(q, 1e-6)))
 
 
-def _descend(histogram: Histogram, cost: Callable[[float, float], float], shares: NDArray[np.float64]) -> Range:
+def _descend(
+    histogram: Histogram, cost: Callable[[float, float], float], shares: NDArray[np.float64]
+) -> Range:
     """Coordinate descent over the two ends, each on a grid of shares of its extreme; the wider on a tie."""
     low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
     best_low, best_high = low, high
