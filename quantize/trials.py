@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -47,7 +48,7 @@ class Trials:
 
     def run(self, activations: Mapping[ir.Value, QuantParams]) -> list[Outputs]:
         """The outputs for each sample with those parameters."""
-        given = {
+        given: dict[str, NDArray[Any]] = {
             f"{value.name}/{name}": array
             for value, params in activations.items()
             for name, array in (
