@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
 
-__all__ = ["Advance", "Progress", "Silent", "Timed", "shown_on"]
+__all__ = ["SILENT", "Advance", "Progress", "Silent", "Timed", "shown_on"]
 
 Advance = Callable[[], None]
 """Called once for each unit of a step that is done."""
@@ -30,6 +30,9 @@ class Silent:
     @contextmanager
     def step(self, title: str, total: int | None = None) -> Iterator[Advance]:
         yield lambda: None
+
+
+SILENT = Silent()
 
 
 class Timed:
