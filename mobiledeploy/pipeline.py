@@ -20,6 +20,7 @@ from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.exporters.tflite_graph import Tensor
 from mobiledeploy.exporters.tflite_writer import write_tflite
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
+from mobiledeploy.exporters.weight_storage import store_weights
 from mobiledeploy.partitions import measure_partitions
 from mobiledeploy.precisions import KINDS, PrecisionKind
 from mobiledeploy.progress import Progress
@@ -98,15 +99,12 @@ class Pipeline:
         if self.source.quantized:
             self.to_integers("int8", model)
         else:
-            self.to_fp32(model)
-            for kind in self.settings.precision:
+            in_float = self.to_fp32(model)
+            for kind in self.settings.precision[1:]:
                 if KINDS[kind].quantized:
-                    qdq = self.quantized(kind, model)
-                    self.to_integers(kind, qdq)
-                    self.compare_with_fp32(kind)
-                    if kind == "int8":
-                        self.compare_layers()
-                        self.measure_activations(model, qdq)
+                    self.quantize(kind, model)
+                else:
+                    self.to_narrow_weights(kind, in_float)
         if labelled is not None:
             self.measure_accuracy(labelled)
         self.staging.write("report.json", self.report.to_bytes())
@@ -136,14 +134,34 @@ class Pipeline:
             seed=self.settings.seed,
         )
 
-    def to_fp32(self, model: ir.Model) -> None:
-        """The float artifacts, checked against PyTorch (against ONNX Runtime where the source is ONNX)."""
+    def to_fp32(self, model: ir.Model) -> ir.Model:
+        """The float artifacts, checked against PyTorch (against ONNX Runtime where the source is ONNX).
+
+        Returns the graph in the form that the target runs fast in float.
+        """
         name, reference = self.reference(model)
         self.save_onnx("onnx", f"{self.source.name}.onnx", model)
         with self.progress.step("ONNX to fp32 TFLite"):
-            self.write_tflite("fp32", self.rewritten(model, "float32"))
+            in_float = self.rewritten(model, "float32")
+            self.write_tflite("fp32", in_float)
         with self.progress.step("check fp32"):
             self.check("fp32 TFLite", self.session("fp32"), name, reference, self.float_limit)
+        return in_float
+
+    def to_narrow_weights(self, kind: PrecisionKind, in_float: ir.Model) -> None:
+        """An artifact that differs from the fp32 one by the type of its weights."""
+        with self.progress.step(f"ONNX to {kind} TFLite"):
+            self.write_tflite(kind, in_float)
+        self.compare_with_fp32(kind)
+
+    def quantize(self, kind: PrecisionKind, model: ir.Model) -> None:
+        """The artifacts of a kind with integer activations, checked."""
+        qdq = self.quantized(kind, model)
+        self.to_integers(kind, qdq)
+        self.compare_with_fp32(kind)
+        if kind == "int8":
+            self.compare_layers()
+            self.measure_activations(model, qdq)
 
     def quantized(self, kind: PrecisionKind, model: ir.Model) -> ir.Model:
         """The QDQ graph of a float one."""
@@ -173,10 +191,7 @@ class Pipeline:
 
     def compare_with_fp32(self, kind: PrecisionKind) -> None:
         """An artifact against the float one."""
-        least = self.settings.thresholds.int8_sqnr_db
-        if least is None and self.source.weights.kind != "random":
-            least = DEFAULT_INT8_SQNR_DB
-        limit = None if least is None else Limit("sqnr_db", least)
+        limit = self.limit_against_fp32(kind)
         with self.progress.step(f"compare {kind} with fp32"):
             self.check(f"{kind} TFLite", self.session(kind), "fp32 TFLite", self.session("fp32"), limit)
 
@@ -205,6 +220,15 @@ class Pipeline:
     @property
     def float_limit(self) -> Limit:
         return Limit("relative_error", self.settings.thresholds.float_error)
+
+    def limit_against_fp32(self, kind: PrecisionKind) -> Limit | None:
+        thresholds = self.settings.thresholds
+        if KINDS[kind].stored_as == "float16":
+            return Limit("sqnr_db", thresholds.fp16_sqnr_db)
+        least = thresholds.int8_sqnr_db
+        if least is None and self.source.weights.kind != "random":
+            least = DEFAULT_INT8_SQNR_DB
+        return None if least is None else Limit("sqnr_db", least)
 
     def reference(self, model: ir.Model) -> tuple[str, Runner]:
         """What float results are held against, with its name."""
@@ -241,8 +265,11 @@ class Pipeline:
         self.report.artifacts[key] = ArtifactRecord.of(path)
 
     def write_tflite(self, key: PrecisionKind, model: ir.Model) -> None:
-        io = self.settings.io
-        graph = lower(model, self.target, io if io in KINDS[key].io else "float32")
+        wanted, io = KINDS[key], self.settings.io
+        graph = lower(model, self.target, io if io in wanted.io else "float32")
+        notes = []
+        if wanted.stored_as != "float32":
+            notes = store_weights(graph, wanted.stored_as, self.target)
         content = write_tflite(graph, f"{self.source.name} {key}, mobiledeploy {__version__}")
         path = self.staging.write(f"{self.source.name}_{key}.tflite", content)
         try:
@@ -253,7 +280,7 @@ class Pipeline:
                 f"({error.__cause__}), expected it to load; please report this, with the model"
             ) from error
         self.report.artifacts[key] = ArtifactRecord.of(
-            path, _tensor_records(graph.inputs), _tensor_records(graph.outputs), partitions
+            path, _tensor_records(graph.inputs), _tensor_records(graph.outputs), partitions, tuple(notes)
         )
 
 

@@ -12,7 +12,7 @@ from mobiledeploy.targets import Precision
 
 __all__ = ["KINDS", "Kind", "PrecisionKind", "choose_kinds"]
 
-PrecisionKind = Literal["fp32", "int8"]
+PrecisionKind = Literal["fp32", "fp16", "int8", "int8-dynamic"]
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,21 @@ class Kind:
         form: In which precision the network is rewritten for the target.
         quantized: Whether activations are integers, so that it is calibrated and goes through a QDQ graph.
         io: Integer types that its inputs and outputs can have.
+        stored_as: Type of the weights of one that is not quantized.
     """
 
     form: Precision
     quantized: bool = False
     io: tuple[str, ...] = ()
+    stored_as: Literal["float32", "float16", "int8"] = "float32"
 
 
 KINDS: MappingProxyType[PrecisionKind, Kind] = MappingProxyType(
     {
         "fp32": Kind("float32"),
+        "fp16": Kind("float32", stored_as="float16"),
         "int8": Kind("int8", quantized=True, io=("int8", "uint8")),
+        "int8-dynamic": Kind("float32", stored_as="int8"),
     }
 )
 """In the order in which they are written and shown."""
