@@ -44,6 +44,7 @@ class OnnxSession:
         optimize: Whether ONNX Runtime may rewrite the graph. It must not for a QDQ model that stands for the
             exact arithmetic, since it would replace QDQ by its own integer kernels.
         threads: Threads within an op; one gives the same bits on any machine with the same instruction set.
+        fuse_qdq: Whether rewriting may make integer kernels of QDQ; without it, QDQ is what is executed.
 
     Raises:
         UnsupportedModelError: ONNX Runtime refuses the model. `run` raises it, too.
@@ -55,6 +56,7 @@ class OnnxSession:
         extra_outputs: Sequence[str] = (),
         optimize: bool = True,
         threads: int = 0,
+        fuse_qdq: bool = True,
     ) -> None:
         import onnxruntime
 
@@ -69,6 +71,7 @@ class OnnxSession:
         options.intra_op_num_threads = threads
         # Threads that spin while they wait take the processor from whatever else runs on a small machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.disable_quant_qdq", "0" if fuse_qdq else "1")
         levels = onnxruntime.GraphOptimizationLevel
         options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
         with _explained():
