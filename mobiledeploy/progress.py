@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import ProgressColumn, Task
 
-__all__ = ["Advance", "Progress", "Silent", "Timed", "shown_on"]
+__all__ = ["SILENT", "Advance", "Progress", "Silent", "Timed", "shown_on"]
 
 Advance = Callable[[], None]
 """Called once for each unit of a step that is done."""
@@ -31,6 +31,9 @@ class Silent:
     @contextmanager
     def step(self, title: str, total: int | None = None) -> Iterator[Advance]:
         yield lambda: None
+
+
+SILENT = Silent()
 
 
 class Timed:

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mobiledeploy.artifacts import file_sha256
+from mobiledeploy.metrics import Difference
 from mobiledeploy.partitions import Partitions
 from mobiledeploy.verify import AccuracyReport, ActivationCost, Check, LayerDifference
 from mobiledeploy.version import __version__
@@ -44,7 +45,11 @@ class TensorRecord:
 
 @dataclass(frozen=True)
 class ArtifactRecord:
-    """A file that was written. The fields after ``sha256`` are those of .tflite files."""
+    """A file that was written. The fields after ``sha256`` are those of .tflite files.
+
+    Attributes:
+        notes: What of it is not in the precision that was asked for, and why.
+    """
 
     file: str
     size_bytes: int
@@ -52,6 +57,7 @@ class ArtifactRecord:
     inputs: tuple[TensorRecord, ...] = ()
     outputs: tuple[TensorRecord, ...] = ()
     partitions: Partitions | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -60,9 +66,10 @@ class ArtifactRecord:
         inputs: tuple[TensorRecord, ...] = (),
         outputs: tuple[TensorRecord, ...] = (),
         partitions: Partitions | None = None,
+        notes: tuple[str, ...] = (),
     ) -> ArtifactRecord:
         """The record of a file on disk."""
-        return cls(path.name, path.stat().st_size, file_sha256(path), inputs, outputs, partitions)
+        return cls(path.name, path.stat().st_size, file_sha256(path), inputs, outputs, partitions, notes)
 
 
 @dataclass
@@ -103,6 +110,12 @@ class Report:
             worst = min(self.layers, key=lambda layer: layer.sqnr_db)
             found.append(f"the layer of least SQNR is {worst.name} ({worst.sqnr_db:.1f} dB)")
         return found
+
+    def against_fp32(self, key: str) -> Difference | None:
+        """A .tflite artifact against the fp32 one, at the output of least SQNR; None if not compared."""
+        pair = (f"{key} TFLite", "fp32 TFLite")
+        found = [check.difference for check in self.checks if (check.candidate, check.reference) == pair]
+        return min(found, key=lambda difference: difference.sqnr_db, default=None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that json can write; an infinite figure as the string "inf"."""
@@ -160,14 +173,20 @@ def _caption(report: Report) -> str:
 
 
 def _artifacts_table(report: Report) -> Table:
-    table = _table("artifact", "size", "XNNPACK partitions", "ops outside", title=report.model["name"])
-    for artifact in report.artifacts.values():
+    """What each artifact costs: SQNR and top-1 agreement are those against the fp32 artifact."""
+    notes = [f"{key}: {note}" for key, artifact in report.artifacts.items() for note in artifact.notes]
+    columns = ("artifact", "size", "parts", "ops outside", "SQNR dB", "top-1 %")
+    table = _table(*columns, title=report.model["name"], caption="\n".join(notes) or None)
+    for key, artifact in report.artifacts.items():
         partitions = artifact.partitions
+        against_fp32 = report.against_fp32(key)
         table.add_row(
             Text(artifact.file),
             _size(artifact.size_bytes),
             str(partitions.count) if partitions else "",
             _outside(partitions) if partitions else "",
+            f"{against_fp32.sqnr_db:.1f}" if against_fp32 else "",
+            _percent(against_fp32.top1_agreement) if against_fp32 else "",
         )
     return table
 

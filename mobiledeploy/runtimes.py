@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mobiledeploy.errors import InputError, UnsupportedModelError
 
 if TYPE_CHECKING:
+    import onnx
     from torch import nn
 
 __all__ = ["OnnxSession", "Outputs", "Runner", "Sample", "TfliteSession", "TorchRunner"]
@@ -38,6 +39,7 @@ class OnnxSession:
     """An ONNX model in ONNX Runtime, on the CPU.
 
     Args:
+        model: The graph, as ``onnx_ir`` or as a proto, which may get more outputs.
         extra_outputs: Names of inner values that can be asked for, too.
         optimize: Whether ONNX Runtime may rewrite the graph. It must not for a QDQ model that stands for the
             exact arithmetic, since it would replace QDQ by its own integer kernels.
@@ -50,7 +52,7 @@ class OnnxSession:
 
     def __init__(
         self,
-        model: ir.Model,
+        model: ir.Model | onnx.ModelProto,
         extra_outputs: Sequence[str] = (),
         optimize: bool = True,
         threads: int = 0,
@@ -58,7 +60,8 @@ class OnnxSession:
     ) -> None:
         import onnxruntime
 
-        proto = ir.to_proto(model)
+        proto = ir.to_proto(model) if isinstance(model, ir.Model) else model
+        self.output_names = [value.name for value in proto.graph.output]
         own = {value.name for value in proto.graph.output} | {value.name for value in proto.graph.input}
         for name in extra_outputs:
             if name not in own:
@@ -75,7 +78,6 @@ class OnnxSession:
             self._session = onnxruntime.InferenceSession(
                 proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
-        self.output_names = [value.name or "" for value in model.graph.outputs]
 
     def run(self, sample: Sample) -> Outputs:
         """Output name -> array."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from mobiledeploy.exporters.lowerings.registry import has_int8_form
 from mobiledeploy.exporters.onnx_graph import tidy
+from mobiledeploy.progress import SILENT, Progress
 from mobiledeploy.quantize.calibrate import collect_histograms
+from mobiledeploy.quantize.correct_bias import (
+    BiasCorrection,
+    add_zero_biases,
+    correct_biases,
+    correctable_layers,
+)
 from mobiledeploy.quantize.fit_scales import fit_scales
 from mobiledeploy.quantize.histogram import Histogram
 from mobiledeploy.quantize.insert_qdq import insert_qdq
@@ -22,32 +29,50 @@ from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.runtimes import Sample
 from mobiledeploy.targets import Target
 
-__all__ = ["quantize_model"]
+__all__ = ["QuantizationLog", "quantize_model"]
+
+
+@dataclass(frozen=True)
+class QuantizationLog:
+    """What the steps did, for the report.
+
+    Attributes:
+        widened: One line for each range that was widened so that the target takes the op.
+        biases: How far bias correction moved each layer; empty when it was off.
+    """
+
+    widened: list[str]
+    biases: list[BiasCorrection]
 
 
 def quantize_model(
     model: ir.Model,
-    samples: Iterable[Sample],
+    samples: Sequence[Sample],
     target: Target,
     recipe: QuantizeRecipe,
-    on_sample: Callable[[], Any] = lambda: None,
-) -> list[str]:
+    progress: Progress = SILENT,
+) -> QuantizationLog:
     """Quantize in place.
 
     Args:
-        samples: Calibration inputs; iterated once, one in memory at a time.
-
-    Returns:
-        One line for each range that was widened so that the target takes the op.
+        samples: Calibration inputs.
+        progress: Told of each step.
     """
+    add_zero_biases(model)
     points = find_points(model.graph, target, has_int8_form)
-    histograms = collect_histograms(model, points.values, samples, on_sample)
+    with progress.step("calibrate", len(samples)) as advance:
+        histograms = collect_histograms(model, points.values, samples, advance)
     fixed = {value: shared for group in points.groups if (shared := _fixed(group)) for value in group}
     plan = Plan(points, {**_calibrated(points, histograms, recipe), **fixed})
     widened = fit_scales(model.graph, plan, fixed, target)
+    reference = model.clone()
     insert_qdq(model, plan)
     tidy(model)
-    return widened
+    biases: list[BiasCorrection] = []
+    if recipe.correct_bias:
+        with progress.step("correct biases", len(correctable_layers(model))) as advance:
+            biases = correct_biases(model, reference, samples, advance)
+    return QuantizationLog(widened, biases)
 
 
 def _fixed(group: Sequence[ir.Value]) -> QuantParams | None:

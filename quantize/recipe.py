@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mobiledeploy.errors import InputError
 from mobiledeploy.quantize.ranges import METHODS
 
-__all__ = ["QuantizeRecipe"]
+__all__ = ["Effort", "QuantizeRecipe"]
+
+Effort = Literal["default", "high"]
 
 
 @dataclass(frozen=True)
@@ -16,9 +19,11 @@ class QuantizeRecipe:
 
     Attributes:
         calibrator: How activation ranges are chosen: "mse", "min-max" or "percentile".
+        correct_bias: Whether biases take back what rounding shifts on average.
     """
 
     calibrator: str = "mse"
+    correct_bias: bool = True
 
     def __post_init__(self) -> None:
         if self.calibrator not in METHODS:
