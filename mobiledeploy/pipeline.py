@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from mobiledeploy.api import ExportSettings
 from mobiledeploy.artifacts import StagingFolder
+from mobiledeploy.cache import cache_folder
 from mobiledeploy.data import Sample, open_inputs
 from mobiledeploy.errors import InputError, UnsupportedModelError
 from mobiledeploy.exporters.onnx_graph import shape_of
@@ -27,6 +28,7 @@ from mobiledeploy.progress import Progress
 from mobiledeploy.quantize.activation_cost import activation_costs
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
+from mobiledeploy.quantize.statistics_cache import StatisticsCache, identity
 from mobiledeploy.report import ArtifactRecord, Report, TensorRecord
 from mobiledeploy.runtimes import OnnxSession, Runner, TfliteSession, TorchRunner
 from mobiledeploy.sources import Source
@@ -168,16 +170,29 @@ class Pipeline:
         with self.progress.step(f"rewrite for {kind}"):
             qdq = self.rewritten(model, KINDS[kind].form)
         samples = self.inputs.calibration
-        log = quantize_model(qdq, samples, self.target, self.recipe, self.progress)
+        compare_on = self.checked if self.settings.compare_calibrators else ()
+        log = quantize_model(
+            qdq, samples, self.target, self.recipe, self.progress, self.statistics_cache(), compare_on
+        )
+        self.report.calibrators = log.calibrators
         self.report.calibration = {
             "inputs": self.inputs.description,
             "sha256": self.inputs.fingerprint(),
             "samples": len(samples),
             "calibrator": self.recipe.calibrator,
             "widened": log.widened,
+            "search": None if log.search is None else asdict(log.search),
             "bias_correction": [asdict(layer) for layer in log.biases],
         }
         return qdq
+
+    def statistics_cache(self) -> StatisticsCache | None:
+        """Where statistics of the calibration inputs are kept; None if they shall not be."""
+        if not self.settings.cache:
+            return None
+        inputs = self.inputs
+        data = identity(inputs.fingerprint(), inputs.calibration, [self.source.preprocessing])
+        return StatisticsCache(cache_folder("statistics"), data)
 
     def to_integers(self, kind: PrecisionKind, qdq: ir.Model) -> None:
         """The quantized artifacts, checked against the QDQ graph in ONNX Runtime."""
@@ -291,12 +306,12 @@ def _kept(samples: Sequence[Sample]) -> Sequence[Sample]:
 
 
 def _recorded(settings: ExportSettings) -> dict[str, Any]:
-    """Settings for the report, without paths and hosts."""
+    """Settings for the report, without paths and hosts, and without what leaves the artifacts as they are."""
     kept = asdict(settings)
     for key in ("source", "calibration", "validation"):
         kept[key] = None if kept[key] is None else Path(kept[key]).resolve().name
     kept["model"] = {name: value for name, value in kept["model"].items() if not name.startswith("weights")}
-    del kept["out"]
+    del kept["out"], kept["cache"]
     return kept
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -11,6 +11,8 @@ from mobiledeploy.exporters.lowerings.registry import has_int8_form
 from mobiledeploy.exporters.onnx_graph import tidy
 from mobiledeploy.progress import SILENT, Progress
 from mobiledeploy.quantize.calibrate import collect_histograms
+from mobiledeploy.quantize.choose_ranges import fixed_params, merged_by_group, plan_ranges
+from mobiledeploy.quantize.compare_calibrators import CalibratorScore, compare_calibrators
 from mobiledeploy.quantize.correct_bias import (
     BiasCorrection,
     add_zero_biases,
@@ -18,18 +20,18 @@ from mobiledeploy.quantize.correct_bias import (
     correctable_layers,
 )
 from mobiledeploy.quantize.fit_scales import fit_scales
-from mobiledeploy.quantize.histogram import Histogram
 from mobiledeploy.quantize.insert_qdq import insert_qdq
-from mobiledeploy.quantize.op_table import FIXED_OUTPUT, SAME_SCALE
-from mobiledeploy.quantize.params import QuantParams, activation_params
-from mobiledeploy.quantize.plan import Plan
-from mobiledeploy.quantize.points import QuantizationPoints, find_points
+from mobiledeploy.quantize.points import find_points
 from mobiledeploy.quantize.ranges import METHODS
-from mobiledeploy.quantize.recipe import QuantizeRecipe
+from mobiledeploy.quantize.recipe import SEARCH, QuantizeRecipe
+from mobiledeploy.quantize.search_ranges import START, RangeSearch, search_ranges
+from mobiledeploy.quantize.statistics_cache import StatisticsCache
 from mobiledeploy.runtimes import Sample
 from mobiledeploy.targets import Target
 
 __all__ = ["QuantizationLog", "quantize_model"]
+
+_SEARCH_SAMPLES = 32
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,14 @@ class QuantizationLog:
     Attributes:
         widened: One line for each range that was widened so that the target takes the op.
         biases: How far bias correction moved each layer; empty when it was off.
+        search: Which method chose which range; None where one method chose all of them.
+        calibrators: What each of them would give, best first; empty when they were not compared.
     """
 
     widened: list[str]
     biases: list[BiasCorrection]
+    search: RangeSearch | None
+    calibrators: list[CalibratorScore]
 
 
 def quantize_model(
@@ -51,20 +57,34 @@ def quantize_model(
     target: Target,
     recipe: QuantizeRecipe,
     progress: Progress = SILENT,
+    cache: StatisticsCache | None = None,
+    compare_on: Sequence[Sample] = (),
 ) -> QuantizationLog:
     """Quantize in place.
 
     Args:
         samples: Calibration inputs.
         progress: Told of each step.
+        cache: Of statistics of these very samples; they are not kept without one.
+        compare_on: Other samples, to compare all calibrators on; they are not compared without any.
     """
     add_zero_biases(model)
     points = find_points(model.graph, target, has_int8_form)
     with progress.step("calibrate", len(samples)) as advance:
-        histograms = collect_histograms(model, points.values, samples, advance)
-    fixed = {value: shared for group in points.groups if (shared := _fixed(group)) for value in group}
-    plan = Plan(points, {**_calibrated(points, histograms, recipe), **fixed})
-    widened = fit_scales(model.graph, plan, fixed, target)
+        histograms = collect_histograms(model, points.values, samples, advance, cache)
+    statistics = merged_by_group(points, histograms)
+    searching = recipe.calibrator == SEARCH
+    plan = plan_ranges(points, statistics, START if searching else recipe.calibrator)
+    widened = fit_scales(model.graph, plan, fixed_params(points), target)
+    search: RangeSearch | None = None
+    if searching:
+        with progress.step("search ranges", len(points.groups)) as advance:
+            search = search_ranges(model, plan, statistics, samples[:_SEARCH_SAMPLES], target, advance)
+    calibrators: list[CalibratorScore] = []
+    if compare_on:
+        more = {SEARCH: plan} if searching else {}
+        with progress.step("compare calibrators", len(METHODS) + len(more)) as advance:
+            calibrators = compare_calibrators(model, plan, statistics, compare_on, target, more, advance)
     reference = model.clone()
     insert_qdq(model, plan)
     tidy(model)
@@ -72,28 +92,4 @@ def quantize_model(
     if recipe.correct_bias:
         with progress.step("correct biases", len(correctable_layers(model))) as advance:
             biases = correct_biases(model, reference, samples, advance)
-    return QuantizationLog(widened, biases)
-
-
-def _fixed(group: Sequence[ir.Value]) -> QuantParams | None:
-    """The parameters that the ops which compute a group's values demand, if all of them demand the same."""
-    sources = [value.producer() for value in group]
-    demands = {
-        FIXED_OUTPUT.get(node.op_type) if node else None
-        for node in sources
-        if node is None or node.op_type not in SAME_SCALE
-    }
-    return demands.pop() if len(demands) == 1 else None
-
-
-def _calibrated(
-    points: QuantizationPoints, histograms: Mapping[ir.Value, Histogram], recipe: QuantizeRecipe
-) -> dict[ir.Value, QuantParams]:
-    """One set of parameters per group, from what all its members have seen."""
-    params: dict[ir.Value, QuantParams] = {}
-    for group in points.groups:
-        seen = Histogram()
-        for value in group:
-            seen.merge(histograms[value])
-        params.update(dict.fromkeys(group, activation_params(*METHODS[recipe.calibrator](seen))))
-    return params
+    return QuantizationLog(widened, biases, search, calibrators)

@@ -8,7 +8,12 @@ from typing import Literal
 from mobiledeploy.errors import InputError
 from mobiledeploy.quantize.ranges import METHODS
 
-__all__ = ["Effort", "QuantizeRecipe"]
+__all__ = ["CALIBRATORS", "SEARCH", "Effort", "QuantizeRecipe"]
+
+SEARCH = "search"
+"""The calibrator that chooses among the methods, group by group, by the error at the network's outputs."""
+
+CALIBRATORS = (*METHODS, SEARCH)
 
 Effort = Literal["default", "high"]
 
@@ -18,7 +23,7 @@ class QuantizeRecipe:
     """Settings of post-training quantization.
 
     Attributes:
-        calibrator: How activation ranges are chosen: "mse", "min-max" or "percentile".
+        calibrator: How activation ranges are chosen: one of ``CALIBRATORS``.
         correct_bias: Whether biases take back what rounding shifts on average.
     """
 
@@ -26,5 +31,7 @@ class QuantizeRecipe:
     correct_bias: bool = True
 
     def __post_init__(self) -> None:
-        if self.calibrator not in METHODS:
-            raise InputError(f"unknown calibrator {self.calibrator!r}, expected one of {', '.join(METHODS)}")
+        if self.calibrator not in CALIBRATORS:
+            raise InputError(
+                f"unknown calibrator {self.calibrator!r}, expected one of {', '.join(CALIBRATORS)}"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from mobiledeploy.quantize.trials import Trials
 from mobiledeploy.runtimes import Sample
 from mobiledeploy.targets import Target
 
-__all__ = ["START", "RangeChoice", "search_ranges"]
+__all__ = ["START", "RangeChoice", "RangeSearch", "search_ranges"]
 
 START = "mse"
 """The method that all groups start from."""
@@ -52,6 +53,19 @@ class RangeChoice:
     gain_db: float
 
 
+@dataclass(frozen=True)
+class RangeSearch:
+    """What a search found.
+
+    Attributes:
+        methods: Method -> how many groups have its range; groups whose parameters are fixed do not count.
+        changed: The groups that no longer have the range of ``START``, in graph order.
+    """
+
+    methods: dict[str, int]
+    changed: list[RangeChoice]
+
+
 def search_ranges(
     model: ir.Model,
     plan: Plan,
@@ -59,7 +73,7 @@ def search_ranges(
     samples: Sequence[Sample],
     target: Target,
     on_group: Chosen = lambda: None,
-) -> list[RangeChoice]:
+) -> RangeSearch:
     """Change a plan in place: group by group, in graph order, the method of least error at the output.
 
     Each method's range is tried with all else as it stands, on all samples, against the outputs in float.
@@ -71,9 +85,6 @@ def search_ranges(
         statistics: One histogram for each group.
         samples: 16 or more; they stay in memory.
         on_group: Called once for each group.
-
-    Returns:
-        The groups that no longer have what they started with, in graph order.
     """
     trials = Trials(model, plan, samples)
     search = _Search(model, plan, trials, target)
@@ -90,7 +101,9 @@ def search_ranges(
         on_group()
     for place in sorted(search.choices):
         search.improve(place, candidates[place])
-    return [choice for _, choice in sorted(search.choices.items())]
+    changed = [choice for _, choice in sorted(search.choices.items())]
+    found = Counter([START] * (len(candidates) - len(changed)) + [choice.method for choice in changed])
+    return RangeSearch(dict(found.most_common()), changed)
 
 
 class _Search:

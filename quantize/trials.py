@@ -39,9 +39,11 @@ class Trials:
         copy, copied = _copied(model, plan)
         insert_qdq(copy, copied)
         for value in plan.points.values:
-            for name, dtype in (("scale", ir.DataType.FLOAT), ("zero_point", ir.DataType.INT8)):
+            for name in ("scale", "zero_point"):
                 constant = copy.graph.initializers.pop(f"{value.name}/{name}")
-                constant.const_value, constant.dtype, constant.shape = None, dtype, ir.Shape([])
+                assert constant.const_value is not None
+                constant.dtype, constant.shape = constant.const_value.dtype, ir.Shape([])
+                constant.const_value = None
                 copy.graph.inputs.append(constant)
         # One thread each: samples run side by side, and the sums come out in one order.
         self._session = OnnxSession(copy, threads=1, fuse_qdq=False)
@@ -53,7 +55,7 @@ class Trials:
             for value, params in activations.items()
             for name, array in (
                 ("scale", np.asarray(params.scale[0], np.float32)),
-                ("zero_point", np.asarray(params.zero_point[0], np.int8)),
+                ("zero_point", np.asarray(params.zero_point[0], params.dtype)),
             )
         }
         with ThreadPoolExecutor(self._workers) as threads:
