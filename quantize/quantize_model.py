@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import onnx_ir as ir
@@ -13,6 +14,8 @@ from mobiledeploy.quantize.calibrate import collect_histograms
 from mobiledeploy.quantize.fit_scales import fit_scales
 from mobiledeploy.quantize.histogram import Histogram
 from mobiledeploy.quantize.insert_qdq import insert_qdq
+from mobiledeploy.quantize.keep_float import keep_float
+from mobiledeploy.quantize.mixed_graph import MixedGraph
 from mobiledeploy.quantize.op_table import FIXED_OUTPUT, SAME_SCALE
 from mobiledeploy.quantize.params import QuantParams, activation_params
 from mobiledeploy.quantize.plan import Plan
@@ -22,7 +25,22 @@ from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.runtimes import Sample
 from mobiledeploy.targets import Target
 
-__all__ = ["quantize_model"]
+__all__ = ["Quantized", "quantize_model"]
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What came of quantizing a graph.
+
+    Attributes:
+        widened: One line for each range that was widened so that the target takes the op.
+        kept: Names of the results that stay in float because the recipe says so.
+        graph: The network as it was decided about, from which other mixtures of int8 and float can be had.
+    """
+
+    widened: list[str]
+    kept: list[str]
+    graph: MixedGraph
 
 
 def quantize_model(
@@ -31,23 +49,25 @@ def quantize_model(
     target: Target,
     recipe: QuantizeRecipe,
     on_sample: Callable[[], Any] = lambda: None,
-) -> list[str]:
+) -> Quantized:
     """Quantize in place.
 
     Args:
         samples: Calibration inputs; iterated once, one in memory at a time.
 
-    Returns:
-        One line for each range that was widened so that the target takes the op.
+    Raises:
+        InputError: The recipe names a layer that is not there, or the samples are no use.
     """
+    kept = keep_float(model.graph, target, recipe.keep_float)
     points = find_points(model.graph, target, has_int8_form)
     histograms = collect_histograms(model, points.values, samples, on_sample)
     fixed = {value: shared for group in points.groups if (shared := _fixed(group)) for value in group}
     plan = Plan(points, {**_calibrated(points, histograms, recipe), **fixed})
     widened = fit_scales(model.graph, plan, fixed, target)
+    graph = MixedGraph(model.clone(), model, plan, target)
     insert_qdq(model, plan)
     tidy(model)
-    return widened
+    return Quantized(widened, kept, graph)
 
 
 def _fixed(group: Sequence[ir.Value]) -> QuantParams | None:

@@ -16,9 +16,11 @@ class QuantizeRecipe:
 
     Attributes:
         calibrator: How activation ranges are chosen: "mse", "min-max" or "percentile".
+        keep_float: What stays in float: shell-style patterns of layers' names, or of op types after "op:".
     """
 
     calibrator: str = "mse"
+    keep_float: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.calibrator not in METHODS:
