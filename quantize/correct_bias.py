@@ -21,7 +21,7 @@ from mobiledeploy.quantize.op_table import WEIGHTED
 from mobiledeploy.quantize.stepwise import Stepwise, largest_live_bytes
 from mobiledeploy.runtimes import OnnxSession, Sample
 
-__all__ = ["BiasCorrection", "add_zero_biases", "correct_biases", "correctable_layers"]
+__all__ = ["BiasCorrection", "add_zero_biases", "copy_biases", "correct_biases", "correctable_layers"]
 
 _MOST_SAMPLES = 64
 _MOST_BYTES = 1 << 29
@@ -91,6 +91,22 @@ def correct_biases(
     wanted = _float_moments(reference, [_float_name(node) for node in layers], chosen)
     quantized = Stepwise(qdq, chosen)
     return [_corrected(node, quantized, wanted[_float_name(node)], on_layer) for node in layers]
+
+
+def copy_biases(qdq: ir.Model, model: ir.Model) -> None:
+    """Give the float graph that a QDQ graph was made of its biases, in place."""
+    corrected = {_float_name(node): _bias(node) for node in correctable_layers(qdq)}
+    for node in model.graph:
+        bias = corrected.get(node.outputs[0].name or "")
+        if bias is None:
+            continue
+        integers, steps = constant(bias.inputs[0]), constant(bias.inputs[1])
+        assert integers is not None and steps is not None
+        name = f"{node.outputs[0].name}~corrected_bias"
+        array = (integers * steps.astype(np.float64)).astype(np.float32)
+        value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
+        model.graph.initializers[name] = value
+        node.replace_input_with(2, value)
 
 
 @dataclass(frozen=True)

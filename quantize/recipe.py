@@ -25,10 +25,12 @@ class QuantizeRecipe:
     Attributes:
         calibrator: How activation ranges are chosen: one of ``CALIBRATORS``.
         correct_bias: Whether biases take back what rounding shifts on average.
+        keep_float: What stays in float: shell-style patterns of layers' names, or of op types after "op:".
     """
 
     calibrator: str = "mse"
     correct_bias: bool = True
+    keep_float: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.calibrator not in CALIBRATORS:
