@@ -17,7 +17,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mobiledeploy.exporters.onnx_graph import constant
-from mobiledeploy.quantize.op_table import WEIGHTED
+from mobiledeploy.quantize.op_table import WEIGHTED, channel_axis
+from mobiledeploy.quantize.plan import weights_of
 from mobiledeploy.quantize.stepwise import Stepwise, largest_live_bytes
 from mobiledeploy.runtimes import OnnxSession, Sample
 
@@ -49,16 +50,16 @@ def add_zero_biases(model: ir.Model) -> None:
     TFLite stores one in any case.
     """
     for node in model.graph:
-        if node.op_type in ("Conv", "ConvTranspose", "Gemm") and len(node.inputs) == 2:
-            channels = node.outputs[0].shape
-            if channels is None or not isinstance(channels[_CHANNEL_AXIS], int):
-                continue
-            name = f"{node.outputs[0].name}~bias"
-            zeros = np.zeros(channels[_CHANNEL_AXIS], np.float32)
-            value = ir.Value(name=name, const_value=ir.tensor(zeros, name=name))
-            model.graph.initializers[name] = value
-            node.resize_inputs(3)
-            node.replace_input_with(2, value)
+        weights = weights_of(node)
+        if weights is None or node.op_type == "MatMul" or len(node.inputs) != 2:
+            continue
+        group = node.attributes.get_int("group", 1) if node.op_type == "ConvTranspose" else 1
+        zeros = np.zeros(weights.shape[channel_axis(node)] * group, np.float32)
+        name = f"{node.outputs[0].name}~bias"
+        value = ir.Value(name=name, const_value=ir.tensor(zeros, name=name))
+        model.graph.initializers[name] = value
+        node.resize_inputs(3)
+        node.replace_input_with(2, value)
 
 
 def correctable_layers(qdq: ir.Model) -> list[ir.Node]:
