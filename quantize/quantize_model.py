@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.lowerings.registry import has_int8_form
+from mobiledeploy.exporters.lowerings.registry import has_integer_form
 from mobiledeploy.exporters.onnx_graph import tidy
 from mobiledeploy.quantize.calibrate import collect_histograms
 from mobiledeploy.quantize.fit_scales import fit_scales
 from mobiledeploy.quantize.histogram import Histogram
 from mobiledeploy.quantize.insert_qdq import insert_qdq
-from mobiledeploy.quantize.op_table import FIXED_OUTPUT, SAME_SCALE
+from mobiledeploy.quantize.op_table import SAME_SCALE, fixed_output
 from mobiledeploy.quantize.params import QuantParams, activation_params
 from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.quantize.points import QuantizationPoints, find_points
@@ -40,21 +41,22 @@ def quantize_model(
     Returns:
         One line for each range that was widened so that the target takes the op.
     """
-    points = find_points(model.graph, target, has_int8_form)
+    dtype = recipe.dtype
+    points = find_points(model.graph, target, lambda node: has_integer_form(node, dtype))
     histograms = collect_histograms(model, points.values, samples, on_sample)
-    fixed = {value: shared for group in points.groups if (shared := _fixed(group)) for value in group}
+    fixed = {value: shared for group in points.groups if (shared := _fixed(group, dtype)) for value in group}
     plan = Plan(points, {**_calibrated(points, histograms, recipe), **fixed})
-    widened = fit_scales(model.graph, plan, fixed, target)
+    widened = fit_scales(model.graph, plan, fixed, target) if target.delegates_any(recipe.activations) else []
     insert_qdq(model, plan)
     tidy(model)
     return widened
 
 
-def _fixed(group: Sequence[ir.Value]) -> QuantParams | None:
+def _fixed(group: Sequence[ir.Value], dtype: np.dtype[Any]) -> QuantParams | None:
     """The parameters that the ops which compute a group's values demand, if all of them demand the same."""
     sources = [value.producer() for value in group]
     demands = {
-        FIXED_OUTPUT.get(node.op_type) if node else None
+        fixed_output(node.op_type, dtype) if node else None
         for node in sources
         if node is None or node.op_type not in SAME_SCALE
     }
@@ -66,9 +68,10 @@ def _calibrated(
 ) -> dict[ir.Value, QuantParams]:
     """One set of parameters per group, from what all its members have seen."""
     params: dict[ir.Value, QuantParams] = {}
+    method = METHODS["min-max" if recipe.activations == "int16" else recipe.calibrator]
     for group in points.groups:
         seen = Histogram()
         for value in group:
             seen.merge(histograms[value])
-        params.update(dict.fromkeys(group, activation_params(*METHODS[recipe.calibrator](seen))))
+        params.update(dict.fromkeys(group, activation_params(*method(seen), recipe.dtype)))
     return params

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
 
 from mobiledeploy.errors import InputError
 from mobiledeploy.quantize.ranges import METHODS
@@ -15,11 +18,19 @@ class QuantizeRecipe:
     """Settings of post-training quantization.
 
     Attributes:
-        calibrator: How activation ranges are chosen: "mse", "min-max" or "percentile".
+        calibrator: How activation ranges are chosen: "mse", "min-max" or "percentile". int16 has steps so
+            small that clipping never pays: its ranges are always those of min-max.
+        activations: Type of the activations.
     """
 
     calibrator: str = "mse"
+    activations: Literal["int8", "int16"] = "int8"
 
     def __post_init__(self) -> None:
         if self.calibrator not in METHODS:
             raise InputError(f"unknown calibrator {self.calibrator!r}, expected one of {', '.join(METHODS)}")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the activations."""
+        return np.dtype(self.activations)
