@@ -36,6 +36,7 @@ class ExportSettings:
         calibration: Folder of images, .npy or .npz; None for generated images.
         samples: How many inputs to calibrate with.
         calibrator: How activation ranges are chosen.
+        correct_bias: Whether biases take back what rounding shifts on average.
         validation: Folder of labelled images to measure accuracy on; None to skip that.
         validation_limit: How many of them at most.
         seed: Of every random choice.
@@ -51,6 +52,7 @@ class ExportSettings:
     calibration: Path | None = None
     samples: int = 64
     calibrator: Calibrator = "mse"
+    correct_bias: bool = True
     validation: Path | None = None
     validation_limit: int | None = None
     seed: int = 0
@@ -105,6 +107,7 @@ def export(
     calibration: str | Path | None = None,
     samples: int = 64,
     calibrator: Calibrator = "mse",
+    correct_bias: bool = True,
     validation: str | Path | None = None,
     validation_limit: int | None = None,
     seed: int = 0,
@@ -133,6 +136,7 @@ def export(
         calibration: Folder of images, .npy or .npz; generated images when left out.
         samples: How many inputs to calibrate with.
         calibrator: How activation ranges are chosen.
+        correct_bias: Whether biases take back what rounding shifts on average.
         validation: Folder of labelled images to measure accuracy on.
         validation_limit: How many of them at most.
         seed: Of every random choice.
@@ -166,6 +170,7 @@ def export(
         calibration=_path(calibration),
         samples=samples,
         calibrator=calibrator,
+        correct_bias=correct_bias,
         validation=_path(validation),
         validation_limit=validation_limit,
         seed=seed,

@@ -154,6 +154,7 @@ def _export(options: argparse.Namespace) -> int:
             calibration=options.calibration,
             samples=options.samples,
             calibrator=options.calibrator,
+            correct_bias=options.bias_correction,
             validation=options.validation,
             validation_limit=options.validation_limit,
             seed=options.seed,
@@ -321,6 +322,12 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         choices=("mse", "min-max", "percentile"),
         default="mse",
         help="how activation ranges are chosen (default: mse)",
+    )
+    add(
+        "--no-bias-correction",
+        dest="bias_correction",
+        action="store_false",
+        help="leave biases as they are, whatever rounding shifts on average",
     )
     add(
         "--validation",

@@ -66,7 +66,7 @@ class Pipeline:
     ) -> None:
         self.settings, self.source, self.target = settings, source, target
         self.staging, self.progress = staging, progress
-        self.recipe = QuantizeRecipe(settings.calibrator)
+        self.recipe = QuantizeRecipe(settings.calibrator, settings.correct_bias)
         with progress.step("open the inputs"):
             self.inputs = open_inputs(
                 settings.calibration,
@@ -168,14 +168,14 @@ class Pipeline:
         with self.progress.step(f"rewrite for {kind}"):
             qdq = self.rewritten(model, KINDS[kind].form)
         samples = self.inputs.calibration
-        with self.progress.step("calibrate", len(samples)) as advance:
-            widened = quantize_model(qdq, samples, self.target, self.recipe, advance)
+        log = quantize_model(qdq, samples, self.target, self.recipe, self.progress)
         self.report.calibration = {
             "inputs": self.inputs.description,
             "sha256": self.inputs.fingerprint(),
             "samples": len(samples),
             "calibrator": self.recipe.calibrator,
-            "widened": widened,
+            "widened": log.widened,
+            "bias_correction": [asdict(layer) for layer in log.biases],
         }
         return qdq
 

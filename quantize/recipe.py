@@ -10,7 +10,9 @@ import numpy as np
 from mobiledeploy.errors import InputError
 from mobiledeploy.quantize.ranges import METHODS
 
-__all__ = ["QuantizeRecipe"]
+__all__ = ["Effort", "QuantizeRecipe"]
+
+Effort = Literal["default", "high"]
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,12 @@ class QuantizeRecipe:
     Attributes:
         calibrator: How activation ranges are chosen: "mse", "min-max" or "percentile". int16 has steps so
             small that clipping never pays: its ranges are always those of min-max.
+        correct_bias: Whether biases take back what rounding shifts on average.
         activations: Type of the activations.
     """
 
     calibrator: str = "mse"
+    correct_bias: bool = True
     activations: Literal["int8", "int16"] = "int8"
 
     def __post_init__(self) -> None:

@@ -124,7 +124,9 @@ class LoweringCase:
         model = model_of(self.text)
         samples = samples_for(model)
         if self.activations != "float32":
-            quantize_model(model, samples, LITERT_2_3, QuantizeRecipe("min-max", self.activations))
+            quantize_model(
+                model, samples, LITERT_2_3, QuantizeRecipe("min-max", activations=self.activations)
+            )
             tidy(model)
         graph = lower(model, LITERT_2_3)
         assert ops_of(graph) == self.ops
