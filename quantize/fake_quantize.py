@@ -21,7 +21,7 @@ def fake_quantize(x: Tensor, scale: Tensor, zero_point: int) -> Tensor:
         scale: One number; it gets a gradient, too.
         zero_point: In [-128, 127].
     """
-    result: Tensor = _Activation.apply(x, scale, zero_point)
+    result: Tensor = _Activation.apply(x, scale, zero_point)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -63,7 +63,7 @@ def fake_quantize_weights(weights: Tensor, scale: Tensor, axis: int) -> Tensor:
     Args:
         scale: (channels,), along ``axis`` of the weights; it gets a gradient, too.
     """
-    result: Tensor = _Weights.apply(weights, scale, axis)
+    result: Tensor = _Weights.apply(weights, scale, axis)  # type: ignore[no-untyped-call]
     return result
 
 

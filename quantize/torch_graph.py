@@ -89,7 +89,7 @@ class LinearConstants(nn.Module):
 
     Attributes:
         log_factor: Natural logarithm of the weight scales over those they started from, (output channels,).
-        soft_rounding: In place of rounding to nearest: steps (float64, not rounded) -> steps in [-127, 127].
+        soft_rounding: In place of rounding to nearest: gives the weights in steps of their scale.
     """
 
     initial: Tensor
@@ -109,7 +109,7 @@ class LinearConstants(nn.Module):
         scale = np.ones(1, np.float32) if params is None else params.scale
         self.register_buffer("initial", torch.tensor(np.broadcast_to(scale, weights.shape[axis])))
         self.log_factor = nn.Parameter(torch.zeros_like(self.initial), requires_grad=self.quantized)
-        self.soft_rounding: Callable[[Tensor], Tensor] | None = None
+        self.soft_rounding: nn.Module | None = None
 
     def forward(self, input_scale: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Weights and bias as int8 has them.
@@ -123,8 +123,8 @@ class LinearConstants(nn.Module):
         if self.soft_rounding is None:
             weights = fake_quantize_weights(self.weights, scale, self.axis)
         else:
-            steps = self.soft_rounding(weight_steps(self.weights, scale, self.axis))
-            weights = (steps * self._along(scale.double())).float()
+            steps = self.soft_rounding()
+            weights = (steps.double() * self._along(scale.double())).float()
         if self.bias is None or not self.int32_bias or input_scale is None:
             return weights, self.bias
         return weights, fake_quantize_bias(self.bias, input_scale * scale)
@@ -141,17 +141,18 @@ class LinearConstants(nn.Module):
         smallest = self.bias.detach().double().abs() / (input_scale.detach().double() * 2.0**30)
         return torch.maximum(scale, smallest.float())
 
-    def integers(self, input_scale: Tensor | None) -> Tensor:
-        """The int8 weights."""
-        with torch.no_grad():
-            steps = weight_steps(self.weights, self.scale(input_scale), self.axis)
-            rounded = steps if self.soft_rounding is None else self.soft_rounding(steps)
-            return rounded.round().clamp(-127, 127).to(torch.int8)
+    def steps(self, input_scale: Tensor | None) -> Tensor:
+        """Weights over their scale, not rounded, float64."""
+        return weight_steps(self.weights.detach(), self.scale(input_scale).detach(), self.axis)
 
-    def from_integers(self, integers: Tensor, input_scale: Tensor | None) -> Tensor:
-        """The float weights that int8 weights stand for."""
+    def integers(self, input_scale: Tensor | None) -> Tensor:
+        """The int8 weights, rounded to nearest."""
+        return self.steps(input_scale).round().clamp(-127, 127).to(torch.int8)
+
+    def set_integers(self, integers: Tensor, input_scale: Tensor | None) -> None:
+        """Make the weights those that integers stand for."""
         with torch.no_grad():
-            return (integers.double() * self._along(self.scale(input_scale).double())).float()
+            self.weights.copy_((integers.double() * self._along(self.scale(input_scale).double())).float())
 
     def params(self, input_scale: Tensor | None) -> QuantParams:
         """Of the weights."""
@@ -258,12 +259,11 @@ class TorchGraph(nn.Module):
         for node in self.nodes:
             if (linear := self.linear(node)) is None:
                 continue
-            weights = linear.weights.detach()
             if linear.quantized:
                 input_scale = self.input_scale(node)
                 self.plan.weights[node] = linear.params(input_scale)
-                weights = linear.from_integers(linear.integers(input_scale), input_scale)
-            self._replace_constant(node, 1, weights)
+                linear.set_integers(linear.integers(input_scale), input_scale)
+            self._replace_constant(node, 1, linear.weights.detach())
             if linear.bias is not None:
                 self._replace_constant(node, 2, linear.bias.detach())
 

@@ -210,12 +210,12 @@ def _global_average_pool(node: ir.Node) -> Computation:
 def _pool(node: ir.Node) -> Computation:
     attributes = node.attributes
     kernel = attributes.get_ints("kernel_shape", [])
-    pads = attributes.get_ints("pads", [0] * 4)
+    pads, rounded_up = attributes.get_ints("pads", [0] * 4), attributes.get_int("ceil_mode", 0)
     if (
         len(kernel) != 2
         or len(node.outputs) != 1
         or attributes.get_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
-        or attributes.get_int("ceil_mode", 0)
+        or rounded_up
         or any(step != 1 for step in attributes.get_ints("dilations", [1, 1]))
     ):
         raise _refuse(node, "pools in a way that is not known here")
