@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mobiledeploy.artifacts import staging_folder
 from mobiledeploy.errors import InputError
+from mobiledeploy.precisions import KINDS, PrecisionKind, choose_kinds
 from mobiledeploy.progress import Progress, Silent, Timed
 from mobiledeploy.sources import ModelOptions, Source, open_source
 from mobiledeploy.targets import LITERT_2_3, get_target
@@ -17,10 +18,10 @@ from mobiledeploy.thresholds import Thresholds
 if TYPE_CHECKING:
     from mobiledeploy.report import Report
 
-__all__ = ["ExportResult", "ExportSettings", "export", "run_export"]
+__all__ = ["Calibrator", "ExportResult", "ExportSettings", "export", "run_export"]
 
 IoType = Literal["float32", "int8", "uint8"]
-Calibrator = Literal["mse", "min-max", "percentile"]
+Calibrator = Literal["mse", "min-max", "moving-average", "percentile", "entropy", "search"]
 
 
 @dataclass(frozen=True)
@@ -29,33 +30,47 @@ class ExportSettings:
 
     Attributes:
         source: Registry name, ``path/to/file.py:factory``, or path to an .onnx file.
-        int8: Whether to write an int8 artifact beside the float one.
+        precision: Which kinds of artifact to write, in any order; fp32 is always among them.
         out: Folder for the artifacts; None for ``artifacts/<name>``.
         model: What to do to the network.
         calibration: Folder of images, .npy or .npz; None for generated images.
         samples: How many inputs to calibrate with.
-        calibrator: How activation ranges are chosen.
+        calibrator: How activation ranges are chosen; "search": of the others, what is best for each tensor.
+        compare_calibrators: Whether to measure what each of them would give.
+        cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
+        correct_bias: Whether biases take back what rounding shifts on average.
         validation: Folder of labelled images to measure accuracy on; None to skip that.
         validation_limit: How many of them at most.
         seed: Of every random choice.
-        io: Type of the int8 artifact's inputs and outputs.
+        io: Type of the quantized artifacts' inputs and outputs, as far as they can have it.
         target: Runtime that the artifacts are made for.
         thresholds: When an artifact counts as wrong.
     """
 
     source: str
-    int8: bool = False
+    precision: tuple[PrecisionKind, ...] = ()
     out: Path | None = None
     model: ModelOptions = field(default_factory=ModelOptions)
     calibration: Path | None = None
     samples: int = 64
     calibrator: Calibrator = "mse"
+    compare_calibrators: bool = False
+    cache: bool = True
+    correct_bias: bool = True
     validation: Path | None = None
     validation_limit: int | None = None
     seed: int = 0
     io: IoType = "float32"
     target: str = LITERT_2_3.name
     thresholds: Thresholds = field(default_factory=Thresholds)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "precision", choose_kinds(self.precision))
+
+    @property
+    def quantizes(self) -> bool:
+        """Whether something is to be calibrated."""
+        return any(KINDS[kind].quantized for kind in self.precision)
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,7 @@ def export(
     source: str | Path,
     *,
     int8: bool = False,
+    precision: str | Sequence[str] = (),
     out: str | Path | None = None,
     weights: str | Path | None = None,
     weights_as: str | None = None,
@@ -95,6 +111,9 @@ def export(
     calibration: str | Path | None = None,
     samples: int = 64,
     calibrator: Calibrator = "mse",
+    compare_calibrators: bool = False,
+    cache: bool = True,
+    correct_bias: bool = True,
     validation: str | Path | None = None,
     validation_limit: int | None = None,
     seed: int = 0,
@@ -108,7 +127,8 @@ def export(
     Args:
         source: Registry name, ``path/to/file.py:factory`` (runs the code in that file), or path to an .onnx
             file.
-        int8: Whether to write an int8 artifact beside the float one.
+        int8: Short for ``precision="int8"``.
+        precision: Which kinds of artifact to write beside fp32: names, or one text of names joined by commas.
         out: Folder for the artifacts; ``artifacts/<name>`` when left out.
         weights: File, name of a weights entry, "imagenet" or "random"; imagenet if it can be had, else
             random, when left out.
@@ -121,11 +141,14 @@ def export(
         options: Other options of the network by name, such as {"partition": "exponential"} of mixnet_s.
         calibration: Folder of images, .npy or .npz; generated images when left out.
         samples: How many inputs to calibrate with.
-        calibrator: How activation ranges are chosen.
+        calibrator: How activation ranges are chosen; "search": of the others, what is best for each tensor.
+        compare_calibrators: Whether to measure what each of them would give.
+        cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
+        correct_bias: Whether biases take back what rounding shifts on average.
         validation: Folder of labelled images to measure accuracy on.
         validation_limit: How many of them at most.
         seed: Of every random choice.
-        io: Type of the int8 artifact's inputs and outputs.
+        io: Type of the quantized artifacts' inputs and outputs, as far as they can have it.
         target: Runtime that the artifacts are made for.
         thresholds: When an artifact counts as wrong.
         progress: Shows steps; nothing when left out.
@@ -146,14 +169,18 @@ def export(
         seed=seed,
         weights_host=weights_host,
     )
+    kinds = choose_kinds([precision] if isinstance(precision, str) else precision)
     settings = ExportSettings(
         source=str(source),
-        int8=int8,
+        precision=(*kinds, "int8") if int8 else kinds,
         out=_path(out),
         model=model,
         calibration=_path(calibration),
         samples=samples,
         calibrator=calibrator,
+        compare_calibrators=compare_calibrators,
+        cache=cache,
+        correct_bias=correct_bias,
         validation=_path(validation),
         validation_limit=validation_limit,
         seed=seed,
@@ -207,14 +234,22 @@ def _require_consistent(settings: ExportSettings) -> None:
 
 def _require_fitting(settings: ExportSettings, source: Source, out: Path) -> None:
     if source.quantized:
-        asked = {"--int8": settings.int8, "--calibration": settings.calibration is not None}
+        kinds = settings.precision[1:]
+        asked = {
+            f"--precision {','.join(kinds)}": bool(kinds),
+            "--calibration": settings.calibration is not None,
+        }
         if given := [flag for flag, value in asked.items() if value]:
             raise InputError(
                 f"{' and '.join(given)} for {settings.source}, which is quantized already, expected a float "
-                "model; leave that out: an int8 artifact is made with the scales that it has"
+                "model; leave that out: an artifact is made with the scales that it has"
             )
-    elif settings.io != "float32" and not settings.int8:
-        raise InputError(f"--io {settings.io} for a float artifact, expected an int8 one; add --int8")
+    elif settings.io != "float32" and not any(settings.io in KINDS[kind].io for kind in settings.precision):
+        wanted = next(name for name, kind in KINDS.items() if settings.io in kind.io)
+        raise InputError(
+            f"--io {settings.io} for {', '.join(settings.precision)}, expected an artifact that can have it; "
+            f"add --precision {wanted}"
+        )
     overwritten = [
         name for name in (f"{source.name}.onnx", f"{source.name}_qdq.onnx") if _same(source.file, out / name)
     ]

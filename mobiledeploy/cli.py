@@ -16,7 +16,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from mobiledeploy.arguments import EXIT_USAGE, Parser, at_least, number, option, size
 from mobiledeploy.bench.command import add_bench, add_doctor
@@ -142,6 +142,7 @@ def _export(options: argparse.Namespace) -> int:
         result = export(
             options.source,
             int8=options.int8,
+            precision=options.precision,
             out=options.out,
             weights=options.weights,
             weights_as=options.weights_as,
@@ -153,6 +154,9 @@ def _export(options: argparse.Namespace) -> int:
             calibration=options.calibration,
             samples=options.samples,
             calibrator=options.calibrator,
+            compare_calibrators=options.compare_calibrators,
+            cache=options.cache,
+            correct_bias=options.bias_correction,
             validation=options.validation,
             validation_limit=options.validation_limit,
             seed=options.seed,
@@ -199,7 +203,12 @@ def _details(report: Report) -> Iterator[str]:
             yield f"{precision}: {rule['rule']} x {rule['count']}"
         for refusal in log["refused"]:
             yield f"{precision}: {refusal['rule']} not at {refusal['node']}: {refusal['reason']}"
-    yield from (report.calibration or {}).get("widened", ())
+    calibration = report.calibration or {}
+    yield from calibration.get("widened", ())
+    if (search := calibration.get("search")) is not None:
+        yield "ranges by " + ", ".join(f"{method} x {count}" for method, count in search["methods"].items())
+        for group in search["changed"]:
+            yield f"{', '.join(group['values'])}: range by {group['method']}, {group['gain_db']:+.2f} dB"
 
 
 # verify
@@ -260,9 +269,13 @@ def _parser() -> Parser:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
+    from mobiledeploy.api import Calibrator
+    from mobiledeploy.precisions import KINDS
     from mobiledeploy.targets import LITERT_2_3, TARGETS
 
-    parser.description = "Write SOURCE as ONNX and TFLite, float and (with --int8) int8, and check them."
+    parser.description = (
+        "Write SOURCE as ONNX and TFLite, float and (with --precision) others, and check them."
+    )
     parser.epilog = _EPILOG
     parser.set_defaults(command=_export)
     add = parser.add_argument
@@ -272,7 +285,14 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         help="a network of `mobiledeploy list`; your own file.py:FACTORY, a callable that returns an "
         "nn.Module (this runs the code in that file); or an .onnx file, float or QDQ (its scales are kept)",
     )
-    add("--int8", action="store_true", help="quantize, too")
+    add(
+        "--precision",
+        action="append",
+        default=[],
+        metavar="KIND,...",
+        help=f"artifacts to write beside fp32: {', '.join(KINDS)} (docs/precisions.md); as often as needed",
+    )
+    add("--int8", action="store_true", help="short for --precision int8")
     add("--out", type=Path, metavar="DIR", help="where artifacts go (default: artifacts/NAME)")
     add(
         "--weights",
@@ -307,9 +327,27 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--samples", type=at_least(1), default=64, metavar="N", help="inputs to calibrate with (default: 64)")
     add(
         "--calibrator",
-        choices=("mse", "min-max", "percentile"),
+        choices=get_args(Calibrator),
         default="mse",
-        help="how activation ranges are chosen (default: mse)",
+        help="how activation ranges are chosen; search tries all on each tensor and keeps what is best at "
+        "the outputs (default: mse)",
+    )
+    add(
+        "--compare-calibrators",
+        action="store_true",
+        help="measure the others, too, on inputs that were held back",
+    )
+    add(
+        "--no-cache",
+        dest="cache",
+        action="store_false",
+        help="calibrate anew, and keep nothing of it for the next export of the same network and inputs",
+    )
+    add(
+        "--no-bias-correction",
+        dest="bias_correction",
+        action="store_false",
+        help="leave biases as they are, whatever rounding shifts on average",
     )
     add(
         "--validation",

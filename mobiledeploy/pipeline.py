@@ -10,8 +10,9 @@ from typing import Any
 
 import onnx_ir as ir
 
-from mobiledeploy.api import ExportSettings, IoType
+from mobiledeploy.api import ExportSettings
 from mobiledeploy.artifacts import StagingFolder
+from mobiledeploy.cache import cache_folder
 from mobiledeploy.data import Sample, open_inputs
 from mobiledeploy.errors import InputError, UnsupportedModelError
 from mobiledeploy.exporters.onnx_graph import shape_of
@@ -20,11 +21,14 @@ from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.exporters.tflite_graph import Tensor
 from mobiledeploy.exporters.tflite_writer import write_tflite
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
+from mobiledeploy.exporters.weight_storage import store_weights
 from mobiledeploy.partitions import measure_partitions
+from mobiledeploy.precisions import KINDS, PrecisionKind
 from mobiledeploy.progress import Progress
 from mobiledeploy.quantize.activation_cost import activation_costs
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
+from mobiledeploy.quantize.statistics_cache import StatisticsCache, identity
 from mobiledeploy.report import ArtifactRecord, Report, TensorRecord
 from mobiledeploy.runtimes import OnnxSession, Runner, TfliteSession, TorchRunner
 from mobiledeploy.sources import Source
@@ -64,13 +68,13 @@ class Pipeline:
     ) -> None:
         self.settings, self.source, self.target = settings, source, target
         self.staging, self.progress = staging, progress
-        self.recipe = QuantizeRecipe(settings.calibrator)
+        self.recipe = QuantizeRecipe(settings.calibrator, settings.correct_bias)
         with progress.step("open the inputs"):
             self.inputs = open_inputs(
                 settings.calibration,
                 source.inputs,
                 source.preprocessing,
-                samples=settings.samples if settings.int8 else 1,
+                samples=settings.samples if settings.quantizes else 1,
                 seed=settings.seed,
                 held_back=_HELD_BACK,
             )
@@ -83,7 +87,7 @@ class Pipeline:
             preprocessing=asdict(source.preprocessing) if source.preprocessing else None,
             warnings=list(source.warnings),
         )
-        if settings.int8 or settings.calibration is not None:
+        if settings.quantizes or settings.calibration is not None:
             self.report.warnings += self.inputs.warnings
 
     def run(self) -> Report:
@@ -95,14 +99,14 @@ class Pipeline:
         model = self.to_onnx()
         labelled = self.open_validation(model)
         if self.source.quantized:
-            self.to_int8(model)
+            self.to_integers("int8", model)
         else:
-            self.to_fp32(model)
-            if self.settings.int8:
-                qdq = self.quantized(model)
-                self.to_int8(qdq)
-                self.compare_with_fp32()
-                self.measure_activations(model, qdq)
+            in_float = self.to_fp32(model)
+            for kind in self.settings.precision[1:]:
+                if KINDS[kind].quantized:
+                    self.quantize(kind, model)
+                else:
+                    self.to_narrow_weights(kind, in_float)
         if labelled is not None:
             self.measure_accuracy(labelled)
         self.staging.write("report.json", self.report.to_bytes())
@@ -132,49 +136,82 @@ class Pipeline:
             seed=self.settings.seed,
         )
 
-    def to_fp32(self, model: ir.Model) -> None:
-        """The float artifacts, checked against PyTorch (against ONNX Runtime where the source is ONNX)."""
+    def to_fp32(self, model: ir.Model) -> ir.Model:
+        """The float artifacts, checked against PyTorch (against ONNX Runtime where the source is ONNX).
+
+        Returns the graph in the form that the target runs fast in float.
+        """
         name, reference = self.reference(model)
         self.save_onnx("onnx", f"{self.source.name}.onnx", model)
         with self.progress.step("ONNX to fp32 TFLite"):
-            self.write_tflite("fp32", self.rewritten(model, "float32"))
+            in_float = self.rewritten(model, "float32")
+            self.write_tflite("fp32", in_float)
         with self.progress.step("check fp32"):
             self.check("fp32 TFLite", self.session("fp32"), name, reference, self.float_limit)
+        return in_float
 
-    def quantized(self, model: ir.Model) -> ir.Model:
+    def to_narrow_weights(self, kind: PrecisionKind, in_float: ir.Model) -> None:
+        """An artifact that differs from the fp32 one by the type of its weights."""
+        with self.progress.step(f"ONNX to {kind} TFLite"):
+            self.write_tflite(kind, in_float)
+        self.compare_with_fp32(kind)
+
+    def quantize(self, kind: PrecisionKind, model: ir.Model) -> None:
+        """The artifacts of a kind with integer activations, checked."""
+        qdq = self.quantized(kind, model)
+        self.to_integers(kind, qdq)
+        self.compare_with_fp32(kind)
+        if kind == "int8":
+            self.compare_layers()
+            self.measure_activations(model, qdq)
+
+    def quantized(self, kind: PrecisionKind, model: ir.Model) -> ir.Model:
         """The QDQ graph of a float one."""
-        with self.progress.step("rewrite for int8"):
-            qdq = self.rewritten(model, "int8")
+        with self.progress.step(f"rewrite for {kind}"):
+            qdq = self.rewritten(model, KINDS[kind].form)
         samples = self.inputs.calibration
-        with self.progress.step("calibrate", len(samples)) as advance:
-            widened = quantize_model(qdq, samples, self.target, self.recipe, advance)
+        compare_on = self.checked if self.settings.compare_calibrators else ()
+        log = quantize_model(
+            qdq, samples, self.target, self.recipe, self.progress, self.statistics_cache(), compare_on
+        )
+        self.report.calibrators = log.calibrators
         self.report.calibration = {
             "inputs": self.inputs.description,
             "sha256": self.inputs.fingerprint(),
             "samples": len(samples),
             "calibrator": self.recipe.calibrator,
-            "widened": widened,
+            "widened": log.widened,
+            "search": None if log.search is None else asdict(log.search),
+            "bias_correction": [asdict(layer) for layer in log.biases],
         }
         return qdq
 
-    def to_int8(self, qdq: ir.Model) -> None:
-        """The int8 artifacts, checked against the QDQ graph in ONNX Runtime."""
-        with self.progress.step("QDQ to int8 TFLite"):
-            self.save_onnx("qdq", f"{self.source.name}_qdq.onnx", qdq)
-            self.write_tflite("int8", qdq, self.settings.io)
-        limit = Limit("sqnr_db", self.settings.thresholds.qdq_sqnr_db)
-        with self.progress.step("check int8"):
-            exact = OnnxSession(qdq, optimize=False)
-            self.check("int8 TFLite", self.session("int8"), "QDQ in ONNX Runtime", exact, limit)
+    def statistics_cache(self) -> StatisticsCache | None:
+        """Where statistics of the calibration inputs are kept; None if they shall not be."""
+        if not self.settings.cache:
+            return None
+        inputs = self.inputs
+        data = identity(inputs.fingerprint(), inputs.calibration, [self.source.preprocessing])
+        return StatisticsCache(cache_folder("statistics"), data)
 
-    def compare_with_fp32(self) -> None:
-        """The int8 artifact against the float one, per output and per layer."""
-        least = self.settings.thresholds.int8_sqnr_db
-        if least is None and self.source.weights.kind != "random":
-            least = DEFAULT_INT8_SQNR_DB
-        limit = None if least is None else Limit("sqnr_db", least)
-        with self.progress.step("compare int8 with fp32"):
-            self.check("int8 TFLite", self.session("int8"), "fp32 TFLite", self.session("fp32"), limit)
+    def to_integers(self, kind: PrecisionKind, qdq: ir.Model) -> None:
+        """The quantized artifacts, checked against the QDQ graph in ONNX Runtime."""
+        with self.progress.step(f"QDQ to {kind} TFLite"):
+            self.save_onnx("qdq", f"{self.source.name}_qdq.onnx", qdq)
+            self.write_tflite(kind, qdq)
+        limit = Limit("sqnr_db", self.settings.thresholds.qdq_sqnr_db)
+        with self.progress.step(f"check {kind}"):
+            exact = OnnxSession(qdq, optimize=False)
+            self.check(f"{kind} TFLite", self.session(kind), "QDQ in ONNX Runtime", exact, limit)
+
+    def compare_with_fp32(self, kind: PrecisionKind) -> None:
+        """An artifact against the float one."""
+        limit = self.limit_against_fp32(kind)
+        with self.progress.step(f"compare {kind} with fp32"):
+            self.check(f"{kind} TFLite", self.session(kind), "fp32 TFLite", self.session("fp32"), limit)
+
+    def compare_layers(self) -> None:
+        """The int8 artifact against the float one, layer by layer."""
         with self.progress.step("compare layers"):
             samples = self.checked[:_LAYER_SAMPLES]
             self.report.layers = compare_layers(self.path("fp32"), self.path("int8"), samples)
@@ -187,7 +224,7 @@ class Pipeline:
 
     def measure_accuracy(self, labelled: LabelledImages) -> None:
         """Accuracy of the artifacts on the user's labelled images."""
-        keys = [key for key in ("fp32", "int8") if key in self.report.artifacts]
+        keys = [kind for kind in KINDS if kind in self.report.artifacts]
         with self.progress.step("measure accuracy", len(labelled)) as advance:
             runners = [(f"{key} TFLite", self.session(key)) for key in keys]
             self.report.accuracy = measure_accuracy(runners, labelled, advance)
@@ -198,6 +235,15 @@ class Pipeline:
     @property
     def float_limit(self) -> Limit:
         return Limit("relative_error", self.settings.thresholds.float_error)
+
+    def limit_against_fp32(self, kind: PrecisionKind) -> Limit | None:
+        thresholds = self.settings.thresholds
+        if KINDS[kind].stored_as == "float16":
+            return Limit("sqnr_db", thresholds.fp16_sqnr_db)
+        least = thresholds.int8_sqnr_db
+        if least is None and self.source.weights.kind != "random":
+            least = DEFAULT_INT8_SQNR_DB
+        return None if least is None else Limit("sqnr_db", least)
 
     def reference(self, model: ir.Model) -> tuple[str, Runner]:
         """What float results are held against, with its name."""
@@ -233,8 +279,12 @@ class Pipeline:
         path = self.staging.write(name, ir.to_proto(model).SerializeToString())
         self.report.artifacts[key] = ArtifactRecord.of(path)
 
-    def write_tflite(self, key: str, model: ir.Model, io: IoType = "float32") -> None:
-        graph = lower(model, self.target, io)
+    def write_tflite(self, key: PrecisionKind, model: ir.Model) -> None:
+        wanted, io = KINDS[key], self.settings.io
+        graph = lower(model, self.target, io if io in wanted.io else "float32")
+        notes = []
+        if wanted.stored_as != "float32":
+            notes = store_weights(graph, wanted.stored_as, self.target)
         content = write_tflite(graph, f"{self.source.name} {key}, mobiledeploy {__version__}")
         path = self.staging.write(f"{self.source.name}_{key}.tflite", content)
         try:
@@ -245,7 +295,7 @@ class Pipeline:
                 f"({error.__cause__}), expected it to load; please report this, with the model"
             ) from error
         self.report.artifacts[key] = ArtifactRecord.of(
-            path, _tensor_records(graph.inputs), _tensor_records(graph.outputs), partitions
+            path, _tensor_records(graph.inputs), _tensor_records(graph.outputs), partitions, tuple(notes)
         )
 
 
@@ -256,12 +306,12 @@ def _kept(samples: Sequence[Sample]) -> Sequence[Sample]:
 
 
 def _recorded(settings: ExportSettings) -> dict[str, Any]:
-    """Settings for the report, without paths and hosts."""
+    """Settings for the report, without paths and hosts, and without what leaves the artifacts as they are."""
     kept = asdict(settings)
     for key in ("source", "calibration", "validation"):
         kept[key] = None if kept[key] is None else Path(kept[key]).resolve().name
     kept["model"] = {name: value for name, value in kept["model"].items() if not name.startswith("weights")}
-    del kept["out"]
+    del kept["out"], kept["cache"]
     return kept
 
 

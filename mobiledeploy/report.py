@@ -16,7 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mobiledeploy.artifacts import file_sha256
+from mobiledeploy.metrics import Difference
 from mobiledeploy.partitions import Partitions
+from mobiledeploy.quantize.compare_calibrators import CalibratorScore
 from mobiledeploy.verify import AccuracyReport, ActivationCost, Check, LayerDifference
 from mobiledeploy.version import __version__
 
@@ -44,7 +46,11 @@ class TensorRecord:
 
 @dataclass(frozen=True)
 class ArtifactRecord:
-    """A file that was written. The fields after ``sha256`` are those of .tflite files."""
+    """A file that was written. The fields after ``sha256`` are those of .tflite files.
+
+    Attributes:
+        notes: What of it is not in the precision that was asked for, and why.
+    """
 
     file: str
     size_bytes: int
@@ -52,6 +58,7 @@ class ArtifactRecord:
     inputs: tuple[TensorRecord, ...] = ()
     outputs: tuple[TensorRecord, ...] = ()
     partitions: Partitions | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -60,9 +67,10 @@ class ArtifactRecord:
         inputs: tuple[TensorRecord, ...] = (),
         outputs: tuple[TensorRecord, ...] = (),
         partitions: Partitions | None = None,
+        notes: tuple[str, ...] = (),
     ) -> ArtifactRecord:
         """The record of a file on disk."""
-        return cls(path.name, path.stat().st_size, file_sha256(path), inputs, outputs, partitions)
+        return cls(path.name, path.stat().st_size, file_sha256(path), inputs, outputs, partitions, notes)
 
 
 @dataclass
@@ -79,6 +87,7 @@ class Report:
         rewrites: Precision -> which rules were applied, which refused and why.
         artifacts: "onnx", "qdq", "fp32", "int8" -> the file.
         activations: What those cost that int8 computes in several ops, such as swish; empty without such.
+        calibrators: What each would give, best first; empty if that was not asked for.
     """
 
     model: dict[str, Any]
@@ -92,6 +101,7 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     layers: list[LayerDifference] = field(default_factory=list)
     activations: list[ActivationCost] = field(default_factory=list)
+    calibrators: list[CalibratorScore] = field(default_factory=list)
     accuracy: list[AccuracyReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -103,6 +113,12 @@ class Report:
             worst = min(self.layers, key=lambda layer: layer.sqnr_db)
             found.append(f"the layer of least SQNR is {worst.name} ({worst.sqnr_db:.1f} dB)")
         return found
+
+    def against_fp32(self, key: str) -> Difference | None:
+        """A .tflite artifact against the fp32 one, at the output of least SQNR; None if not compared."""
+        pair = (f"{key} TFLite", "fp32 TFLite")
+        found = [check.difference for check in self.checks if (check.candidate, check.reference) == pair]
+        return min(found, key=lambda difference: difference.sqnr_db, default=None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that json can write; an infinite figure as the string "inf"."""
@@ -141,6 +157,8 @@ def tables(report: Report) -> list[RenderableType]:
         parts.append(layers_table(report.layers))
     if report.activations:
         parts.append(_activations_table(report.activations))
+    if report.calibrators:
+        parts.append(_calibrators_table(report.calibrators))
     return parts
 
 
@@ -160,14 +178,20 @@ def _caption(report: Report) -> str:
 
 
 def _artifacts_table(report: Report) -> Table:
-    table = _table("artifact", "size", "XNNPACK partitions", "ops outside", title=report.model["name"])
-    for artifact in report.artifacts.values():
+    """What each artifact costs: SQNR and top-1 agreement are those against the fp32 artifact."""
+    notes = [f"{key}: {note}" for key, artifact in report.artifacts.items() for note in artifact.notes]
+    columns = ("artifact", "size", "parts", "ops outside", "SQNR dB", "top-1 %")
+    table = _table(*columns, title=report.model["name"], caption="\n".join(notes) or None)
+    for key, artifact in report.artifacts.items():
         partitions = artifact.partitions
+        against_fp32 = report.against_fp32(key)
         table.add_row(
             Text(artifact.file),
             _size(artifact.size_bytes),
             str(partitions.count) if partitions else "",
             _outside(partitions) if partitions else "",
+            f"{against_fp32.sqnr_db:.1f}" if against_fp32 else "",
+            _percent(against_fp32.top1_agreement) if against_fp32 else "",
         )
     return table
 
@@ -233,6 +257,14 @@ def _activations_table(costs: Sequence[ActivationCost]) -> Table:
             _with_error(cost.cost_db, cost.cost_error_db),
             _with_error(cost.gate_cost_db, cost.gate_cost_error_db),
         )
+    return table
+
+
+def _calibrators_table(scores: Sequence[CalibratorScore]) -> Table:
+    caption = f"QDQ against float on {scores[0].samples} inputs held back, before biases are corrected"
+    table = _table("calibrator", "SQNR dB", caption=caption)
+    for score in scores:
+        table.add_row(score.calibrator, f"{score.sqnr_db:.1f}")
     return table
 
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mobiledeploy.errors import InputError
 from mobiledeploy.quantize.ranges import METHODS
 
-__all__ = ["QuantizeRecipe"]
+__all__ = ["CALIBRATORS", "SEARCH", "Effort", "QuantizeRecipe"]
+
+SEARCH = "search"
+"""The calibrator that chooses among the methods, group by group, by the error at the network's outputs."""
+
+CALIBRATORS = (*METHODS, SEARCH)
+
+Effort = Literal["default", "high"]
 
 
 @dataclass(frozen=True)
@@ -15,11 +23,17 @@ class QuantizeRecipe:
     """Settings of post-training quantization.
 
     Attributes:
-        calibrator: How activation ranges are chosen: "mse", "min-max" or "percentile".
+        calibrator: How activation ranges are chosen: one of ``CALIBRATORS``.
+        correct_bias: Whether biases take back what rounding shifts on average.
+        keep_float: What stays in float: shell-style patterns of layers' names, or of op types after "op:".
     """
 
     calibrator: str = "mse"
+    correct_bias: bool = True
+    keep_float: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.calibrator not in METHODS:
-            raise InputError(f"unknown calibrator {self.calibrator!r}, expected one of {', '.join(METHODS)}")
+        if self.calibrator not in CALIBRATORS:
+            raise InputError(
+                f"unknown calibrator {self.calibrator!r}, expected one of {', '.join(CALIBRATORS)}"
+            )

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 import onnx
 import pytest
 
 import mobiledeploy
+from mobiledeploy.api import Calibrator
 from mobiledeploy.errors import InputError
 from mobiledeploy.progress import Advance
+from mobiledeploy.quantize.recipe import CALIBRATORS
 
 SOURCE = f"{Path(__file__).parent / 'tiny_networks.py'}:squeeze_excite"
 
@@ -70,7 +73,7 @@ def onnx_file(tmp_path: Path) -> str:
 
 
 def test_settings_say_the_same_as_keywords(onnx_file: str, tmp_path: Path) -> None:
-    settings = mobiledeploy.ExportSettings(onnx_file, int8=True, out=tmp_path / "a", samples=3, io="int8")
+    settings = mobiledeploy.ExportSettings(onnx_file, ("int8",), out=tmp_path / "a", samples=3, io="int8")
     one = mobiledeploy.run_export(settings, Recorded())
     other = mobiledeploy.export(onnx_file, int8=True, out=str(tmp_path / "b"), samples=3, io="int8")
     assert one.report == other.report
@@ -95,17 +98,24 @@ def test_an_interruption_leaves_the_folder_as_it_was(onnx_file: str, tmp_path: P
             mobiledeploy.ExportSettings(SOURCE, target="phone"),
             "unknown target 'phone', expected one of litert",
         ),
-        (mobiledeploy.ExportSettings(SOURCE, io="int8"), "--io int8 for a float artifact"),
+        (
+            mobiledeploy.ExportSettings(SOURCE, io="int8"),
+            "--io int8 for fp32, expected .* add --precision int8",
+        ),
         (
             mobiledeploy.ExportSettings(SOURCE, io="int16"),  # type: ignore[arg-type]
             "--io is 'int16', expected one of float32, int8, uint8",
         ),
         (
             mobiledeploy.ExportSettings(SOURCE, calibrator="best"),  # type: ignore[arg-type]
-            "--calibrator is 'best', expected one of mse, min-max, percentile",
+            "--calibrator is 'best', expected one of mse, min-max, .*, search",
         ),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: mobiledeploy.ExportSettings, message: str) -> None:
     with pytest.raises(InputError, match=message):
         mobiledeploy.run_export(settings, Recorded())
+
+
+def test_the_calibrators_are_those_of_the_recipe() -> None:
+    assert get_args(Calibrator) == CALIBRATORS

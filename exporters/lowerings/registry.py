@@ -16,10 +16,21 @@ import onnx_ir as ir
 
 from mobiledeploy.exporters.tflite_graph import Tensor
 
-__all__ = ["Lowering", "accepted_attributes", "has_int8_form", "lowering_for", "lowers", "supported_ops"]
+__all__ = [
+    "PRECISION",
+    "Lowering",
+    "accepted_attributes",
+    "has_int8_form",
+    "lowering_for",
+    "lowers",
+    "supported_ops",
+]
 
 Lowering = Callable[..., Tensor | list[Tensor]]
 F = TypeVar("F", bound=Callable[..., object])
+
+PRECISION = "mobiledeploy.precision"
+"""Key of ``onnx_ir.Node.metadata_props``; "float32" there keeps a node in float in a quantized graph."""
 
 _LOWERINGS: dict[str, Lowering] = {}
 _FLOAT_ONLY: set[str] = set()
@@ -58,8 +69,9 @@ def supported_ops() -> list[str]:
 
 
 def has_int8_form(node: ir.Node) -> bool:
-    """Whether a node's op can compute in int8."""
-    return node.op_type in _LOWERINGS and node.op_type not in _FLOAT_ONLY
+    """Whether a node may compute in int8: its op can, and nobody has said that it stays in float."""
+    able = node.op_type in _LOWERINGS and node.op_type not in _FLOAT_ONLY
+    return able and node.metadata_props.get(PRECISION) != "float32"
 
 
 def accepted_attributes(lowering: Lowering) -> frozenset[str]:
