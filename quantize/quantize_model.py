@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.exporters.lowerings.registry import has_integer_form
@@ -60,8 +59,7 @@ def quantize_model(
     points = find_points(model.graph, target, lambda node: has_integer_form(node, dtype))
     with progress.step("calibrate", len(samples)) as advance:
         histograms = collect_histograms(model, points.values, samples, advance)
-    method = recipe.calibrator if dtype == np.int8 else "min-max"
-    plan = plan_ranges(points, merged_by_group(points, histograms), method, dtype)
+    plan = plan_ranges(points, merged_by_group(points, histograms), recipe.method, dtype)
     widened: list[str] = []
     if target.delegates_any(recipe.activations):
         widened = fit_scales(model.graph, plan, fixed_params(points, dtype), target)

@@ -21,7 +21,7 @@ class QuantizeRecipe:
 
     Attributes:
         calibrator: How activation ranges are chosen: "mse", "min-max" or "percentile". int16 has steps so
-            small that clipping never pays: its ranges are always those of min-max.
+            small that clipping never pays: its ranges are always twice those of min-max.
         correct_bias: Whether biases take back what rounding shifts on average.
         activations: Type of the activations.
     """
@@ -33,6 +33,11 @@ class QuantizeRecipe:
     def __post_init__(self) -> None:
         if self.calibrator not in METHODS:
             raise InputError(f"unknown calibrator {self.calibrator!r}, expected one of {', '.join(METHODS)}")
+
+    @property
+    def method(self) -> str:
+        """How ranges are chosen in fact."""
+        return self.calibrator if self.activations == "int8" else "min-max"
 
     @property
     def dtype(self) -> np.dtype[Any]:
