@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.exporters.lowerings.registry import has_integer_form
@@ -87,9 +86,8 @@ def quantize_model(
     with progress.step("calibrate", len(samples)) as advance:
         histograms = collect_histograms(model, points.values, samples, advance, cache)
     statistics = merged_by_group(points, histograms)
-    method = recipe.calibrator if dtype == np.int8 else "min-max"
-    searching = method == SEARCH
-    plan = plan_ranges(points, statistics, START if searching else method, dtype)
+    searching = recipe.method == SEARCH
+    plan = plan_ranges(points, statistics, START if searching else recipe.method, dtype)
     widened: list[str] = []
     if target.delegates_any(recipe.activations):
         widened = fit_scales(model.graph, plan, fixed_params(points, dtype), target)

@@ -26,7 +26,7 @@ class QuantizeRecipe:
 
     Attributes:
         calibrator: How activation ranges are chosen: one of ``CALIBRATORS``. int16 has steps so small that
-            clipping never pays: its ranges are always those of min-max.
+            clipping never pays: its ranges are always twice those of min-max.
         correct_bias: Whether biases take back what rounding shifts on average.
         keep_float: What stays in float: shell-style patterns of layers' names, or of op types after "op:".
         activations: Type of the activations.
@@ -42,6 +42,11 @@ class QuantizeRecipe:
             raise InputError(
                 f"unknown calibrator {self.calibrator!r}, expected one of {', '.join(CALIBRATORS)}"
             )
+
+    @property
+    def method(self) -> str:
+        """How ranges are chosen in fact."""
+        return self.calibrator if self.activations == "int8" else "min-max"
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -61,9 +61,9 @@ class Choice:
     after: float
 
 
-def coupled(held: Sequence[Tensor], reading: Sequence[Reader], free: Factors) -> Iterator[
-    tuple[list[Tensor], list[Reader], Factors]
-]:
+def coupled(
+    held: Sequence[Tensor], reading: Sequence[Reader], free: Factors
+) -> Iterator[tuple[list[Tensor], list[Reader], Factors]]:
     """Tensors and readers in parts that share no free factor: each part may be decided alone.
 
     Args:

@@ -70,9 +70,7 @@ class Tensor:
     gain: Numbers
 
 
-def readers(
-    channels: ChannelFactors, seen: Mapping[ir.Value, ChannelStatistics]
-) -> list[Reader]:
+def readers(channels: ChannelFactors, seen: Mapping[ir.Value, ChannelStatistics]) -> list[Reader]:
     """The linear ops of a graph; those whose statistics are known."""
     found = []
     for node in channels.linear:
