@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mobiledeploy.calibrators import CALIBRATORS
 from mobiledeploy.errors import InputError
-from mobiledeploy.quantize.ranges import METHODS
 
-__all__ = ["CALIBRATORS", "SEARCH", "Effort", "QuantizeRecipe"]
-
-SEARCH = "search"
-"""The calibrator that chooses among the methods, group by group, by the error at the network's outputs."""
-
-CALIBRATORS = (*METHODS, SEARCH)
+__all__ = ["Effort", "QuantizeRecipe"]
 
 Effort = Literal["default", "high"]
 
