@@ -1,4 +1,4 @@
-"""The names that ``--calibrator`` takes. What they do is in quantize/ranges.py and quantize/search_ranges.py."""
+"""The names that --calibrator takes. What they do is in quantize/ranges.py and search_ranges.py."""
 
 from __future__ import annotations
 
