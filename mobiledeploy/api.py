@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mobiledeploy.artifacts import staging_folder
+from mobiledeploy.calibrators import Calibrator
 from mobiledeploy.errors import InputError
 from mobiledeploy.precisions import KINDS, PrecisionKind, choose_kinds
 from mobiledeploy.progress import Progress, Silent, Timed
@@ -18,10 +19,9 @@ from mobiledeploy.thresholds import Thresholds
 if TYPE_CHECKING:
     from mobiledeploy.report import Report
 
-__all__ = ["Calibrator", "Effort", "ExportResult", "ExportSettings", "export", "run_export"]
+__all__ = ["Effort", "ExportResult", "ExportSettings", "export", "run_export"]
 
 IoType = Literal["float32", "int8", "uint8", "int16"]
-Calibrator = Literal["mse", "min-max", "moving-average", "percentile", "entropy", "search"]
 Effort = Literal["default", "high"]
 
 

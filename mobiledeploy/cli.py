@@ -16,7 +16,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mobiledeploy.arguments import EXIT_USAGE, Parser, at_least, number, option, size
 from mobiledeploy.bench.command import add_bench, add_doctor
@@ -270,7 +270,7 @@ def _parser() -> Parser:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    from mobiledeploy.api import Calibrator
+    from mobiledeploy.calibrators import CALIBRATORS
     from mobiledeploy.precisions import KINDS
     from mobiledeploy.targets import LITERT_2_3, TARGETS
 
@@ -328,7 +328,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--samples", type=at_least(1), default=64, metavar="N", help="inputs to calibrate with (default: 64)")
     add(
         "--calibrator",
-        choices=get_args(Calibrator),
+        choices=CALIBRATORS,
         default="mse",
         help="how activation ranges are chosen; search tries all on each tensor and keeps what is best at "
         "the outputs (default: mse)",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from mobiledeploy.calibrators import SEARCH
 from mobiledeploy.exporters.lowerings.registry import has_integer_form
 from mobiledeploy.exporters.onnx_graph import tidy
 from mobiledeploy.progress import SILENT, Progress
@@ -27,7 +28,7 @@ from mobiledeploy.quantize.mixed_graph import MixedGraph
 from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.quantize.points import find_points
 from mobiledeploy.quantize.ranges import METHODS
-from mobiledeploy.quantize.recipe import SEARCH, QuantizeRecipe
+from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.quantize.search_ranges import START, RangeSearch, search_ranges
 from mobiledeploy.quantize.statistics_cache import StatisticsCache
 from mobiledeploy.runtimes import Sample

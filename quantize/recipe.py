@@ -7,15 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mobiledeploy.calibrators import CALIBRATORS
 from mobiledeploy.errors import InputError
-from mobiledeploy.quantize.ranges import METHODS
 
-__all__ = ["CALIBRATORS", "SEARCH", "QuantizeRecipe"]
-
-SEARCH = "search"
-"""The calibrator that chooses among the methods, group by group, by the error at the network's outputs."""
-
-CALIBRATORS = (*METHODS, SEARCH)
+__all__ = ["QuantizeRecipe"]
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import get_args
 
 import onnx
 import pytest
 
 import mobiledeploy
-from mobiledeploy.api import Calibrator
 from mobiledeploy.errors import InputError
 from mobiledeploy.progress import Advance
-from mobiledeploy.quantize.recipe import CALIBRATORS
 
 SOURCE = f"{Path(__file__).parent / 'tiny_networks.py'}:squeeze_excite"
 
@@ -117,7 +114,3 @@ def test_an_interruption_leaves_the_folder_as_it_was(onnx_file: str, tmp_path: P
 def test_settings_that_cannot_be_are_refused(settings: mobiledeploy.ExportSettings, message: str) -> None:
     with pytest.raises(InputError, match=message):
         mobiledeploy.run_export(settings, Recorded())
-
-
-def test_the_calibrators_are_those_of_the_recipe() -> None:
-    assert get_args(Calibrator) == CALIBRATORS

@@ -18,10 +18,10 @@ from PIL import Image
 
 import mobiledeploy
 from mobiledeploy.api import ExportResult
+from mobiledeploy.calibrators import CALIBRATORS
 from mobiledeploy.exporters.onnx_graph import load_onnx
 from mobiledeploy.partitions import forecast_partitions
 from mobiledeploy.quantize.histogram import Histogram
-from mobiledeploy.quantize.recipe import CALIBRATORS
 from mobiledeploy.runtimes import TfliteSession
 from mobiledeploy.targets import LITERT_2_3
 
