@@ -18,10 +18,10 @@ from mobiledeploy.thresholds import Thresholds
 if TYPE_CHECKING:
     from mobiledeploy.report import Report
 
-__all__ = ["ExportResult", "ExportSettings", "export", "run_export"]
+__all__ = ["Calibrator", "ExportResult", "ExportSettings", "export", "run_export"]
 
 IoType = Literal["float32", "int8", "uint8", "int16"]
-Calibrator = Literal["mse", "min-max", "percentile"]
+Calibrator = Literal["mse", "min-max", "moving-average", "percentile", "entropy", "search"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class ExportSettings:
         model: What to do to the network.
         calibration: Folder of images, .npy or .npz; None for generated images.
         samples: How many inputs to calibrate with.
-        calibrator: How activation ranges are chosen.
+        calibrator: How activation ranges are chosen; "search": of the others, what is best for each tensor.
+        compare_calibrators: Whether to measure what each of them would give.
+        cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
         correct_bias: Whether biases take back what rounding shifts on average.
         validation: Folder of labelled images to measure accuracy on; None to skip that.
         validation_limit: How many of them at most.
@@ -52,6 +54,8 @@ class ExportSettings:
     calibration: Path | None = None
     samples: int = 64
     calibrator: Calibrator = "mse"
+    compare_calibrators: bool = False
+    cache: bool = True
     correct_bias: bool = True
     validation: Path | None = None
     validation_limit: int | None = None
@@ -107,6 +111,8 @@ def export(
     calibration: str | Path | None = None,
     samples: int = 64,
     calibrator: Calibrator = "mse",
+    compare_calibrators: bool = False,
+    cache: bool = True,
     correct_bias: bool = True,
     validation: str | Path | None = None,
     validation_limit: int | None = None,
@@ -135,7 +141,9 @@ def export(
         options: Other options of the network by name, such as {"partition": "exponential"} of mixnet_s.
         calibration: Folder of images, .npy or .npz; generated images when left out.
         samples: How many inputs to calibrate with.
-        calibrator: How activation ranges are chosen.
+        calibrator: How activation ranges are chosen; "search": of the others, what is best for each tensor.
+        compare_calibrators: Whether to measure what each of them would give.
+        cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
         correct_bias: Whether biases take back what rounding shifts on average.
         validation: Folder of labelled images to measure accuracy on.
         validation_limit: How many of them at most.
@@ -170,6 +178,8 @@ def export(
         calibration=_path(calibration),
         samples=samples,
         calibrator=calibrator,
+        compare_calibrators=compare_calibrators,
+        cache=cache,
         correct_bias=correct_bias,
         validation=_path(validation),
         validation_limit=validation_limit,

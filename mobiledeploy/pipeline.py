@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from mobiledeploy.api import ExportSettings
 from mobiledeploy.artifacts import StagingFolder
+from mobiledeploy.cache import cache_folder
 from mobiledeploy.data import Sample, open_inputs
 from mobiledeploy.errors import InputError, UnsupportedModelError
 from mobiledeploy.exporters.onnx_graph import quantizes_to_int16, shape_of
@@ -29,6 +30,7 @@ from mobiledeploy.progress import Progress
 from mobiledeploy.quantize.activation_cost import activation_costs
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
+from mobiledeploy.quantize.statistics_cache import StatisticsCache, identity
 from mobiledeploy.report import ArtifactRecord, Report, TensorRecord
 from mobiledeploy.runtimes import OnnxSession, Runner, TfliteSession, TorchRunner
 from mobiledeploy.sources import Source
@@ -172,17 +174,30 @@ class Pipeline:
         samples, wanted = self.inputs.calibration, KINDS[kind].activations
         assert wanted != "float32"
         recipe = replace(self.recipe, activations=wanted)
-        log = quantize_model(qdq, samples, self.target, recipe, self.progress)
+        compare_on = self.checked if self.settings.compare_calibrators and kind == "int8" else ()
+        log = quantize_model(
+            qdq, samples, self.target, recipe, self.progress, self.statistics_cache(), compare_on
+        )
         if self.report.calibration is None:  # of int8 if there is an int8 artifact: more is chosen there
+            self.report.calibrators = log.calibrators
             self.report.calibration = {
                 "inputs": self.inputs.description,
                 "sha256": self.inputs.fingerprint(),
                 "samples": len(samples),
                 "calibrator": recipe.method,
                 "widened": log.widened,
+                "search": None if log.search is None else asdict(log.search),
                 "bias_correction": [asdict(layer) for layer in log.biases],
             }
         return qdq
+
+    def statistics_cache(self) -> StatisticsCache | None:
+        """Where statistics of the calibration inputs are kept; None if they shall not be."""
+        if not self.settings.cache:
+            return None
+        inputs = self.inputs
+        data = identity(inputs.fingerprint(), inputs.calibration, [self.source.preprocessing])
+        return StatisticsCache(cache_folder("statistics"), data)
 
     def to_integers(self, kind: PrecisionKind, qdq: ir.Model) -> None:
         """The quantized artifacts, checked against the QDQ graph in ONNX Runtime."""
@@ -315,12 +330,12 @@ def _ops_in_float(graph: TfliteGraph) -> list[str]:
 
 
 def _recorded(settings: ExportSettings) -> dict[str, Any]:
-    """Settings for the report, without paths and hosts."""
+    """Settings for the report, without paths and hosts, and without what leaves the artifacts as they are."""
     kept = asdict(settings)
     for key in ("source", "calibration", "validation"):
         kept[key] = None if kept[key] is None else Path(kept[key]).resolve().name
     kept["model"] = {name: value for name, value in kept["model"].items() if not name.startswith("weights")}
-    del kept["out"]
+    del kept["out"], kept["cache"]
     return kept
 
 

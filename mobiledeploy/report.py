@@ -18,6 +18,7 @@ from rich.text import Text
 from mobiledeploy.artifacts import file_sha256
 from mobiledeploy.metrics import Difference
 from mobiledeploy.partitions import Partitions
+from mobiledeploy.quantize.compare_calibrators import CalibratorScore
 from mobiledeploy.verify import AccuracyReport, ActivationCost, Check, LayerDifference
 from mobiledeploy.version import __version__
 
@@ -86,6 +87,7 @@ class Report:
         rewrites: Precision -> which rules were applied, which refused and why.
         artifacts: "onnx", "qdq", "fp32", "int8" -> the file.
         activations: What those cost that int8 computes in several ops, such as swish; empty without such.
+        calibrators: What each would give, best first; empty if that was not asked for.
     """
 
     model: dict[str, Any]
@@ -99,6 +101,7 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     layers: list[LayerDifference] = field(default_factory=list)
     activations: list[ActivationCost] = field(default_factory=list)
+    calibrators: list[CalibratorScore] = field(default_factory=list)
     accuracy: list[AccuracyReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -154,6 +157,8 @@ def tables(report: Report) -> list[RenderableType]:
         parts.append(layers_table(report.layers))
     if report.activations:
         parts.append(_activations_table(report.activations))
+    if report.calibrators:
+        parts.append(_calibrators_table(report.calibrators))
     return parts
 
 
@@ -252,6 +257,14 @@ def _activations_table(costs: Sequence[ActivationCost]) -> Table:
             _with_error(cost.cost_db, cost.cost_error_db),
             _with_error(cost.gate_cost_db, cost.gate_cost_error_db),
         )
+    return table
+
+
+def _calibrators_table(scores: Sequence[CalibratorScore]) -> Table:
+    caption = f"QDQ against float on {scores[0].samples} inputs held back, before biases are corrected"
+    table = _table("calibrator", "SQNR dB", caption=caption)
+    for score in scores:
+        table.add_row(score.calibrator, f"{score.sqnr_db:.1f}")
     return table
 
 

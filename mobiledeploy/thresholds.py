@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from mobiledeploy.errors import InputError
 
 if TYPE_CHECKING:
     from mobiledeploy.metrics import Difference
 
-__all__ = ["DEFAULT_INT8_SQNR_DB", "Limit", "Thresholds"]
+__all__ = ["DEFAULT_INT8_SQNR_DB", "AccuracyBudget", "Limit", "Thresholds"]
 
 DEFAULT_INT8_SQNR_DB = 10.0
 
@@ -51,3 +54,41 @@ class Limit:
         if self.figure == "sqnr_db":
             return f"SQNR >= {self.bound:g} dB"
         return f"error <= {self.bound:g} of range"
+
+
+@dataclass(frozen=True)
+class AccuracyBudget:
+    """What int8 may lose; one of the two.
+
+    Attributes:
+        points: Most points of top-1 below fp32.
+        sqnr_db: Least SQNR against fp32, in dB.
+    """
+
+    points: float | None = None
+    sqnr_db: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> AccuracyBudget:
+        """Read "0.5" (points) or "20dB".
+
+        Raises:
+            InputError: It is neither.
+        """
+        figure = text.strip().lower()
+        decibels = figure.endswith("db")
+        try:
+            value = float(figure.removesuffix("db"))
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or (value < 0 and not decibels):
+            raise InputError(
+                f"--accuracy-budget is {text!r}, expected points of top-1 such as 0.5, or an SQNR such as "
+                "20dB; pass one of these"
+            )
+        return cls(sqnr_db=value) if decibels else cls(points=value)
+
+    def __str__(self) -> str:
+        if self.sqnr_db is not None:
+            return f"SQNR of at least {self.sqnr_db:g} dB"
+        return f"at most {self.points:g} points of top-1 lost"

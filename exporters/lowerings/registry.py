@@ -18,6 +18,7 @@ import onnx_ir as ir
 from mobiledeploy.exporters.tflite_graph import Tensor
 
 __all__ = [
+    "PRECISION",
     "Lowering",
     "accepted_attributes",
     "has_int8_form",
@@ -29,6 +30,9 @@ __all__ = [
 
 Lowering = Callable[..., Tensor | list[Tensor]]
 F = TypeVar("F", bound=Callable[..., object])
+
+PRECISION = "mobiledeploy.precision"
+"""Key of ``onnx_ir.Node.metadata_props``; "float32" there keeps a node in float in a quantized graph."""
 
 _LOWERINGS: dict[str, Lowering] = {}
 _WITHOUT: dict[np.dtype[Any], set[str]] = {np.dtype(np.int8): set(), np.dtype(np.int16): set()}
@@ -69,12 +73,16 @@ def supported_ops() -> list[str]:
 
 
 def has_integer_form(node: ir.Node, dtype: np.dtype[Any]) -> bool:
-    """Whether a node's op can compute on activations of that type, int8 or int16."""
-    return node.op_type in _LOWERINGS and node.op_type not in _WITHOUT[dtype]
+    """Whether a node may compute on activations of that type, int8 or int16.
+
+    Its op can, and nobody has said that the node stays in float.
+    """
+    able = node.op_type in _LOWERINGS and node.op_type not in _WITHOUT[dtype]
+    return able and node.metadata_props.get(PRECISION) != "float32"
 
 
 def has_int8_form(node: ir.Node) -> bool:
-    """Whether a node's op can compute in int8."""
+    """Whether a node may compute in int8."""
     return has_integer_form(node, np.dtype(np.int8))
 
 

@@ -77,6 +77,7 @@ def _fuse(op_type: str, form: str, target: Target) -> type[Rule]:
             assert node is not None
             fused = getattr(op, op_type)(*node.inputs, **node.attributes)
             fused.producer().meta[FUSED_ACTIVATION] = _activation(result)
+            fused.producer().metadata_props.update(node.metadata_props)
             return fused
 
     Fuse.__name__ = Fuse.__qualname__ = f"Fuse{form}Into{op_type}"

@@ -1,0 +1,314 @@
+"""Why the worst layers are bad, in words that say what can be done about it.
+
+First where the noise of a layer's result enters: before the layer, in its constants, inside of it (the gate
+of an h-swish), or in its result. Then what about the numbers there makes a step of int8 too coarse.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from mobiledeploy.quantize.keep_float import stem
+from mobiledeploy.quantize.layers import Layer
+from mobiledeploy.quantize.local_loss import LocalLoss, local_losses
+from mobiledeploy.quantize.mixed_graph import MixedGraph
+from mobiledeploy.quantize.op_table import SAME_SCALE
+from mobiledeploy.quantize.params import QuantParams
+from mobiledeploy.quantize.plan import LinearOp
+from mobiledeploy.runtimes import OnnxSession, Sample
+
+__all__ = ["LayerFinding", "Reason", "explain_layers"]
+
+Reason = Literal[
+    "inherited", "outlier channel", "range", "clipping", "shared scale", "activation", "weights", "rounding"
+]
+
+_WORST = 5
+_OWN_SHARE = 0.35
+_WIDE_SCALE = 2.0  # so many times the range that the values need: one of the eight bits is lost
+_OUTLIER_CHANNEL = 6.0  # times the median channel
+_OUTLIER_VALUE = 4.0  # times what 99.9 % of the values stay below; of normally distributed ones 1.5 times
+_OUTLIER_WEIGHT = 6.0  # times the root mean square of its channel; of hundreds of normally distributed ones 3
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class LayerFinding:
+    """One of the layers of least SQNR.
+
+    Attributes:
+        layer: Its name.
+        op: ONNX type of its first op.
+        sqnr_db: Of its result, with everything before it in int8, too.
+        own_sqnr_db: Of its result if its input came from float.
+        reason: The kind of what was found.
+        text: What was found.
+        remedy: What to do about it.
+        heirs: Layers after it of still less SQNR, which have it from there and are not listed themselves.
+    """
+
+    layer: str
+    op: str
+    sqnr_db: float
+    own_sqnr_db: float
+    reason: Reason
+    text: str
+    remedy: str
+    heirs: tuple[str, ...] = ()
+
+
+def explain_layers(
+    graph: MixedGraph, samples: Sequence[Sample], on_sample: Callable[[], Any] = lambda: None
+) -> list[LayerFinding]:
+    """The five layers of least SQNR, the worst first, each with a reason.
+
+    In place of layers that only pass on what one layer before them has done, that one layer is listed.
+
+    Args:
+        samples: A few; values of those layers on all of them are in memory at a time.
+        on_sample: Called after each sample, for progress.
+    """
+    explainer = _Explainer(graph, local_losses(graph, samples, on_sample))
+    worst = explainer.worst()
+    names = [loss.layer.output for loss, _ in worst]
+    session = OnnxSession(graph.exact, names, optimize=False)
+    seen = [session.values(sample, names) for sample in samples]
+    return [
+        explainer.finding(loss, heirs, [values[index] for values in seen])
+        for index, (loss, heirs) in enumerate(worst)
+    ]
+
+
+Found = tuple[Reason, str, str]
+"""Reason, text, remedy."""
+
+
+class _Explainer:
+    def __init__(self, graph: MixedGraph, losses: Sequence[LocalLoss]) -> None:
+        self._graph, self._losses = graph, losses
+        self._plan = graph.plan(graph.exact.graph)
+        self._nodes = {node.outputs[0].name or "": node for node in graph.exact.graph}
+        self._loss_of = {name: loss for loss in losses for name in loss.layer.nodes}
+
+    def worst(self) -> list[tuple[LocalLoss, list[str]]]:
+        """The layers to explain, and the names of those that are worse because of them."""
+        found: dict[str, tuple[LocalLoss, list[str]]] = {}
+        for loss in sorted(self._losses, key=lambda loss: loss.cumulated):
+            source = self._source(loss) if loss.own_share < _OWN_SHARE else None
+            if source is not None and source.own_share >= _OWN_SHARE:
+                listed = found.setdefault(source.layer.name, (source, []))
+                listed[1].append(loss.layer.name)
+            else:
+                found.setdefault(loss.layer.name, (loss, []))
+            if len(found) == _WORST:
+                break
+        return list(found.values())
+
+    def _source(self, loss: LocalLoss) -> LocalLoss | None:
+        """Of the layers before a layer, the one that adds the most noise to its own result."""
+        return min(self._sources(loss.layer), key=lambda source: source.own["all"], default=None)
+
+    def finding(self, loss: LocalLoss, heirs: Sequence[str], values: Sequence[Floats]) -> LayerFinding:
+        """Why that layer is bad.
+
+        Args:
+            values: Its result in float, one array for each sample.
+        """
+        reason, text, remedy = self._why(loss, values)
+        layer, own = loss.layer, loss.own["all"]
+        return LayerFinding(layer.name, layer.op, loss.cumulated, own, reason, text, remedy, tuple(heirs))
+
+    def _why(self, loss: LocalLoss, values: Sequence[Floats]) -> Found:
+        if loss.own_share < _OWN_SHARE:
+            return self._inherited(loss)
+        parts: dict[str, float] = {part: loss.own[part] for part in ("constants", "inner", "result")}
+        worst = min(parts, key=parts.__getitem__)
+        if worst == "constants":
+            return self._weights(loss.layer)
+        if worst == "inner":
+            return _activation(loss, self._nodes)
+        return self._result(loss.layer, values)
+
+    # Where it comes from
+
+    def _inherited(self, loss: LocalLoss) -> Found:
+        text = f"the layer itself adds little ({_percent(loss.own_share)} of the noise); "
+        source = self._source(loss)
+        if source is None:
+            text += "the rest is the rounding of the network's input"
+            return "inherited", text, "inputs of less range than the calibration's, or calibrate with those"
+        name = source.layer.name
+        text += (
+            f"the rest has gathered in {len(self._sources(loss.layer))} layers before it, most in {name} "
+            f"({source.own['all']:.1f} dB by itself)"
+        )
+        return "inherited", text, "no one layer is to blame: --effort high, or --accuracy-budget"
+
+    def _sources(self, layer: Layer) -> list[LocalLoss]:
+        """The losses of all layers that it computes from."""
+        found: dict[str, LocalLoss] = {}
+        pending = [self._nodes[name] for name in layer.nodes]
+        seen = set(pending)
+        while pending:
+            node = pending.pop()
+            loss = self._loss_of.get(node.outputs[0].name or "")
+            if loss is not None and loss.layer is not layer:
+                found[loss.layer.name] = loss
+            producers = [value.producer() for value in node.inputs if value is not None]
+            new = [producer for producer in producers if producer is not None and producer not in seen]
+            seen.update(new)
+            pending += new
+        return list(found.values())
+
+    # What it is about the numbers
+
+    def _weights(self, layer: Layer) -> Found:
+        node = self._nodes[layer.nodes[0]]
+        linear = self._plan.linear(node)
+        assert linear is not None  # of what else are the constants the worst part
+        channel, crest = _largest_crest(linear)
+        if crest >= _OUTLIER_WEIGHT:
+            text = (
+                f"the largest weight of output channel {channel} is {crest:.0f} times as large as its weights "
+                "are in the mean (root of squares), so that most of them round to a few steps"
+            )
+        else:
+            text = "most of it comes from rounding the weights, without an outlier among them"
+        return (
+            "weights",
+            text,
+            f"--effort high, which chooses how each weight rounds, or {_in_float(layer.name)}",
+        )
+
+    def _result(self, layer: Layer, values: Sequence[Floats]) -> Found:
+        params = self._plan.activations[self._nodes[layer.output].outputs[0]]
+        low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
+        keep = _in_float(layer.name)
+        if (share := _clipped_share(values, params)) > 0.5:
+            text = (
+                f"the range was chosen as [{params.low:.3g}, {params.high:.3g}], and values reach "
+                f"[{low:.3g}, {high:.3g}]: {_percent(share)} of the error is cut off there"
+            )
+            return "clipping", text, f"--calibrator min-max cuts nothing off; or {keep}"
+        needed = max(high, 0.0) - min(low, 0.0)
+        if needed > 0 and (wide := (params.high - params.low) / needed) >= _WIDE_SCALE:
+            return self._shared(layer, wide, keep)
+        return self._spread(layer, values, keep)
+
+    def _shared(self, layer: Layer, wide: float, keep: str) -> Found:
+        text = f"its step is made for a range {wide:.1f} times as wide as its values take"
+        group = next((group for group in self._graph.groups if layer.output in group), [])
+        others = [name for name in group if name != layer.output]
+        if not others:
+            text += "; the range was widened so that the target takes the op, or few inputs reach its ends"
+            return "range", text, f"more or other calibration inputs; or {keep}"
+        ops = {self._nodes[name].op_type for name in group if name in self._nodes} & SAME_SCALE
+        joined = f"a {' or '.join(sorted(ops))} gives them" if ops else "they have"
+        text += f", since {joined} one scale: {', '.join(stem(name) for name in others[:3])}"
+        return (
+            "shared scale",
+            text,
+            f"keep in float what joins them (--keep-float {_quoted(others[-1])}); or {keep}",
+        )
+
+    def _spread(self, layer: Layer, values: Sequence[Floats], keep: str) -> Found:
+        channel, ratio, count, few = _outlier_channel(values)
+        if few and ratio >= _OUTLIER_CHANNEL:
+            text = (
+                f"channel {channel} of {count} is {ratio:.0f} times as large as the median channel, and all "
+                "share one step"
+            )
+            return "outlier channel", text, f"{self._equalizing(layer)}; or {keep}, or --effort high"
+        magnitudes = np.concatenate([np.abs(value).ravel() for value in values])
+        largest, usual = float(magnitudes.max()), float(np.quantile(magnitudes, 0.999))
+        if usual > 0 and largest / usual >= _OUTLIER_VALUE:
+            step = float(self._plan.activations[self._nodes[layer.output].outputs[0]].scale[0])
+            inner = float(np.mean(magnitudes < 2 * step))
+            text = (
+                f"a few values reach {largest:.3g}, 99.9 % stay below {usual:.3g}: the step is wide for them "
+                f"({_percent(inner)} of all values are within two steps of 0)"
+            )
+            return "range", text, f"--calibrator percentile cuts the few off; or {keep}"
+        text = "its values fill their range well: this is what a step of 1/255 of the range gives"
+        return "rounding", text, f"nothing is wrong here; if it must be better, {keep}"
+
+    def _equalizing(self, layer: Layer) -> str:
+        between = [self._nodes[name].op_type for name in layer.nodes[1:]]
+        readers = [use.node.op_type for use in self._nodes[layer.output].outputs[0].uses()]
+        if any(op not in ("Relu", "PRelu", "LeakyRelu") for op in between):
+            return "equalization cannot even that out, since it does not pass through the activation"
+        if any(op not in ("Conv", "Gemm", "MatMul", "Relu") for op in readers):
+            return (
+                f"equalization cannot even that out, since {' and '.join(sorted(set(readers)))} read it, too"
+            )
+        return "equalization evens such channels out: leave out --no-equalization"
+
+
+def _activation(loss: LocalLoss, nodes: dict[str, ir.Node]) -> Found:
+    layer = loss.layer
+    ops = [nodes[name].op_type for name in layer.nodes]
+    kind = "swish" if "Sigmoid" in ops else "h-swish" if "Clip" in ops and "Mul" in ops else "activation"
+    gained = loss.own["inner"]
+    text = (
+        f"int8 computes its {kind} in several ops, and rounding the gate and its input inside of it alone "
+        f"leaves {gained:.1f} dB; rounding the result would leave {loss.own['result']:.1f} dB"
+    )
+    name = stem(layer.output)
+    return "activation", text, f"{_in_float(name)} computes the {kind} in float, or --effort high"
+
+
+def _largest_crest(linear: LinearOp) -> tuple[int, float]:
+    """The output channel whose largest weight is largest against its root mean square, and the ratio."""
+    axis = linear.params.axis
+    rows = np.moveaxis(linear.weights, axis or 0, 0).reshape(linear.weights.shape[axis or 0], -1)
+    rms = np.sqrt(np.mean(np.square(rows, dtype=np.float64), axis=1))
+    crest = np.divide(np.abs(rows).max(axis=1), rms, out=np.zeros_like(rms), where=rms > 0)
+    return int(crest.argmax()), float(crest.max())
+
+
+def _clipped_share(values: Sequence[Floats], params: QuantParams) -> float:
+    """Of the squared error of rounding those values, the share of the values beyond the range."""
+    beyond = within = 0.0
+    step = float(params.scale[0])
+    for value in values:
+        kept = np.clip(value, params.low, params.high)
+        beyond += float(np.sum(np.square(value - kept, dtype=np.float64)))
+        rounded = np.rint(kept / step) * step
+        within += float(np.sum(np.square(kept - rounded, dtype=np.float64)))
+    return beyond / (beyond + within) if beyond > 0 else 0.0
+
+
+def _outlier_channel(values: Sequence[Floats]) -> tuple[int, float, int, bool]:
+    """The largest channel (axis 1), its size against the median one, the number of channels, and whether
+    few are so large."""
+    if values[0].ndim < 2:
+        return 0, 0.0, 1, False
+    largest = np.max(
+        [np.abs(np.moveaxis(value, 1, 0).reshape(value.shape[1], -1)).max(axis=1) for value in values], axis=0
+    )
+    median = float(np.median(largest[largest > 0])) if (largest > 0).any() else 0.0
+    if median == 0:
+        return 0, 0.0, len(largest), False
+    few = int(np.sum(largest >= _OUTLIER_CHANNEL * median)) <= max(1, len(largest) // 10)
+    return int(largest.argmax()), float(largest.max()) / median, len(largest), few
+
+
+def _in_float(name: str) -> str:
+    return f"keep it in float (--keep-float {_quoted(name)})"
+
+
+def _quoted(name: str) -> str:
+    """As a shell takes it literally."""
+    return shlex.quote(name)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * min(share, 1.0):.0f} %"

@@ -1,0 +1,101 @@
+"""A quantized network whose layers can be put back into float one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from mobiledeploy.exporters.lowerings.registry import has_integer_form
+from mobiledeploy.exporters.onnx_graph import tidy
+from mobiledeploy.quantize.insert_qdq import insert_qdq
+from mobiledeploy.quantize.keep_float import mark
+from mobiledeploy.quantize.layers import Layer, layers_of
+from mobiledeploy.quantize.params import QuantParams
+from mobiledeploy.quantize.plan import Plan
+from mobiledeploy.quantize.points import find_points
+from mobiledeploy.targets import Target
+
+__all__ = ["MixedGraph"]
+
+
+class MixedGraph:
+    """A float graph with all that has been decided about quantizing it, before it is written.
+
+    Args:
+        exact: The float graph with the weights and biases that an op in float needs.
+        model: The same graph with the constants that an op in int8 needs: weights as they have been
+            reconstructed, biases as they have been corrected. Neither is changed, and both are kept.
+        plan: Of `model`.
+        dtype: Of the activations, int8 or int16.
+    """
+
+    def __init__(
+        self, exact: ir.Model, model: ir.Model, plan: Plan, target: Target, dtype: np.dtype[Any]
+    ) -> None:
+        self._has_form = partial(has_integer_form, dtype=dtype)
+        self.exact, self._adjusted, self.target = exact, model.clone(), target
+        self.params = {value.name or "": params for value, params in plan.activations.items()}
+        self.groups = [[value.name or "" for value in group] for group in plan.points.groups]
+        self._weights = {node.outputs[0].name or "": params for node, params in plan.weights.items()}
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """All layers that round in int8, in graph order."""
+        graph = self._adjusted.graph
+        int8 = {node for node in graph if self._has_form(node)}
+        return layers_of(graph, int8, self.target)
+
+    def written(self, in_float: Iterable[Layer] = ()) -> ir.Model:
+        """The QDQ graph with those layers in float.
+
+        The parameters of all others are those of the graph that is int8 throughout.
+        """
+        return tidy(self.draft(in_float))
+
+    def draft(self, in_float: Iterable[Layer] = ()) -> ir.Model:
+        """The same for running it once: without the tidying, which takes longer than to run it."""
+        model, names = self._with_exact_constants({name for layer in in_float for name in layer.nodes})
+        mark(node for node in model.graph if node.outputs[0].name in names)
+        insert_qdq(model, self.plan(model.graph))
+        return model
+
+    def plan(self, graph: ir.Graph) -> Plan:
+        """The plan for a copy of the graph, some of whose nodes may have been marked to stay in float."""
+        points = find_points(graph, self.target, self._has_form)
+        activations: dict[ir.Value, QuantParams] = {
+            value: self.params[value.name or ""] for value in points.values
+        }
+        weights = {
+            node: params
+            for node in points.int8_nodes
+            if (params := self._weights.get(node.outputs[0].name or "")) is not None
+        }
+        return Plan(points, activations, weights)
+
+    def _with_exact_constants(self, names: Collection[str]) -> tuple[ir.Model, Collection[str]]:
+        """A copy of the adjusted graph in which the nodes of those results have the float constants."""
+        model = self._adjusted.clone()
+        originals = {node.outputs[0].name: node for node in self.exact.graph}
+        for node in model.graph:
+            if node.outputs[0].name not in names:
+                continue
+            original = originals[node.outputs[0].name]
+            for index, value in enumerate(node.inputs):
+                exact = original.inputs[index] if index < len(original.inputs) else None
+                if value is not None and value.is_initializer():
+                    node.replace_input_with(index, None if exact is None else _copied(model, value, exact))
+        return model, names
+
+
+def _copied(model: ir.Model, own: ir.Value, exact: ir.Value) -> ir.Value:
+    """The constant of another model in this one, where it has not got the same."""
+    if own.const_value is exact.const_value:
+        return own
+    name = f"{exact.name}~exact"
+    if name not in model.graph.initializers:
+        model.graph.initializers[name] = ir.Value(name=name, const_value=exact.const_value)
+    return model.graph.initializers[name]
