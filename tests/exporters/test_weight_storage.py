@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from mobiledeploy.exporters.onnx_to_tflite import lower
 from mobiledeploy.exporters.tflite_graph import Op, Tensor, TfliteGraph
@@ -42,8 +43,8 @@ NETWORKS = {
 }
 
 
-def stored(text: str, stored_as: StorageType, **constants: float) -> tuple[TfliteGraph, list[str]]:
-    graph = lower(model_from_text(text, **constants), LITERT_2_3)
+def stored(text: str, stored_as: StorageType, **constants: ArrayLike) -> tuple[TfliteGraph, list[str]]:
+    graph = lower(model_from_text(text, seed=0, **constants), LITERT_2_3)
     return graph, store_weights(graph, stored_as, LITERT_2_3)
 
 
