@@ -33,6 +33,44 @@ _INT8 = MappingProxyType(
     }
 )
 
+# Version for int16 activations, where it is not 1.
+_INT16 = MappingProxyType(
+    {
+        "ADD": 3,
+        "AVERAGE_POOL_2D": 3,
+        "BATCH_MATMUL": 3,
+        "CONCATENATION": 3,
+        "CONV_2D": 4,
+        "DEPTHWISE_CONV_2D": 5,
+        "DEQUANTIZE": 3,
+        "FULLY_CONNECTED": 7,
+        "GATHER": 4,
+        "LEAKY_RELU": 2,
+        "LOGISTIC": 3,
+        "MAXIMUM": 4,
+        "MAX_POOL_2D": 3,
+        "MEAN": 3,
+        "MINIMUM": 4,
+        "MUL": 4,
+        "PAD": 3,
+        "PADV2": 3,
+        "QUANTIZE": 2,
+        "RELU": 3,
+        "RELU6": 3,
+        "RESIZE_BILINEAR": 4,
+        "RESIZE_NEAREST_NEIGHBOR": 4,
+        "SLICE": 4,
+        "SOFTMAX": 3,
+        "SPLIT": 4,
+        "SUB": 5,
+        "TANH": 3,
+        "TRANSPOSE": 5,
+    }
+)
+
+# Version for int8 weights per channel with float activations.
+_DYNAMIC = MappingProxyType({"CONV_2D": 5, "FULLY_CONNECTED": 12, "TRANSPOSE_CONV": 2})
+
 
 def _is_grouped(op: Op) -> bool:
     x, weights = op.inputs[:2]
@@ -45,6 +83,11 @@ def _is_dilated(op: Op) -> bool:
 
 def _has_bias(op: Op) -> bool:
     return len(op.inputs) > 3 and op.inputs[3] is not None
+
+
+def _has_scale_per_channel(op: Op) -> bool:
+    x = op.inputs[0]
+    return x is not None and x.params is not None and x.params.axis is not None
 
 
 def _fuses(op: Op) -> bool:
@@ -69,6 +112,7 @@ _FORMS: MappingProxyType[str, tuple[tuple[Callable[[Op], bool], int], ...]] = Ma
     {
         "CONV_2D": ((_is_grouped, 6),),
         "DEPTHWISE_CONV_2D": ((_is_dilated, 2),),
+        "DEQUANTIZE": ((_has_scale_per_channel, 5),),
         "DIV": ((_broadcasts_above_rank_4, 2),),
         "FULLY_CONNECTED": ((lambda op: bool(op.options.get("keep_num_dims")), 5),),
         "MAXIMUM": ((_broadcasts_above_rank_4, 3),),
@@ -88,7 +132,19 @@ _FORMS: MappingProxyType[str, tuple[tuple[Callable[[Op], bool], int], ...]] = Ma
 
 def op_version(op: Op) -> int:
     """The lowest version of the builtin that runs this use of it."""
-    # Not the first input: that is the axis of SPLIT and the shape of TRANSPOSE_CONV.
-    is_int8 = any(t is not None and t.dtype == np.int8 for t in op.inputs)
-    base = _INT8.get(op.name, 2) if is_int8 else 1
-    return max([base, *(version for holds, version in _FORMS.get(op.name, ()) if holds(op))])
+    return max([_base(op), *(version for holds, version in _FORMS.get(op.name, ()) if holds(op))])
+
+
+def _base(op: Op) -> int:
+    # Not the first input alone: that is the axis of SPLIT and the shape of TRANSPOSE_CONV.
+    read = {t.dtype for t in op.inputs if t is not None}
+    written = {t.dtype for t in op.outputs}
+    if np.dtype(np.int16) in read | written:
+        return _INT16.get(op.name, 1)
+    if op.name == "DEQUANTIZE" and np.dtype(np.float16) in read:
+        return 3
+    if np.dtype(np.int8) not in read:
+        return 1
+    if np.dtype(np.float32) in written and op.name in _DYNAMIC:
+        return _DYNAMIC[op.name]
+    return _INT8.get(op.name, 2)

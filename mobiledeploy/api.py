@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mobiledeploy.artifacts import staging_folder
 from mobiledeploy.errors import InputError
+from mobiledeploy.precisions import KINDS, PrecisionKind, choose_kinds
 from mobiledeploy.progress import Progress, Silent, Timed
 from mobiledeploy.sources import ModelOptions, Source, open_source
 from mobiledeploy.targets import LITERT_2_3, get_target
-from mobiledeploy.thresholds import Thresholds
+from mobiledeploy.thresholds import AccuracyBudget, Thresholds
 
 if TYPE_CHECKING:
     from mobiledeploy.report import Report
@@ -29,27 +30,35 @@ class ExportSettings:
 
     Attributes:
         source: Registry name, ``path/to/file.py:factory``, or path to an .onnx file.
-        int8: Whether to write an int8 artifact beside the float one.
+        precision: Which kinds of artifact to write, in any order; fp32 is always among them.
         out: Folder for the artifacts; None for ``artifacts/<name>``.
         model: What to do to the network.
         calibration: Folder of images, .npy or .npz; None for generated images.
         samples: How many inputs to calibrate with.
         calibrator: How activation ranges are chosen.
+        correct_bias: Whether biases take back what rounding shifts on average.
+        keep_float: What stays in float: patterns of layers' names, or of op types after "op:".
+        accuracy_budget: What int8 may lose, by which layers are chosen for float; None for no such limit.
+        sensitivity: Whether to measure what each layer's rounding costs; a budget does so anyway.
         validation: Folder of labelled images to measure accuracy on; None to skip that.
         validation_limit: How many of them at most.
         seed: Of every random choice.
-        io: Type of the int8 artifact's inputs and outputs.
+        io: Type of the quantized artifacts' inputs and outputs, as far as they can have it.
         target: Runtime that the artifacts are made for.
         thresholds: When an artifact counts as wrong.
     """
 
     source: str
-    int8: bool = False
+    precision: tuple[PrecisionKind, ...] = ()
     out: Path | None = None
     model: ModelOptions = field(default_factory=ModelOptions)
     calibration: Path | None = None
     samples: int = 64
     calibrator: Calibrator = "mse"
+    correct_bias: bool = True
+    keep_float: tuple[str, ...] = ()
+    accuracy_budget: AccuracyBudget | None = None
+    sensitivity: bool = False
     validation: Path | None = None
     validation_limit: int | None = None
     seed: int = 0
@@ -57,13 +66,21 @@ class ExportSettings:
     target: str = LITERT_2_3.name
     thresholds: Thresholds = field(default_factory=Thresholds)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "precision", choose_kinds(self.precision))
+
+    @property
+    def quantizes(self) -> bool:
+        """Whether something is to be calibrated."""
+        return any(KINDS[kind].quantized for kind in self.precision)
+
 
 @dataclass(frozen=True)
 class ExportResult:
     """What an export made.
 
     Attributes:
-        artifacts: "onnx", "qdq", "fp32", "int8", "report" -> path, as far as they were made.
+        artifacts: "onnx", "qdq", "fp32", "int8", "report", "html" -> path, as far as they were made.
         report: The record that ``report.json`` holds.
         seconds: Step -> wall time.
     """
@@ -84,6 +101,7 @@ def export(
     source: str | Path,
     *,
     int8: bool = False,
+    precision: str | Sequence[str] = (),
     out: str | Path | None = None,
     weights: str | Path | None = None,
     weights_as: str | None = None,
@@ -95,6 +113,10 @@ def export(
     calibration: str | Path | None = None,
     samples: int = 64,
     calibrator: Calibrator = "mse",
+    correct_bias: bool = True,
+    keep_float: Sequence[str] = (),
+    accuracy_budget: str | float | None = None,
+    sensitivity: bool = False,
     validation: str | Path | None = None,
     validation_limit: int | None = None,
     seed: int = 0,
@@ -108,7 +130,8 @@ def export(
     Args:
         source: Registry name, ``path/to/file.py:factory`` (runs the code in that file), or path to an .onnx
             file.
-        int8: Whether to write an int8 artifact beside the float one.
+        int8: Short for ``precision="int8"``.
+        precision: Which kinds of artifact to write beside fp32: names, or one text of names joined by commas.
         out: Folder for the artifacts; ``artifacts/<name>`` when left out.
         weights: File, name of a weights entry, "imagenet" or "random"; imagenet if it can be had, else
             random, when left out.
@@ -122,10 +145,17 @@ def export(
         calibration: Folder of images, .npy or .npz; generated images when left out.
         samples: How many inputs to calibrate with.
         calibrator: How activation ranges are chosen.
-        validation: Folder of labelled images to measure accuracy on.
+        correct_bias: Whether biases take back what rounding shifts on average.
+        keep_float: What stays in float: shell-style patterns of layers' names, as report.json has them, or of
+            op types, such as "op:HardSwish".
+        accuracy_budget: What int8 may lose: points of top-1 such as 0.5, or the least SQNR such as "20dB". As
+            few layers as that takes stay in float.
+        sensitivity: Whether to measure what each layer's rounding costs; a budget does so anyway.
+        validation: Folder of labelled images to measure accuracy on. With a budget in points, a part of them
+            is what layers are chosen by, and accuracy is measured on the others.
         validation_limit: How many of them at most.
         seed: Of every random choice.
-        io: Type of the int8 artifact's inputs and outputs.
+        io: Type of the quantized artifacts' inputs and outputs, as far as they can have it.
         target: Runtime that the artifacts are made for.
         thresholds: When an artifact counts as wrong.
         progress: Shows steps; nothing when left out.
@@ -146,14 +176,19 @@ def export(
         seed=seed,
         weights_host=weights_host,
     )
+    kinds = choose_kinds([precision] if isinstance(precision, str) else precision)
     settings = ExportSettings(
         source=str(source),
-        int8=int8,
+        precision=(*kinds, "int8") if int8 else kinds,
         out=_path(out),
         model=model,
         calibration=_path(calibration),
         samples=samples,
         calibrator=calibrator,
+        correct_bias=correct_bias,
+        keep_float=tuple(keep_float),
+        accuracy_budget=None if accuracy_budget is None else AccuracyBudget.parse(str(accuracy_budget)),
+        sensitivity=sensitivity,
         validation=_path(validation),
         validation_limit=validation_limit,
         seed=seed,
@@ -187,7 +222,8 @@ def run_export(settings: ExportSettings, progress: Progress) -> ExportResult:
     with staging_folder(out) as staging:
         report = Pipeline(settings, source, target, staging, timed).run()
     artifacts = {key: out / record.file for key, record in report.artifacts.items()}
-    return ExportResult(source.name, out, artifacts | {"report": out / "report.json"}, report, timed.seconds)
+    artifacts |= {"report": out / "report.json", "html": out / "report.html"}
+    return ExportResult(source.name, out, artifacts, report, timed.seconds)
 
 
 def _require_consistent(settings: ExportSettings) -> None:
@@ -207,14 +243,27 @@ def _require_consistent(settings: ExportSettings) -> None:
 
 def _require_fitting(settings: ExportSettings, source: Source, out: Path) -> None:
     if source.quantized:
-        asked = {"--int8": settings.int8, "--calibration": settings.calibration is not None}
+        kinds = settings.precision[1:]
+        asked = {
+            f"--precision {','.join(kinds)}": bool(kinds),
+            "--calibration": settings.calibration is not None,
+            **_asked_of_int8(settings),
+        }
         if given := [flag for flag, value in asked.items() if value]:
             raise InputError(
                 f"{' and '.join(given)} for {settings.source}, which is quantized already, expected a float "
-                "model; leave that out: an int8 artifact is made with the scales that it has"
+                "model; leave that out: an artifact is made with the scales that it has"
             )
-    elif settings.io != "float32" and not settings.int8:
-        raise InputError(f"--io {settings.io} for a float artifact, expected an int8 one; add --int8")
+    elif "int8" not in settings.precision and (
+        given := [flag for flag, value in _asked_of_int8(settings).items() if value]
+    ):
+        raise InputError(f"{' and '.join(given)} without an int8 artifact, expected one; add --int8")
+    elif settings.io != "float32" and not any(settings.io in KINDS[kind].io for kind in settings.precision):
+        wanted = next(name for name, kind in KINDS.items() if settings.io in kind.io)
+        raise InputError(
+            f"--io {settings.io} for {', '.join(settings.precision)}, expected an artifact that can have it; "
+            f"add --precision {wanted}"
+        )
     overwritten = [
         name for name in (f"{source.name}.onnx", f"{source.name}_qdq.onnx") if _same(source.file, out / name)
     ]
@@ -223,6 +272,15 @@ def _require_fitting(settings: ExportSettings, source: Source, out: Path) -> Non
             f"{out} holds {overwritten[0]}, the source, which an artifact would overwrite, expected another "
             "folder; pass another --out DIR"
         )
+
+
+def _asked_of_int8(settings: ExportSettings) -> dict[str, bool]:
+    """Flags that say how to quantize -> whether they were given."""
+    return {
+        "--keep-float": bool(settings.keep_float),
+        "--accuracy-budget": settings.accuracy_budget is not None,
+        "--sensitivity": settings.sensitivity,
+    }
 
 
 def _same(one: Path | None, other: Path) -> bool:

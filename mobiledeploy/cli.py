@@ -142,6 +142,7 @@ def _export(options: argparse.Namespace) -> int:
         result = export(
             options.source,
             int8=options.int8,
+            precision=options.precision,
             out=options.out,
             weights=options.weights,
             weights_as=options.weights_as,
@@ -153,6 +154,10 @@ def _export(options: argparse.Namespace) -> int:
             calibration=options.calibration,
             samples=options.samples,
             calibrator=options.calibrator,
+            keep_float=options.keep_float,
+            accuracy_budget=options.accuracy_budget,
+            sensitivity=options.sensitivity,
+            correct_bias=options.bias_correction,
             validation=options.validation,
             validation_limit=options.validation_limit,
             seed=options.seed,
@@ -179,12 +184,14 @@ def _summary(result: ExportResult) -> dict[str, Any]:
 
 
 def _print_result(result: ExportResult, verbose: bool) -> None:
-    from mobiledeploy.report import tables
+    from mobiledeploy.report import detailed_tables, tables
 
     screen = console(sys.stdout)
     for table in tables(result.report):
         screen.print(table)
     if verbose:
+        for table in detailed_tables(result.report):
+            screen.print(table)
         for line in _details(result.report):
             screen.print(line)
         for step, seconds in result.seconds.items():
@@ -260,9 +267,12 @@ def _parser() -> Parser:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
+    from mobiledeploy.precisions import KINDS
     from mobiledeploy.targets import LITERT_2_3, TARGETS
 
-    parser.description = "Write SOURCE as ONNX and TFLite, float and (with --int8) int8, and check them."
+    parser.description = (
+        "Write SOURCE as ONNX and TFLite, float and (with --precision) others, and check them."
+    )
     parser.epilog = _EPILOG
     parser.set_defaults(command=_export)
     add = parser.add_argument
@@ -272,7 +282,14 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         help="a network of `mobiledeploy list`; your own file.py:FACTORY, a callable that returns an "
         "nn.Module (this runs the code in that file); or an .onnx file, float or QDQ (its scales are kept)",
     )
-    add("--int8", action="store_true", help="quantize, too")
+    add(
+        "--precision",
+        action="append",
+        default=[],
+        metavar="KIND,...",
+        help=f"artifacts to write beside fp32: {', '.join(KINDS)} (docs/precisions.md); as often as needed",
+    )
+    add("--int8", action="store_true", help="short for --precision int8")
     add("--out", type=Path, metavar="DIR", help="where artifacts go (default: artifacts/NAME)")
     add(
         "--weights",
@@ -311,6 +328,27 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         default="mse",
         help="how activation ranges are chosen (default: mse)",
     )
+    add(
+        "--no-bias-correction",
+        dest="bias_correction",
+        action="store_false",
+        help="leave biases as they are, whatever rounding shifts on average",
+    )
+    add(
+        "--keep-float",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="what stays in float: a layer's name as in the report, or op:TYPE such as op:HardSwish, both "
+        "shell-style patterns; as often as needed",
+    )
+    add(
+        "--accuracy-budget",
+        metavar="POINTS|DB",
+        help="keep as few layers in float as it takes to lose at most so many points of top-1 (0.5), or to "
+        "have at least that SQNR (20dB)",
+    )
+    add("--sensitivity", action="store_true", help="measure what each layer's rounding costs")
     add(
         "--validation",
         type=Path,

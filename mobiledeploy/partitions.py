@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mobiledeploy.runtimes import TfliteSession
-from mobiledeploy.targets import OpUse, Target
+from mobiledeploy.targets import OpUse, Precision, Target
 
 __all__ = [
     "UNEXPLAINED",
@@ -63,7 +63,7 @@ def forecast_partitions(path: Path, target: Target) -> Partitions:
         InputError: The file cannot be loaded.
     """
     ops = _read_ops(TfliteSession(path, delegate=False))
-    reasons = [target.why_not(op.use) for op in ops]
+    reasons = _reasons(ops, target)
     outside = tuple(op.outside(reason) for op, reason in zip(ops, reasons, strict=True) if reason)
     return Partitions(_count_partitions(ops, [reason is None for reason in reasons]), len(ops), outside)
 
@@ -79,14 +79,16 @@ def measure_partitions(path: Path, target: Target) -> Partitions:
     delegated = _delegated(ops, kernels)
     unexplained = f"{target.name} {UNEXPLAINED}"
     outside = tuple(
-        op.outside(target.why_not(op.use) or unexplained) for op in ops if op.index not in delegated
+        op.outside(reason or unexplained)
+        for op, reason in zip(ops, _reasons(ops, target), strict=True)
+        if op.index not in delegated
     )
     return Partitions(len(kernels), len(ops), outside)
 
 
 @dataclass(frozen=True)
 class _FileOp:
-    """An op of a file; inputs and outputs are tensor indices."""
+    """An op of a file; inputs and outputs are tensor indices. `unpacks`: it dequantizes a constant."""
 
     index: int
     name: str
@@ -94,9 +96,24 @@ class _FileOp:
     outputs: tuple[int, ...]
     output_name: str
     use: OpUse
+    unpacks: bool
 
     def outside(self, reason: str) -> OutsideOp:
         return OutsideOp(self.name, self.output_name, reason)
+
+
+def _reasons(ops: Sequence[_FileOp], target: Target) -> list[str | None]:
+    """Why each op stays outside, by the target's table; None for those that it delegates.
+
+    What only unpacks a constant goes with the ops that read it.
+    """
+    reasons = [target.why_not(op.use) for op in ops]
+    outside = {i for op, reason in zip(ops, reasons, strict=True) if reason for i in op.inputs}
+    unpacked = "unpacks a constant for an op outside"
+    return [
+        unpacked if reason is None and op.unpacks and outside.intersection(op.outputs) else reason
+        for op, reason in zip(ops, reasons, strict=True)
+    ]
 
 
 def _delegated(ops: Sequence[_FileOp], kernels: Sequence[dict[str, Any]]) -> set[int]:
@@ -175,14 +192,15 @@ def _read_ops(session: TfliteSession) -> list[_FileOp]:
         if name == "STRIDED_SLICE":
             steps = np.ravel(session.interpreter.get_tensor(inputs[3]))
             use = replace(use, steps=tuple(int(step) for step in steps))
-        ops.append(_FileOp(node["index"], name, inputs, outputs, first_output["name"], use))
+        unpacks = name == "DEQUANTIZE" and inputs[0] not in activations
+        ops.append(_FileOp(node["index"], name, inputs, outputs, first_output["name"], use, unpacks))
     return ops
 
 
 # Place of the weights among the inputs.
 _WEIGHTS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "TRANSPOSE_CONV": 1}
 
-_INT8, _UINT8 = np.dtype(np.int8), np.dtype(np.uint8)
+_INT8, _UINT8, _INT16 = np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.int16)
 
 Detail = dict[str, Any]
 """What LiteRT says of a tensor."""
@@ -192,22 +210,28 @@ def _op_use(name: str, inputs: list[Detail], outputs: list[Detail], activations:
     active = [detail for detail in inputs if detail["index"] in activations]
     first, output = (active or inputs)[0], outputs[0]
     weights = _scales(inputs[_WEIGHTS[name]]) if name in _WEIGHTS else []
+    types = {np.dtype(detail["dtype"]) for detail in (first, output)}
     operands = active if name in _WEIGHTS else inputs
     return OpUse(
         op=name,
-        precision="int8" if _is_integer(first) or _is_integer(output) else "float32",
+        precision=_precision(types, bool(weights)),
         inputs=len(inputs),
         outputs=len(outputs),
         equal_outputs=len({tuple(detail["shape"]) for detail in outputs}) == 1,
-        changes_signedness={np.dtype(first["dtype"]), np.dtype(output["dtype"])} == {_INT8, _UINT8},
+        changes_signedness=types == {_INT8, _UINT8},
         input_scales=tuple(scales[0] for detail in operands if (scales := _scales(detail))),
         weight_scales=(min(weights), max(weights)) if weights else None,
         output_scale=next(iter(_scales(output)), None),
     )
 
 
-def _is_integer(detail: Detail) -> bool:
-    return np.dtype(detail["dtype"]).kind in "iu"
+def _precision(types: Collection[np.dtype[Any]], integer_weights: bool) -> Precision:
+    """What an op computes in, from the types of its activations and whether its weights are integers."""
+    if _INT16 in types:
+        return "int16"
+    if any(dtype.kind in "iu" for dtype in types):
+        return "int8"
+    return "dynamic" if integer_weights else "float32"
 
 
 def _scales(detail: Detail) -> list[float]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from mobiledeploy.api import ExportSettings, IoType
+from mobiledeploy.api import ExportSettings
 from mobiledeploy.artifacts import StagingFolder
 from mobiledeploy.data import Sample, open_inputs
 from mobiledeploy.errors import InputError, UnsupportedModelError
@@ -20,12 +20,20 @@ from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.exporters.tflite_graph import Tensor
 from mobiledeploy.exporters.tflite_writer import write_tflite
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
+from mobiledeploy.exporters.weight_storage import store_weights
 from mobiledeploy.partitions import measure_partitions
+from mobiledeploy.precisions import KINDS, PrecisionKind
 from mobiledeploy.progress import Progress
 from mobiledeploy.quantize.activation_cost import activation_costs
+from mobiledeploy.quantize.keep_float import matches_op
+from mobiledeploy.quantize.layer_findings import explain_layers
+from mobiledeploy.quantize.mixed_graph import MixedGraph
+from mobiledeploy.quantize.mixed_precision import LayerSearch, TopOneLoss, require_classifier
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
+from mobiledeploy.quantize.sensitivity import OutputError, measure_sensitivity
 from mobiledeploy.report import ArtifactRecord, Report, TensorRecord
+from mobiledeploy.report_html import to_html
 from mobiledeploy.runtimes import OnnxSession, Runner, TfliteSession, TorchRunner
 from mobiledeploy.sources import Source
 from mobiledeploy.targets import Precision, Target
@@ -40,6 +48,9 @@ _HELD_BACK = 16
 _QUICK_SAMPLES = 2
 _LAYER_SAMPLES = 4
 _ACTIVATION_SAMPLES = 8
+_FINDING_SAMPLES = 8
+_MOST_CHOOSING = 512  # images to choose layers with, each of which is run at every step
+_CHOOSING_BYTES = 1 << 28
 _KEPT_BYTES = 1 << 26
 
 
@@ -64,13 +75,13 @@ class Pipeline:
     ) -> None:
         self.settings, self.source, self.target = settings, source, target
         self.staging, self.progress = staging, progress
-        self.recipe = QuantizeRecipe(settings.calibrator)
+        self.recipe = QuantizeRecipe(settings.calibrator, settings.correct_bias, settings.keep_float)
         with progress.step("open the inputs"):
             self.inputs = open_inputs(
                 settings.calibration,
                 source.inputs,
                 source.preprocessing,
-                samples=settings.samples if settings.int8 else 1,
+                samples=settings.samples if settings.quantizes else 1,
                 seed=settings.seed,
                 held_back=_HELD_BACK,
             )
@@ -83,7 +94,8 @@ class Pipeline:
             preprocessing=asdict(source.preprocessing) if source.preprocessing else None,
             warnings=list(source.warnings),
         )
-        if settings.int8 or settings.calibration is not None:
+        self.labelled: LabelledImages | None = None
+        if settings.quantizes or settings.calibration is not None:
             self.report.warnings += self.inputs.warnings
 
     def run(self) -> Report:
@@ -93,19 +105,25 @@ class Pipeline:
             MobileDeployError: With a message that says what was wrong and what to do.
         """
         model = self.to_onnx()
-        labelled = self.open_validation(model)
+        if self.settings.accuracy_budget is not None and self.settings.accuracy_budget.points is not None:
+            require_classifier(model)
+        budget = self.settings.accuracy_budget
+        if budget is not None and budget.points is not None:
+            require_classifier(model)
+        self.labelled = self.open_validation(model)
         if self.source.quantized:
-            self.to_int8(model)
+            self.to_integers("int8", model)
         else:
-            self.to_fp32(model)
-            if self.settings.int8:
-                qdq = self.quantized(model)
-                self.to_int8(qdq)
-                self.compare_with_fp32()
-                self.measure_activations(model, qdq)
-        if labelled is not None:
-            self.measure_accuracy(labelled)
+            in_float = self.to_fp32(model)
+            for kind in self.settings.precision[1:]:
+                if KINDS[kind].quantized:
+                    self.quantize(kind, model)
+                else:
+                    self.to_narrow_weights(kind, in_float)
+        if self.labelled is not None:
+            self.measure_accuracy(self.labelled)
         self.staging.write("report.json", self.report.to_bytes())
+        self.staging.write("report.html", to_html(self.report).encode())
         return self.report
 
     def to_onnx(self) -> ir.Model:
@@ -132,49 +150,118 @@ class Pipeline:
             seed=self.settings.seed,
         )
 
-    def to_fp32(self, model: ir.Model) -> None:
-        """The float artifacts, checked against PyTorch (against ONNX Runtime where the source is ONNX)."""
+    def to_fp32(self, model: ir.Model) -> ir.Model:
+        """The float artifacts, checked against PyTorch (against ONNX Runtime where the source is ONNX).
+
+        Returns the graph in the form that the target runs fast in float.
+        """
         name, reference = self.reference(model)
         self.save_onnx("onnx", f"{self.source.name}.onnx", model)
         with self.progress.step("ONNX to fp32 TFLite"):
-            self.write_tflite("fp32", self.rewritten(model, "float32"))
+            in_float = self.rewritten(model, "float32")
+            self.write_tflite("fp32", in_float)
         with self.progress.step("check fp32"):
             self.check("fp32 TFLite", self.session("fp32"), name, reference, self.float_limit)
+        return in_float
 
-    def quantized(self, model: ir.Model) -> ir.Model:
-        """The QDQ graph of a float one."""
-        with self.progress.step("rewrite for int8"):
-            qdq = self.rewritten(model, "int8")
+    def to_narrow_weights(self, kind: PrecisionKind, in_float: ir.Model) -> None:
+        """An artifact that differs from the fp32 one by the type of its weights."""
+        with self.progress.step(f"ONNX to {kind} TFLite"):
+            self.write_tflite(kind, in_float)
+        self.compare_with_fp32(kind)
+
+    def quantize(self, kind: PrecisionKind, model: ir.Model) -> None:
+        """The artifacts of a kind with integer activations, checked."""
+        qdq, graph = self.quantized(kind, model)
+        search = self.search(model, graph) if kind == "int8" else None
+        if search is not None:
+            qdq = self.within_budget(search)
+        self.to_integers(kind, qdq)
+        if search is not None:
+            self.check_budget(search)
+        self.compare_with_fp32(kind)
+        if kind == "int8":
+            self.compare_layers()
+            self.measure_activations(model, qdq)
+            self.explain_layers(graph)
+
+    def quantized(self, kind: PrecisionKind, model: ir.Model) -> tuple[ir.Model, MixedGraph]:
+        """The QDQ graph of a float one, and that from which other mixtures of int8 and float can be had."""
+        with self.progress.step(f"rewrite for {kind}"):
+            qdq = self.rewritten(model, KINDS[kind].form)
         samples = self.inputs.calibration
-        with self.progress.step("calibrate", len(samples)) as advance:
-            widened = quantize_model(qdq, samples, self.target, self.recipe, advance)
+        log = quantize_model(qdq, samples, self.target, self.recipe, self.progress)
         self.report.calibration = {
             "inputs": self.inputs.description,
             "sha256": self.inputs.fingerprint(),
             "samples": len(samples),
             "calibrator": self.recipe.calibrator,
-            "widened": widened,
+            "widened": log.widened,
+            "bias_correction": [asdict(layer) for layer in log.biases],
         }
-        return qdq
+        self.report.kept_float = log.kept_float
+        return qdq, log.graph
 
-    def to_int8(self, qdq: ir.Model) -> None:
-        """The int8 artifacts, checked against the QDQ graph in ONNX Runtime."""
-        with self.progress.step("QDQ to int8 TFLite"):
+    def search(self, model: ir.Model, graph: MixedGraph) -> LayerSearch | None:
+        """The search for the layers that the accuracy budget needs in float, if there is a budget.
+
+        It takes a part of the labelled images for itself. The sensitivity of layers, which it goes by, may
+        be asked for without it.
+        """
+        budget = self.settings.accuracy_budget
+        if budget is None and not self.settings.sensitivity:
+            return None
+        error = OutputError(model, self.checked)
+        with self.progress.step("measure sensitivity", len(graph.layers)) as advance:
+            self.report.sensitivity = measure_sensitivity(graph, error, advance)
+        if budget is None:
+            return None
+        meter = None if budget.points is None else self.open_meter(model)
+        return LayerSearch(graph, self.report.sensitivity, budget, error, meter)
+
+    def open_meter(self, model: ir.Model) -> TopOneLoss:
+        """What measures top-1 while layers are chosen."""
+        most = max(1, min(_MOST_CHOOSING, _CHOOSING_BYTES // _bytes_of(self.checked[0])))
+        labels: list[int] | None = None
+        if self.labelled is None:
+            samples, source = list(self.inputs.calibration[:most]), "of the calibration inputs"
+        else:
+            part, self.labelled = self.labelled.parted(most)
+            found = list(part)
+            samples, labels = [sample for sample, _ in found], [label for _, label in found]
+            source = "of the labelled images, on which accuracy is then not measured"
+        return TopOneLoss(OnnxSession(model), samples, labels, source)
+
+    def within_budget(self, search: LayerSearch) -> ir.Model:
+        """The QDQ graph with the fewest layers in float that keep the budget."""
+        with self.progress.step("choose layers for float") as advance:
+            layers, self.report.mixed_precision = search.run(advance)
+        return search.graph.written(layers)
+
+    def check_budget(self, search: LayerSearch) -> None:
+        """The budget on the artifact itself."""
+        assert self.report.mixed_precision is not None
+        with self.progress.step("check the budget"):
+            self.report.mixed_precision = search.checked(self.report.mixed_precision, self.session("int8"))
+
+    def to_integers(self, kind: PrecisionKind, qdq: ir.Model) -> None:
+        """The quantized artifacts, checked against the QDQ graph in ONNX Runtime."""
+        with self.progress.step(f"QDQ to {kind} TFLite"):
             self.save_onnx("qdq", f"{self.source.name}_qdq.onnx", qdq)
-            self.write_tflite("int8", qdq, self.settings.io)
+            self.write_tflite(kind, qdq)
         limit = Limit("sqnr_db", self.settings.thresholds.qdq_sqnr_db)
-        with self.progress.step("check int8"):
+        with self.progress.step(f"check {kind}"):
             exact = OnnxSession(qdq, optimize=False)
-            self.check("int8 TFLite", self.session("int8"), "QDQ in ONNX Runtime", exact, limit)
+            self.check(f"{kind} TFLite", self.session(kind), "QDQ in ONNX Runtime", exact, limit)
 
-    def compare_with_fp32(self) -> None:
-        """The int8 artifact against the float one, per output and per layer."""
-        least = self.settings.thresholds.int8_sqnr_db
-        if least is None and self.source.weights.kind != "random":
-            least = DEFAULT_INT8_SQNR_DB
-        limit = None if least is None else Limit("sqnr_db", least)
-        with self.progress.step("compare int8 with fp32"):
-            self.check("int8 TFLite", self.session("int8"), "fp32 TFLite", self.session("fp32"), limit)
+    def compare_with_fp32(self, kind: PrecisionKind) -> None:
+        """An artifact against the float one."""
+        limit = self.limit_against_fp32(kind)
+        with self.progress.step(f"compare {kind} with fp32"):
+            self.check(f"{kind} TFLite", self.session(kind), "fp32 TFLite", self.session("fp32"), limit)
+
+    def compare_layers(self) -> None:
+        """The int8 artifact against the float one, layer by layer."""
         with self.progress.step("compare layers"):
             samples = self.checked[:_LAYER_SAMPLES]
             self.report.layers = compare_layers(self.path("fp32"), self.path("int8"), samples)
@@ -185,9 +272,15 @@ class Pipeline:
             samples = self.checked[:_ACTIVATION_SAMPLES]
             self.report.activations = activation_costs(model, qdq, samples)
 
+    def explain_layers(self, graph: MixedGraph) -> None:
+        """Why the worst layers are bad."""
+        samples = self.checked[:_FINDING_SAMPLES]
+        with self.progress.step("explain layers", len(samples)) as advance:
+            self.report.findings = explain_layers(graph, samples, advance)
+
     def measure_accuracy(self, labelled: LabelledImages) -> None:
         """Accuracy of the artifacts on the user's labelled images."""
-        keys = [key for key in ("fp32", "int8") if key in self.report.artifacts]
+        keys = [kind for kind in KINDS if kind in self.report.artifacts]
         with self.progress.step("measure accuracy", len(labelled)) as advance:
             runners = [(f"{key} TFLite", self.session(key)) for key in keys]
             self.report.accuracy = measure_accuracy(runners, labelled, advance)
@@ -198,6 +291,15 @@ class Pipeline:
     @property
     def float_limit(self) -> Limit:
         return Limit("relative_error", self.settings.thresholds.float_error)
+
+    def limit_against_fp32(self, kind: PrecisionKind) -> Limit | None:
+        thresholds = self.settings.thresholds
+        if KINDS[kind].stored_as == "float16":
+            return Limit("sqnr_db", thresholds.fp16_sqnr_db)
+        least = thresholds.int8_sqnr_db
+        if least is None and self.source.weights.kind != "random":
+            least = DEFAULT_INT8_SQNR_DB
+        return None if least is None else Limit("sqnr_db", least)
 
     def reference(self, model: ir.Model) -> tuple[str, Runner]:
         """What float results are held against, with its name."""
@@ -225,16 +327,22 @@ class Pipeline:
 
     def rewritten(self, model: ir.Model, precision: Precision) -> ir.Model:
         """A copy in the form that the target runs fast in that precision."""
-        copy = model.clone()
-        self.report.rewrites[precision] = asdict(rewrite_for_target(copy, self.target, precision))
+        copy, target = model.clone(), self.target
+        if precision == "int8" and matches_op("HardSwish", self.recipe.keep_float):
+            target = target.taking("HARD_SWISH", precision)  # one op in float, which need not be rewritten
+        self.report.rewrites[precision] = asdict(rewrite_for_target(copy, target, precision))
         return copy
 
     def save_onnx(self, key: str, name: str, model: ir.Model) -> None:
         path = self.staging.write(name, ir.to_proto(model).SerializeToString())
         self.report.artifacts[key] = ArtifactRecord.of(path)
 
-    def write_tflite(self, key: str, model: ir.Model, io: IoType = "float32") -> None:
-        graph = lower(model, self.target, io)
+    def write_tflite(self, key: PrecisionKind, model: ir.Model) -> None:
+        wanted, io = KINDS[key], self.settings.io
+        graph = lower(model, self.target, io if io in wanted.io else "float32")
+        notes = []
+        if wanted.stored_as != "float32":
+            notes = store_weights(graph, wanted.stored_as, self.target)
         content = write_tflite(graph, f"{self.source.name} {key}, mobiledeploy {__version__}")
         path = self.staging.write(f"{self.source.name}_{key}.tflite", content)
         try:
@@ -245,14 +353,17 @@ class Pipeline:
                 f"({error.__cause__}), expected it to load; please report this, with the model"
             ) from error
         self.report.artifacts[key] = ArtifactRecord.of(
-            path, _tensor_records(graph.inputs), _tensor_records(graph.outputs), partitions
+            path, _tensor_records(graph.inputs), _tensor_records(graph.outputs), partitions, tuple(notes)
         )
 
 
 def _kept(samples: Sequence[Sample]) -> Sequence[Sample]:
     """Those samples, in memory if they are small: every check runs on them, and making them takes time."""
-    size = sum(array.nbytes for array in samples[0].values()) * len(samples)
-    return list(samples) if size <= _KEPT_BYTES else samples
+    return list(samples) if _bytes_of(samples[0]) * len(samples) <= _KEPT_BYTES else samples
+
+
+def _bytes_of(sample: Sample) -> int:
+    return sum(array.nbytes for array in sample.values())
 
 
 def _recorded(settings: ExportSettings) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
+    from rich.progress import ProgressColumn, Task
 
-__all__ = ["Advance", "Progress", "Silent", "Timed", "shown_on"]
+__all__ = ["SILENT", "Advance", "Progress", "Silent", "Timed", "shown_on"]
 
 Advance = Callable[[], None]
 """Called once for each unit of a step that is done."""
@@ -30,6 +31,9 @@ class Silent:
     @contextmanager
     def step(self, title: str, total: int | None = None) -> Iterator[Advance]:
         yield lambda: None
+
+
+SILENT = Silent()
 
 
 class Timed:
@@ -53,7 +57,7 @@ class Timed:
 
 @contextmanager
 def shown_on(console: Console) -> Iterator[Progress]:
-    """Spinners and bars on a terminal, a line for each step elsewhere."""
+    """Spinners, and bars with the time left, on a terminal; a line for each step elsewhere."""
     if not console.is_terminal:
         yield _Lines(console)
         return
@@ -61,8 +65,22 @@ def shown_on(console: Console) -> Iterator[Progress]:
     from rich.progress import Progress as RichProgress
 
     columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), BarColumn(20))
-    with RichProgress(*columns, MofNCompleteColumn(), TimeElapsedColumn(), console=console) as bars:
+    times = (TimeElapsedColumn(), _time_left())
+    with RichProgress(*columns, MofNCompleteColumn(), *times, console=console) as bars:
         yield _Bars(bars)
+
+
+def _time_left() -> ProgressColumn:
+    """A column with the time that a step will still take, where it can be told from what is done."""
+    from rich.progress import TimeRemainingColumn
+    from rich.text import Text
+
+    class Left(TimeRemainingColumn):
+        def render(self, task: Task) -> Text:
+            known = task.time_remaining is not None and not task.finished
+            return super().render(task).append(" left") if known else Text()
+
+    return Left(compact=True)
 
 
 class _Lines:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mobiledeploy.errors import InputError, UnsupportedModelError
 
 if TYPE_CHECKING:
+    import onnx
     from torch import nn
 
 __all__ = ["OnnxSession", "Outputs", "Runner", "Sample", "TfliteSession", "TorchRunner"]
@@ -38,21 +39,29 @@ class OnnxSession:
     """An ONNX model in ONNX Runtime, on the CPU.
 
     Args:
+        model: The graph, as ``onnx_ir`` or as a proto, which may get more outputs.
         extra_outputs: Names of inner values that can be asked for, too.
         optimize: Whether ONNX Runtime may rewrite the graph. It must not for a QDQ model that stands for the
             exact arithmetic, since it would replace QDQ by its own integer kernels.
         threads: Threads within an op; one gives the same bits on any machine with the same instruction set.
+        fuse_qdq: Whether rewriting may make integer kernels of QDQ; without it, QDQ is what is executed.
 
     Raises:
         UnsupportedModelError: ONNX Runtime refuses the model. `run` raises it, too.
     """
 
     def __init__(
-        self, model: ir.Model, extra_outputs: Sequence[str] = (), optimize: bool = True, threads: int = 0
+        self,
+        model: ir.Model | onnx.ModelProto,
+        extra_outputs: Sequence[str] = (),
+        optimize: bool = True,
+        threads: int = 0,
+        fuse_qdq: bool = True,
     ) -> None:
         import onnxruntime
 
-        proto = ir.to_proto(model)
+        proto = ir.to_proto(model) if isinstance(model, ir.Model) else model
+        self.output_names = [value.name for value in proto.graph.output]
         own = {value.name for value in proto.graph.output} | {value.name for value in proto.graph.input}
         for name in extra_outputs:
             if name not in own:
@@ -62,13 +71,13 @@ class OnnxSession:
         options.intra_op_num_threads = threads
         # Threads that spin while they wait take the processor from whatever else runs on a small machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.disable_quant_qdq", "0" if fuse_qdq else "1")
         levels = onnxruntime.GraphOptimizationLevel
         options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
         with _explained():
             self._session = onnxruntime.InferenceSession(
                 proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
-        self.output_names = [value.name or "" for value in model.graph.outputs]
 
     def run(self, sample: Sample) -> Outputs:
         """Output name -> array."""

@@ -7,7 +7,7 @@ TARGETS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
@@ -16,7 +16,8 @@ from mobiledeploy.errors import InputError
 
 __all__ = ["LITERT_2_3", "TARGETS", "Delegated", "OpCosts", "OpUse", "Precision", "Target", "get_target"]
 
-Precision = Literal["float32", "int8"]
+Precision = Literal["float32", "int8", "dynamic", "int16"]
+"""What an op computes in. "dynamic": float activations, which it rounds itself, and int8 weights."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class OpUse:
 
     Attributes:
         op: TFLite builtin name, such as CONV_2D.
-        precision: Of the activations that enter it.
+        precision: What it computes in.
         inputs: Number of inputs, constants included.
         outputs: Number of outputs.
         equal_outputs: Whether all outputs have one shape (SPLIT).
@@ -98,6 +99,10 @@ class Target:
     costs: MappingProxyType[Precision, OpCosts] = field(default_factory=lambda: _CORTEX_A76)
     border: float = 1.0
 
+    def delegates_any(self, precision: Precision) -> bool:
+        """Whether there is an op that is delegated in that precision."""
+        return any(precision in entry.precisions for entry in self.ops.values())
+
     def delegates(self, op: str, precision: Precision) -> bool:
         """Whether the op is delegated in that precision, conditions on its use aside."""
         return op in self.ops and precision in self.ops[op].precisions
@@ -105,6 +110,8 @@ class Target:
     def why_not(self, use: OpUse) -> str | None:
         """The reason why this use of an op stays outside the delegate, or None when it is delegated."""
         entry = self.ops.get(use.op)
+        if not self.delegates_any(use.precision):
+            return f"nothing is delegated in {use.precision} by {self.name}"
         if entry is None:
             return f"{use.op} is never delegated by {self.name}"
         if use.precision not in entry.precisions:
@@ -194,15 +201,23 @@ def _two_to_four_equal_outputs(use: OpUse) -> str | None:
 
 
 def _table(
-    both: str, float_only: str, conditions: dict[str, tuple[Condition, ...]]
+    ops: Mapping[Precision, str], conditions: Mapping[str, tuple[Condition, ...]]
 ) -> MappingProxyType[str, Delegated]:
-    every: frozenset[Precision] = frozenset({"float32", "int8"})
-    single: frozenset[Precision] = frozenset({"float32"})
-    rows = {op: Delegated(every, conditions.get(op, ())) for op in both.split()}
-    rows |= {op: Delegated(single, conditions.get(op, ())) for op in float_only.split()}
-    return MappingProxyType(rows)
+    """A delegation table of lists of ops by precision."""
+    precisions: dict[str, set[Precision]] = {}
+    for precision, names in ops.items():
+        for op in names.split():
+            precisions.setdefault(op, set()).add(precision)
+    return MappingProxyType(
+        {op: Delegated(frozenset(found), conditions.get(op, ())) for op, found in precisions.items()}
+    )
 
 
+_FLOAT_AND_INT8 = """CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED TRANSPOSE_CONV ADD SUB MUL PAD MEAN MAX_POOL_2D
+    CONCATENATION SPLIT SLICE STRIDED_SLICE RESHAPE TRANSPOSE RESIZE_BILINEAR SPACE_TO_DEPTH DEPTH_TO_SPACE
+    QUANTIZE DEQUANTIZE ELU LEAKY_RELU LOGISTIC TANH """
+_FLOAT = """HARD_SWISH AVERAGE_POOL_2D SOFTMAX RELU RELU6 RELU_N1_TO_1 ABS NEG EXP SQRT RSQRT SQUARE GELU DIV
+    PRELU BATCH_MATMUL MAXIMUM MINIMUM """
 _CONVOLUTION = (_ratio(-32, 8, _weights_over_output),)
 _SUM = (_ratio(-10, 8, _each_over_output),)
 
@@ -210,11 +225,11 @@ LITERT_2_3 = Target(
     name="litert-2.3",
     description="LiteRT 2.3 (ai-edge-litert) with its built-in XNNPACK delegate",
     ops=_table(
-        both="""CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED TRANSPOSE_CONV ADD SUB MUL PAD MEAN MAX_POOL_2D
-            CONCATENATION SPLIT SLICE STRIDED_SLICE RESHAPE TRANSPOSE RESIZE_BILINEAR SPACE_TO_DEPTH
-            DEPTH_TO_SPACE QUANTIZE DEQUANTIZE ELU LEAKY_RELU LOGISTIC TANH""",
-        float_only="""HARD_SWISH AVERAGE_POOL_2D SOFTMAX RELU RELU6 RELU_N1_TO_1 ABS NEG EXP SQRT RSQRT SQUARE
-            GELU DIV PRELU BATCH_MATMUL MAXIMUM MINIMUM""",
+        {
+            "float32": _FLOAT_AND_INT8 + _FLOAT,
+            "int8": _FLOAT_AND_INT8,
+            "dynamic": "CONV_2D FULLY_CONNECTED TRANSPOSE_CONV",
+        },
         conditions={
             "CONV_2D": _CONVOLUTION,
             "DEPTHWISE_CONV_2D": _CONVOLUTION,

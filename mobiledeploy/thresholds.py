@@ -22,14 +22,18 @@ class Thresholds:
 
     Attributes:
         float_error: Largest error of a float artifact, as a share of the output's range.
-        int8_sqnr_db: Least SQNR of int8 against float, in dB; None for 10 dB, or for no limit where the
-            weights are initial ones, of which it says nothing. 10 dB means noise of a third of the signal's
-            amplitude: a classifier still mostly agrees with its float version, below it something is broken.
+        int8_sqnr_db: Least SQNR of int8 weights, whatever the activations, against float, in dB; None for
+            10 dB, or for no limit where the weights are initial ones, of which it says nothing. 10 dB means
+            noise of a third of the signal's amplitude: a classifier still mostly agrees with its float
+            version, below it something is broken.
+        fp16_sqnr_db: Least SQNR of float16 weights against float32, in dB. Rounding leaves 78 dB of a layer,
+            and so about 60 dB of a network of 60; far below that, something is broken.
         qdq_sqnr_db: Least SQNR of int8 against the QDQ graph in ONNX Runtime, which differ by rounding only.
     """
 
     float_error: float = 1e-4
     int8_sqnr_db: float | None = None
+    fp16_sqnr_db: float = 40.0
     qdq_sqnr_db: float = 15.0
 
 

@@ -22,7 +22,7 @@ from mobiledeploy.quantize.params import QuantParams, activation_params
 from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.targets import OpUse, Target
 
-__all__ = ["fit_scales"]
+__all__ = ["fit_scales", "refused"]
 
 _SCALED_OPS = MappingProxyType(
     {
@@ -69,6 +69,12 @@ def fit_scales(graph: ir.Graph, plan: Plan, fixed: Collection[ir.Value], target:
         if len(log) == before:
             break
     return log
+
+
+def refused(graph: ir.Graph, plan: Plan, target: Target) -> set[ir.Node]:
+    """The scaled ops in int8 that the target does not take with the scales of a plan."""
+    uses = {node: _use(node, plan, target) for node in graph if node in plan.points.int8_nodes}
+    return {node for node, used in uses.items() if used is not None and target.why_not(used[0]) is not None}
 
 
 def _use(node: ir.Node, plan: Plan, target: Target) -> tuple[OpUse, list[ir.Value]] | None:

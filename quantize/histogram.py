@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Histogram"]
+__all__ = ["Histogram", "pack", "unpack"]
 
 # Values counted at a time: few enough that what is computed from them stays in the processor's cache.
 _CHUNK = 1 << 15
@@ -16,12 +18,16 @@ _CHUNK = 1 << 15
 # A quiet array weighs at most this much more than the median one, or a black image would rule the range.
 _MOST_WEIGHT = 4.0
 
+# How far one array moves the average of the extremes; PyTorch's MovingAverageMinMaxObserver has the same.
+_MOVE = 0.01
+
 
 class Histogram:
     """Counts of values in bins ``[i*width, (i+1)*width)``, with exact extremes.
 
     The width is a power of two and doubles, merging bins in pairs, when the values would need more than
-    ``bins``. Two histograms of the same values are therefore equal in whatever order the values came.
+    ``bins``. Two histograms of the same values are therefore equal in whatever order the values came, but for
+    the moving extremes.
 
     Counts are kept apart by the energy of the array that the values came in (its mean square, in octaves, of
     which there are few), so that errors can be weighed relative to it.
@@ -30,6 +36,8 @@ class Histogram:
         low: Smallest value seen.
         high: Largest value seen.
         first: Index of the first bin.
+        moving_low: Exponential moving average of each array's smallest value, in the order they came.
+        moving_high: The same of each array's largest value.
     """
 
     bins = 2048
@@ -37,6 +45,8 @@ class Histogram:
     def __init__(self) -> None:
         self.low = math.inf
         self.high = -math.inf
+        self.moving_low = math.inf
+        self.moving_high = -math.inf
         self.width = 0.0
         self.first = 0
         self._length = 0
@@ -80,6 +90,8 @@ class Histogram:
             raise FloatingPointError("NaN or infinity has no place in a histogram")
         if low < self.low or high > self.high:
             self._cover(low, high)
+        self.moving_low = _moved(self.moving_low, low)
+        self.moving_high = _moved(self.moving_high, high)
         octave = _octave(float(np.vdot(flat, flat)) / flat.size)
         self._arrays[octave] += 1
         counts = self._counts.setdefault(octave, np.zeros(self._length, np.int64))
@@ -97,7 +109,7 @@ class Histogram:
         return bins.astype(np.intp)
 
     def merge(self, other: Histogram) -> None:
-        """Count what another histogram has counted."""
+        """Count what another histogram has counted. The moving extremes become the wider ones of both."""
         if not other._counts:
             return
         self._cover(other.low, other.high, at_least=other.width)
@@ -109,6 +121,8 @@ class Histogram:
         for octave, counts in copy._counts.items():
             self._counts.setdefault(octave, np.zeros(self._length, np.int64))[place] += counts
         self._arrays += other._arrays
+        self.moving_low = min(self.moving_low, other.moving_low)
+        self.moving_high = max(self.moving_high, other.moving_high)
 
     def centers(self) -> NDArray[np.float64]:
         """The middle of each bin, save that the bin that holds 0 stands for 0, where ReLU puts its mass."""
@@ -142,6 +156,55 @@ class Histogram:
             self.first = (self.first - odd) // 2
             self.width *= 2
         self.width = self.width or width
+
+
+def pack(histograms: Sequence[Histogram]) -> dict[str, NDArray[Any]]:
+    """Histograms as a few arrays, which ``unpack`` takes.
+
+    Returns:
+        "ends": (histograms, 5), the extremes, the moving extremes and the width; "bins": (histograms, 2), the
+        first bin and how many there are; "octaves": (rows, 3), a histogram's place, an octave, and how many
+        arrays had it; "counts": the bins of all rows, one after the other.
+    """
+    rows = [
+        (place, octave, histogram._arrays[octave], counts)
+        for place, histogram in enumerate(histograms)
+        for octave, counts in sorted(histogram._counts.items())
+    ]
+    return {
+        "ends": np.array([[h.low, h.high, h.moving_low, h.moving_high, h.width] for h in histograms]),
+        "bins": np.array([[h.first, h._length] for h in histograms], np.int64),
+        "octaves": np.array([row[:3] for row in rows], np.int64),
+        "counts": np.concatenate([row[3] for row in rows]) if rows else np.zeros(0, np.int64),
+    }
+
+
+def unpack(arrays: Mapping[str, NDArray[Any]]) -> list[Histogram]:
+    """What was packed.
+
+    Raises:
+        ValueError: The arrays do not fit together.
+    """
+    histograms = []
+    for ends, bins in zip(arrays["ends"], arrays["bins"], strict=True):
+        histogram = Histogram()
+        histogram.low, histogram.high, histogram.moving_low, histogram.moving_high = map(float, ends[:4])
+        histogram.width, histogram.first, histogram._length = float(ends[4]), int(bins[0]), int(bins[1])
+        histograms.append(histogram)
+    start = 0
+    for place, octave, seen in arrays["octaves"].tolist():
+        histogram = histograms[place]
+        histogram._arrays[octave] = seen
+        histogram._counts[octave] = arrays["counts"][start : start + histogram._length]
+        start += histogram._length
+    if start != arrays["counts"].size:
+        raise ValueError(f"{arrays['counts'].size} counts, expected {start}")
+    return histograms
+
+
+def _moved(average: float, value: float) -> float:
+    """The average after another value, which is the first if the average is infinite."""
+    return average + _MOVE * (value - average) if math.isfinite(average) else value
 
 
 def _octave(mean_square: float) -> int:

@@ -102,8 +102,8 @@ class _Explainer:
         """The layers to explain, and the names of those that are worse because of them."""
         found: dict[str, tuple[LocalLoss, list[str]]] = {}
         for loss in sorted(self._losses, key=lambda loss: loss.cumulated):
-            source = self._source(loss) if loss.own_share < _OWN_SHARE else None
-            if source is not None and source.own_share >= _OWN_SHARE:
+            source = self._culprit(loss) if loss.own_share < _OWN_SHARE else None
+            if source is not None:
                 listed = found.setdefault(source.layer.name, (source, []))
                 listed[1].append(loss.layer.name)
             else:
@@ -112,9 +112,18 @@ class _Explainer:
                 break
         return list(found.values())
 
-    def _source(self, loss: LocalLoss) -> LocalLoss | None:
-        """Of the layers before a layer, the one that adds the most noise to its own result."""
-        return min(self._sources(loss.layer), key=lambda source: source.own["all"], default=None)
+    def _culprit(self, loss: LocalLoss) -> LocalLoss | None:
+        """The one layer before a layer whose own noise is most of the noise in its result."""
+        return min(
+            (
+                source
+                for source in self._sources(loss.layer)
+                if source.own_share >= _OWN_SHARE
+                and 10.0 ** ((loss.cumulated - source.own["all"]) / 10.0) >= _OWN_SHARE
+            ),
+            key=lambda source: source.own["all"],
+            default=None,
+        )
 
     def finding(self, loss: LocalLoss, heirs: Sequence[str], values: Sequence[Floats]) -> LayerFinding:
         """Why that layer is bad.
@@ -141,13 +150,13 @@ class _Explainer:
 
     def _inherited(self, loss: LocalLoss) -> Found:
         text = f"the layer itself adds little ({_percent(loss.own_share)} of the noise); "
-        source = self._source(loss)
-        if source is None:
+        sources = self._sources(loss.layer)
+        if not sources:
             text += "the rest is the rounding of the network's input"
             return "inherited", text, "inputs of less range than the calibration's, or calibrate with those"
-        name = source.layer.name
+        source = min(sources, key=lambda source: source.own["all"])
         text += (
-            f"the rest has gathered in {len(self._sources(loss.layer))} layers before it, most in {name} "
+            f"the rest has gathered in {len(sources)} layers before it, most in {source.layer.name} "
             f"({source.own['all']:.1f} dB by itself)"
         )
         return "inherited", text, "no one layer is to blame: --effort high, or --accuracy-budget"
@@ -177,16 +186,13 @@ class _Explainer:
         channel, crest = _largest_crest(linear)
         if crest >= _OUTLIER_WEIGHT:
             text = (
-                f"the largest weight of output channel {channel} is {crest:.0f} times as large as its weights "
-                "are in the mean (root of squares), so that most of them round to a few steps"
+                f"the largest weight of output channel {channel} is {crest:.0f} times the root mean square of "
+                "that channel's, most of which therefore round to a few steps"
             )
         else:
             text = "most of it comes from rounding the weights, without an outlier among them"
-        return (
-            "weights",
-            text,
-            f"--effort high, which chooses how each weight rounds, or {_in_float(layer.name)}",
-        )
+        remedy = f"--effort high, which chooses how each weight rounds, or {_in_float(layer.name)}"
+        return "weights", text, remedy
 
     def _result(self, layer: Layer, values: Sequence[Floats]) -> Found:
         params = self._plan.activations[self._nodes[layer.output].outputs[0]]
@@ -210,14 +216,10 @@ class _Explainer:
         if not others:
             text += "; the range was widened so that the target takes the op, or few inputs reach its ends"
             return "range", text, f"more or other calibration inputs; or {keep}"
-        ops = {self._nodes[name].op_type for name in group if name in self._nodes} & SAME_SCALE
-        joined = f"a {' or '.join(sorted(ops))} gives them" if ops else "they have"
-        text += f", since {joined} one scale: {', '.join(stem(name) for name in others[:3])}"
-        return (
-            "shared scale",
-            text,
-            f"keep in float what joins them (--keep-float {_quoted(others[-1])}); or {keep}",
-        )
+        text += f", since it has one scale with {', '.join(stem(name) for name in others[:3])}"
+        joins = [name for name in group if name in self._nodes and self._nodes[name].op_type in SAME_SCALE]
+        remedy = f"{_in_float(joins[-1])}, which is what joins them; or {keep}" if joins else keep
+        return "shared scale", text, remedy
 
     def _spread(self, layer: Layer, values: Sequence[Floats], keep: str) -> Found:
         channel, ratio, count, few = _outlier_channel(values)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from functools import cached_property
 
+import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from mobiledeploy.exporters.lowerings.registry import has_int8_form
-from mobiledeploy.exporters.onnx_graph import tidy
+from mobiledeploy.exporters.onnx_graph import constant, tidy
 from mobiledeploy.quantize.insert_qdq import insert_qdq
 from mobiledeploy.quantize.keep_float import mark
 from mobiledeploy.quantize.layers import Layer, layers_of
+from mobiledeploy.quantize.op_table import WEIGHTED
 from mobiledeploy.quantize.params import QuantParams
 from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.quantize.points import find_points
@@ -35,6 +38,18 @@ class MixedGraph:
         self.params = {value.name or "": params for value, params in plan.activations.items()}
         self.groups = [[value.name or "" for value in group] for group in plan.points.groups]
         self._weights = {node.outputs[0].name or "": params for node, params in plan.weights.items()}
+
+    def take_biases(self, qdq: ir.Model) -> None:
+        """Let ops in int8 have the biases that they have in a QDQ graph of this network."""
+        integers = {(node.outputs[0].name or "").removesuffix("/float"): node for node in qdq.graph}
+        for node in self._adjusted.graph:
+            other = integers.get(node.outputs[0].name or "")
+            bias = None if other is None or other.op_type not in WEIGHTED else _real_bias(other)
+            if bias is not None and len(node.inputs) > 2:
+                name = f"{node.outputs[0].name}~corrected"
+                value = ir.Value(name=name, const_value=ir.tensor(bias, name=name))
+                self._adjusted.graph.initializers[name] = value
+                node.replace_input_with(2, value)
 
     @cached_property
     def layers(self) -> list[Layer]:
@@ -83,6 +98,18 @@ class MixedGraph:
                 if value is not None and value.is_initializer():
                     node.replace_input_with(index, None if exact is None else _copied(model, value, exact))
         return model, names
+
+
+def _real_bias(node: ir.Node) -> NDArray[np.float32] | None:
+    """The numbers that the integer bias of a node in a QDQ graph stands for."""
+    value = node.inputs[2] if len(node.inputs) > 2 else None
+    producer = value.producer() if value is not None else None
+    if producer is None or producer.op_type != "DequantizeLinear":
+        return None
+    integers, scale = constant(producer.inputs[0]), constant(producer.inputs[1])
+    assert integers is not None and scale is not None
+    real: NDArray[np.float32] = (integers.astype(np.float64) * scale).astype(np.float32)
+    return real
 
 
 def _copied(model: ir.Model, own: ir.Value, exact: ir.Value) -> ir.Value:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import onnx_ir as ir
 
 from mobiledeploy.exporters.lowerings.registry import has_int8_form
 from mobiledeploy.exporters.onnx_graph import tidy
+from mobiledeploy.progress import SILENT, Progress
 from mobiledeploy.quantize.calibrate import collect_histograms
+from mobiledeploy.quantize.correct_bias import (
+    BiasCorrection,
+    add_zero_biases,
+    correct_biases,
+    correctable_layers,
+)
 from mobiledeploy.quantize.fit_scales import fit_scales
 from mobiledeploy.quantize.histogram import Histogram
 from mobiledeploy.quantize.insert_qdq import insert_qdq
@@ -25,49 +31,60 @@ from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.runtimes import Sample
 from mobiledeploy.targets import Target
 
-__all__ = ["Quantized", "quantize_model"]
+__all__ = ["QuantizationLog", "quantize_model"]
 
 
 @dataclass(frozen=True)
-class Quantized:
-    """What came of quantizing a graph.
+class QuantizationLog:
+    """What the steps did, for the report.
 
     Attributes:
         widened: One line for each range that was widened so that the target takes the op.
-        kept: Names of the results that stay in float because the recipe says so.
+        biases: How far bias correction moved each layer; empty when it was off.
+        kept_float: Names of the results that stay in float because the recipe says so.
         graph: The network as it was decided about, from which other mixtures of int8 and float can be had.
     """
 
     widened: list[str]
-    kept: list[str]
+    biases: list[BiasCorrection]
+    kept_float: list[str]
     graph: MixedGraph
 
 
 def quantize_model(
     model: ir.Model,
-    samples: Iterable[Sample],
+    samples: Sequence[Sample],
     target: Target,
     recipe: QuantizeRecipe,
-    on_sample: Callable[[], Any] = lambda: None,
-) -> Quantized:
+    progress: Progress = SILENT,
+) -> QuantizationLog:
     """Quantize in place.
 
     Args:
-        samples: Calibration inputs; iterated once, one in memory at a time.
+        samples: Calibration inputs.
+        progress: Told of each step.
 
     Raises:
-        InputError: The recipe names a layer that is not there, or the samples are no use.
+        InputError: The recipe names a layer that is not there, or the samples are of no use.
     """
-    kept = keep_float(model.graph, target, recipe.keep_float)
+    kept_float = keep_float(model.graph, target, recipe.keep_float)
+    add_zero_biases(model)
     points = find_points(model.graph, target, has_int8_form)
-    histograms = collect_histograms(model, points.values, samples, on_sample)
+    with progress.step("calibrate", len(samples)) as advance:
+        histograms = collect_histograms(model, points.values, samples, advance)
     fixed = {value: shared for group in points.groups if (shared := _fixed(group)) for value in group}
     plan = Plan(points, {**_calibrated(points, histograms, recipe), **fixed})
     widened = fit_scales(model.graph, plan, fixed, target)
-    graph = MixedGraph(model.clone(), model, plan, target)
+    reference = model.clone()
+    graph = MixedGraph(reference, model, plan, target)
     insert_qdq(model, plan)
     tidy(model)
-    return Quantized(widened, kept, graph)
+    biases: list[BiasCorrection] = []
+    if recipe.correct_bias:
+        with progress.step("correct biases", len(correctable_layers(model))) as advance:
+            biases = correct_biases(model, reference, samples, advance)
+        graph.take_biases(model)
+    return QuantizationLog(widened, biases, kept_float, graph)
 
 
 def _fixed(group: Sequence[ir.Value]) -> QuantParams | None:

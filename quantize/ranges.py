@@ -6,6 +6,7 @@ function, list it in METHODS.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import MappingProxyType
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from mobiledeploy.quantize.histogram import Histogram
 from mobiledeploy.quantize.params import activation_params
 
-__all__ = ["METHODS", "Range", "min_max", "mse", "percentile"]
+__all__ = ["METHODS", "Range", "entropy", "min_max", "moving_average", "mse", "percentile"]
 
 Range = tuple[float, float]
 
@@ -23,6 +24,15 @@ Range = tuple[float, float]
 def min_max(histogram: Histogram) -> Range:
     """Everything that was seen."""
     return histogram.low, histogram.high
+
+
+def moving_average(histogram: Histogram) -> Range:
+    """The average extremes of one input, later inputs weighing more.
+
+    As TFLite's quantization-aware training and PyTorch's MovingAverageMinMaxObserver take them; Jacob et al.,
+    arXiv 1712.05877, section 3.1.
+    """
+    return histogram.moving_low, histogram.moving_high
 
 
 def percentile(histogram: Histogram, share: float = 0.99999) -> Range:
@@ -43,36 +53,105 @@ def mse(histogram: Histogram, candidates: int = 64, floor: float = 0.2) -> Range
     The error is relative to the energy of the sample it occurs in, so that a few inputs of large activations
     do not widen the range at the cost of all others.
 
-    Coordinate descent over the two ends, each on a grid from ``floor`` times its extreme up to the extreme;
-    the error is that of the very parameters that int8 would use. Cf. Banner et al., arXiv 1810.05723, who
+    The error is that of the very parameters that int8 would use. Cf. Banner et al., arXiv 1810.05723, who
     solve the same problem for Gaussian and Laplacian densities.
     """
     weights = histogram.weights
     used = weights > 0
     values, weights = histogram.centers()[used], weights[used]
+
+    def error(low: float, high: float) -> float:
+        return float(weights @ np.square(values - _restored(values, low, high)))
+
+    return _descend(histogram, error, np.linspace(1.0, floor, candidates))
+
+
+def entropy(histogram: Histogram, candidates: int = 64, floor: float = 0.1) -> Range:
+    """The range whose int8 values are distributed most like the real ones: least Kullback-Leibler divergence.
+
+    The method of TensorRT (Migacz, "8-bit Inference with TensorRT", GTC 2017), with the levels of asymmetric
+    int8 instead of 128 levels of a magnitude: P is the histogram with all that lies outside of the range put
+    into its outermost bins, Q spreads what lies within evenly over those bins of a level that hold
+    something. What is clipped is in P and not in Q, which is what clipping costs.
+
+    The bin that holds 0 counts as its larger neighbour at most: 0 is exact in any range, and behind a ReLU it
+    would outweigh all else.
+    """
+    counts = histogram.counts.astype(np.float64)
+    values = histogram.centers()
+    zero = -histogram.first
+    around = [counts[place] for place in (zero - 1, zero + 1) if 0 <= place < len(counts)]
+    if around:
+        counts[zero] = min(counts[zero], max(around))
+    if not counts.any():
+        return histogram.low, histogram.high
+    filled = counts > 0
+
+    def divergence(low: float, high: float) -> float:
+        first, last = (math.floor(end / histogram.width) - histogram.first for end in (low, high))
+        p = counts[first : last + 1].copy()
+        level = _level(values[first : last + 1], low, high)
+        level -= level[0]
+        holds = filled[first : last + 1].astype(np.float64)
+        mass, places = np.bincount(level, p), np.bincount(level, holds)
+        q = holds * (mass / np.maximum(places, 1))[level]
+        p[0] += counts[:first].sum()
+        p[-1] += counts[last + 1 :].sum()
+        return _divergence(p, q)
+
+    return _descend(histogram, divergence, np.linspace(1.0, floor, candidates))
+
+
+def _divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
+    """Kullback-Leibler divergence of two unscaled distributions.
+
+    Where q has nothing for what p has, it is given a millionth of the total.
+    """
+    if not q.any():
+        return math.inf
+    held = p > 0
+    p, q = p[held] / p.sum(), q[held] / q.sum()
+    return float(p @ np.log(p / np.maximum(q, 1e-6)))
+
+
+def _descend(
+    histogram: Histogram, cost: Callable[[float, float], float], shares: NDArray[np.float64]
+) -> Range:
+    """Coordinate descent over the two ends, each on a grid of shares of its extreme; the wider on a tie."""
     low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
-    shares = np.linspace(1.0, floor, candidates)
     best_low, best_high = low, high
     for _ in range(2):
         if high > 0:
-            best_high = _best(values, weights, [(best_low, float(high * share)) for share in shares])[1]
+            tried = [(best_low, float(high * share)) for share in shares]
+            best_high = min(tried, key=lambda each: cost(*each))[1]
         if low < 0:
-            best_low = _best(values, weights, [(float(low * share), best_high) for share in shares])[0]
+            tried = [(float(low * share), best_high) for share in shares]
+            best_low = min(tried, key=lambda each: cost(*each))[0]
     return best_low, best_high
 
 
-def _best(values: NDArray[np.float64], weights: NDArray[np.float64], ranges: list[Range]) -> Range:
-    """The first of the ranges with the least error."""
-    return min(ranges, key=lambda each: _error(values, weights, *each))
-
-
-def _error(values: NDArray[np.float64], weights: NDArray[np.float64], low: float, high: float) -> float:
+def _level(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.int64]:
+    """The int8 numbers of values if [low, high] is the range."""
     params = activation_params(low, high)
     scale, zero = float(params.scale[0]), int(params.zero_point[0])
-    restored = (np.clip(np.rint(values / scale) + zero, -128, 127) - zero) * scale
-    return float(weights @ np.square(values - restored))
+    levels: NDArray[np.int64] = np.clip(np.rint(values / scale) + zero, -128, 127).astype(np.int64)
+    return levels
+
+
+def _restored(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """What values come back as from int8 if [low, high] is the range."""
+    params = activation_params(low, high)
+    scale, zero = float(params.scale[0]), int(params.zero_point[0])
+    restored: NDArray[np.float64] = (np.clip(np.rint(values / scale) + zero, -128, 127) - zero) * scale
+    return restored
 
 
 METHODS: MappingProxyType[str, Callable[[Histogram], Range]] = MappingProxyType(
-    {"mse": mse, "min-max": min_max, "percentile": percentile}
+    {
+        "mse": mse,
+        "min-max": min_max,
+        "moving-average": moving_average,
+        "percentile": percentile,
+        "entropy": entropy,
+    }
 )

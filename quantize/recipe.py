@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mobiledeploy.errors import InputError
 from mobiledeploy.quantize.ranges import METHODS
 
-__all__ = ["QuantizeRecipe"]
+__all__ = ["Effort", "QuantizeRecipe"]
+
+Effort = Literal["default", "high"]
 
 
 @dataclass(frozen=True)
@@ -16,10 +19,12 @@ class QuantizeRecipe:
 
     Attributes:
         calibrator: How activation ranges are chosen: "mse", "min-max" or "percentile".
+        correct_bias: Whether biases take back what rounding shifts on average.
         keep_float: What stays in float: shell-style patterns of layers' names, or of op types after "op:".
     """
 
     calibrator: str = "mse"
+    correct_bias: bool = True
     keep_float: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -70,7 +70,7 @@ def onnx_file(tmp_path: Path) -> str:
 
 
 def test_settings_say_the_same_as_keywords(onnx_file: str, tmp_path: Path) -> None:
-    settings = mobiledeploy.ExportSettings(onnx_file, int8=True, out=tmp_path / "a", samples=3, io="int8")
+    settings = mobiledeploy.ExportSettings(onnx_file, ("int8",), out=tmp_path / "a", samples=3, io="int8")
     one = mobiledeploy.run_export(settings, Recorded())
     other = mobiledeploy.export(onnx_file, int8=True, out=str(tmp_path / "b"), samples=3, io="int8")
     assert one.report == other.report
@@ -95,7 +95,10 @@ def test_an_interruption_leaves_the_folder_as_it_was(onnx_file: str, tmp_path: P
             mobiledeploy.ExportSettings(SOURCE, target="phone"),
             "unknown target 'phone', expected one of litert",
         ),
-        (mobiledeploy.ExportSettings(SOURCE, io="int8"), "--io int8 for a float artifact"),
+        (
+            mobiledeploy.ExportSettings(SOURCE, io="int8"),
+            "--io int8 for fp32, expected .* add --precision int8",
+        ),
         (
             mobiledeploy.ExportSettings(SOURCE, io="int16"),  # type: ignore[arg-type]
             "--io is 'int16', expected one of float32, int8, uint8",

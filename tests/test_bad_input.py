@@ -110,6 +110,7 @@ def test_an_unknown_network_names_the_nearest(refused: Refused) -> None:
         (["--samples", "0"], "argument --samples: '0', expected a whole number of 1 or more"),
         (["--min-sqnr", "nan"], "argument --min-sqnr: 'nan', expected a number"),
         (["--validation-limit", "3"], "--validation-limit without --validation"),
+        (["--precision", "int4"], "--precision is 'int4', expected one or more of fp32, "),
         (["--target", "phone"], "argument --target: invalid choice: 'phone'"),
         (["-q", "-v"], "argument -v/--verbose: not allowed with argument -q/--quiet"),
     ],
@@ -121,7 +122,7 @@ def test_an_option_that_cannot_be_is_named(refused: Refused, arguments: list[str
 
 def test_integer_borders_need_an_integer_artifact(refused: Refused) -> None:
     message = refused("net.py:tiny", "--io", "uint8")
-    assert "--io uint8 for a float artifact, expected an int8 one; add --int8" in message
+    assert "--io uint8 for fp32, expected an artifact that can have it; add --precision int8" in message
 
 
 # Weights
@@ -335,12 +336,15 @@ QDQ = """g (float[1, 3, 4, 4] x) => (float[1, 3, 4, 4] y)
     }"""
 
 
-@pytest.mark.parametrize("arguments", [["--int8"], ["--calibration", "images"]])
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(["--int8"], "--precision int8"), (["--calibration", "images"], "--calibration")],
+)
 def test_a_quantized_model_is_not_quantized_again(
-    refused: Refused, folder: Path, arguments: list[str]
+    refused: Refused, folder: Path, arguments: list[str], named: str
 ) -> None:
     save_onnx(folder / "net.onnx", QDQ)
-    assert f"{arguments[0]} for net.onnx, which is quantized already" in refused("net.onnx", *arguments)
+    assert f"{named} for net.onnx, which is quantized already" in refused("net.onnx", *arguments)
 
 
 # The user's own Python file

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import re
+import time
 
 from rich.console import Console
 
@@ -37,3 +39,15 @@ def test_bars_count_units_on_a_terminal() -> None:
         for _ in range(3):
             advance()
     assert "calibrate" in text.getvalue() and "3/3" in text.getvalue()
+
+
+def test_a_bar_says_what_time_is_left() -> None:
+    target, text = console(terminal=True)
+    left = re.compile(r"/1000.*\d:\d\d.* left")
+    with shown_on(target) as progress, progress.step("calibrate", 1000) as advance:
+        for _ in range(200):
+            advance()
+            time.sleep(0.02)  # rich draws ten times a second
+            if left.search(text.getvalue()):
+                break
+    assert left.search(text.getvalue())

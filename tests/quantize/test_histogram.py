@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mobiledeploy.quantize.histogram import Histogram
+from mobiledeploy.quantize.histogram import Histogram, pack, unpack
 
 
 def of(*arrays: NDArray[np.float32]) -> Histogram:
@@ -113,3 +113,33 @@ def test_a_nearly_black_input_does_not_rule() -> None:
     quiet = of(*normal, black)
     near_zero = quiet.weights[-quiet.first]
     assert 0 < near_zero <= 4 * quiet.weights[1 - quiet.first :].max()
+
+
+def test_moving_extremes_follow_each_array() -> None:
+    histogram = of(*(np.array([-top, top], np.float32) for top in (1, 2, 4)))
+    assert histogram.moving_high == pytest.approx((1 * 0.99 + 2 * 0.01) * 0.99 + 4 * 0.01)
+    assert histogram.moving_low == -histogram.moving_high
+    assert (histogram.low, histogram.high) == (-4, 4)
+
+
+def test_merged_moving_extremes_cover_both() -> None:
+    one, other = of(np.array([-1, 2], np.float32)), of(np.array([-3, 1], np.float32))
+    one.merge(other)
+    assert (one.moving_low, one.moving_high) == (-3, 2)
+
+
+def test_what_was_packed_is_unpacked_and_goes_on_counting() -> None:
+    histograms = [of(*parts()), Histogram(), of(parts(1)[2])]
+    copies = unpack(pack(histograms))
+    for histogram, copy in zip(histograms, copies, strict=True):
+        for each in (histogram, copy):
+            each.add(parts(2)[1])
+        assert same(histogram, copy)
+        assert (histogram.moving_low, histogram.moving_high) == (copy.moving_low, copy.moving_high)
+        np.testing.assert_array_equal(histogram.weights, copy.weights)
+
+
+def test_arrays_that_do_not_fit_together_are_not_unpacked() -> None:
+    packed = pack([of(*parts())])
+    with pytest.raises(ValueError, match="counts, expected"):
+        unpack(packed | {"counts": packed["counts"][:-1]})

@@ -18,6 +18,7 @@ from mobiledeploy.exporters.onnx_graph import constant
 from mobiledeploy.exporters.onnx_to_tflite import lower
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.exporters.tflite_writer import write_tflite
+from mobiledeploy.quantize.calibrate import collect_histograms
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.ranges import METHODS
 from mobiledeploy.quantize.recipe import QuantizeRecipe
@@ -56,8 +57,8 @@ def block() -> ir.Model:
     return model
 
 
-def samples(model: ir.Model, count: int = 16) -> Iterator[Sample]:
-    return (random_sample(model, seed, scale=1.0) for seed in range(count))
+def samples(model: ir.Model, count: int = 16) -> list[Sample]:
+    return [random_sample(model, seed, scale=1.0) for seed in range(count)]
 
 
 def sqnr_db(reference: list[Floats], candidate: list[Floats]) -> float:
@@ -69,7 +70,7 @@ def sqnr_db(reference: list[Floats], candidate: list[Floats]) -> float:
 def test_signal_to_noise_of_a_mobilenet_block(method: str, tmp_path: Path) -> None:
     model = block()
     wanted = [OnnxSession(model).run(sample)["y"] for sample in samples(model)]
-    assert quantize_model(model, samples(model), LITERT_2_3, QuantizeRecipe(calibrator=method)) == []
+    assert not quantize_model(model, samples(model), LITERT_2_3, QuantizeRecipe(calibrator=method)).widened
     onnx.checker.check_model(ir.to_proto(model))
     path = tmp_path / "int8.tflite"
     path.write_bytes(write_tflite(lower(model, LITERT_2_3), "test"))
@@ -115,7 +116,8 @@ def test_one_sample_at_a_time_is_in_memory() -> None:
             del sample
 
     calls = []
-    quantize_model(model, counted(), LITERT_2_3, QuantizeRecipe(), on_sample=lambda: calls.append(1))
+    values = [value for node in model.graph for value in node.outputs]
+    collect_histograms(model, values, counted(), lambda: calls.append(1))
     assert len(calls) == 6
     assert most <= 2  # the one in hand and the one that is being made
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.ao.quantization.observer import MovingAverageMinMaxObserver
 
 from mobiledeploy.quantize.histogram import Histogram
 from mobiledeploy.quantize.params import activation_params, dequantize, quantize
-from mobiledeploy.quantize.ranges import METHODS, Range, min_max, mse, percentile
+from mobiledeploy.quantize.ranges import METHODS, Range, entropy, min_max, moving_average, mse, percentile
 
 
 def histogram_of(values: NDArray[np.float32]) -> Histogram:
@@ -86,3 +88,38 @@ def test_mse_serves_the_typical_input_rather_than_the_loud_one() -> None:
         histogram.add(values)
     merged = histogram_of(np.concatenate([*typical, loud]))
     assert squared_error(typical[0], mse(histogram)) < 0.5 * squared_error(typical[0], mse(merged))
+
+
+def test_moving_average_is_that_of_pytorch() -> None:
+    observer = MovingAverageMinMaxObserver(averaging_constant=0.01)
+    histogram, rng = Histogram(), np.random.default_rng(0)
+    for spread in (1, 5, 0.1, 2):
+        values = rng.normal(0.3, spread, 1000).astype(np.float32)
+        histogram.add(values)
+        observer(torch.from_numpy(values))
+    wanted = [float(observer.min_val), float(observer.max_val)]
+    np.testing.assert_allclose(moving_average(histogram), wanted, rtol=1e-6)
+
+
+def test_entropy_drops_a_few_outliers_and_little_else() -> None:
+    values = with_outliers()
+    low, high = entropy(histogram_of(values))
+    assert -5.5 < low < -3.5 and 3.5 < high < 5.5
+    uniform = np.linspace(-3, 5, 100_001, dtype=np.float32)
+    assert entropy(histogram_of(uniform)) == (-3.0, 5.0)
+
+
+def test_entropy_treats_the_ends_of_a_skewed_tensor_apart() -> None:
+    rng = np.random.default_rng(0)
+    values = np.maximum(rng.normal(1, 1, 500_000), -0.375)  # dense at its low end, as behind h-swish
+    values[0] = 40.0
+    low, high = entropy(histogram_of(values.astype(np.float32)))
+    assert low == -0.375 and 4 < high < 8
+
+
+def test_entropy_is_not_ruled_by_the_zeros_behind_a_relu() -> None:
+    active = np.abs(with_outliers()[2:])
+    zeros = np.zeros(50 * active.size, np.float32)
+    low, high = entropy(histogram_of(np.concatenate([active, zeros])))
+    assert low == 0
+    assert abs(high - entropy(histogram_of(active))[1]) < 0.4

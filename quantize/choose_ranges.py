@@ -1,0 +1,56 @@
+"""From statistics to a plan: a range for each group of values by one method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import onnx_ir as ir
+
+from mobiledeploy.quantize.histogram import Histogram
+from mobiledeploy.quantize.op_table import FIXED_OUTPUT, SAME_SCALE
+from mobiledeploy.quantize.params import QuantParams, activation_params
+from mobiledeploy.quantize.plan import Plan
+from mobiledeploy.quantize.points import QuantizationPoints
+from mobiledeploy.quantize.ranges import METHODS
+
+__all__ = ["fixed_params", "merged_by_group", "plan_ranges"]
+
+
+def fixed_params(points: QuantizationPoints) -> dict[ir.Value, QuantParams]:
+    """Parameters that are not to be chosen: the ops which compute a group's values demand them."""
+    return {value: shared for group in points.groups if (shared := _demanded(group)) for value in group}
+
+
+def _demanded(group: Sequence[ir.Value]) -> QuantParams | None:
+    """The parameters that the ops which compute a group's values demand, if all of them demand the same."""
+    sources = [value.producer() for value in group]
+    demands = {
+        FIXED_OUTPUT.get(node.op_type) if node else None
+        for node in sources
+        if node is None or node.op_type not in SAME_SCALE
+    }
+    return demands.pop() if len(demands) == 1 else None
+
+
+def merged_by_group(points: QuantizationPoints, histograms: Mapping[ir.Value, Histogram]) -> list[Histogram]:
+    """What all members of a group have seen, group by group."""
+    merged = []
+    for group in points.groups:
+        seen = Histogram()
+        for value in group:
+            seen.merge(histograms[value])
+        merged.append(seen)
+    return merged
+
+
+def plan_ranges(points: QuantizationPoints, statistics: Iterable[Histogram], method: str) -> Plan:
+    """A plan with the ranges of one method, and those that are fixed.
+
+    Args:
+        statistics: One histogram for each group of ``points``.
+        method: One of ``METHODS``.
+    """
+    chosen: dict[ir.Value, QuantParams] = {}
+    for group, histogram in zip(points.groups, statistics, strict=True):
+        chosen.update(dict.fromkeys(group, activation_params(*METHODS[method](histogram))))
+    return Plan(points, {**chosen, **fixed_params(points)})
