@@ -105,8 +105,6 @@ class Pipeline:
             MobileDeployError: With a message that says what was wrong and what to do.
         """
         model = self.to_onnx()
-        if self.settings.accuracy_budget is not None and self.settings.accuracy_budget.points is not None:
-            require_classifier(model)
         budget = self.settings.accuracy_budget
         if budget is not None and budget.points is not None:
             require_classifier(model)

@@ -41,11 +41,10 @@ class MixedGraph:
 
     def take_biases(self, qdq: ir.Model) -> None:
         """Let ops in int8 have the biases that they have in a QDQ graph of this network."""
-        integers = {(node.outputs[0].name or "").removesuffix("/float"): node for node in qdq.graph}
+        linear = [node for node in qdq.graph if node.op_type in WEIGHTED]
+        biases = {(node.outputs[0].name or "").removesuffix("/float"): _real_bias(node) for node in linear}
         for node in self._adjusted.graph:
-            other = integers.get(node.outputs[0].name or "")
-            bias = None if other is None or other.op_type not in WEIGHTED else _real_bias(other)
-            if bias is not None and len(node.inputs) > 2:
+            if (bias := biases.get(node.outputs[0].name or "")) is not None:
                 name = f"{node.outputs[0].name}~corrected"
                 value = ir.Value(name=name, const_value=ir.tensor(bias, name=name))
                 self._adjusted.graph.initializers[name] = value

@@ -51,7 +51,7 @@ class MixedPrecision:
 
     Attributes:
         budget: In words.
-        measured_on: What the loss was measured on, and what it is.
+        measured_on: What the loss is, and what it was measured on; begins with its unit.
         steps: In the order in which they were measured, the graph that is int8 throughout first.
         layers: Layers in float in the end.
         keep_float: What ``--keep-float`` takes to have the same again.
@@ -75,7 +75,7 @@ class MixedPrecision:
         if self.final_met:
             return None
         return (
-            f"int8 TFLite misses the accuracy budget: {self.final:.2f} is its {self.measured_on}; demanded is "
+            f"int8 TFLite misses the accuracy budget: {self.final:.2f} {self.measured_on}; demanded is "
             f"{self.budget}; ask for a little more than you need, or give more images"
         )
 
@@ -100,9 +100,10 @@ class TopOneLoss:
         float_classes = _classes(reference, samples)
         self._labels = float_classes if labels is None else np.array(labels)
         self._right = int(np.sum(float_classes == self._labels))
-        figure = "top-1" if labels is not None else "top-1 that differs from float, as there are no labels,"
+        figure = "lost" if labels is not None else "that differs from float (there are no labels)"
+        count = len(samples)
         self.description = (
-            f"{figure} on {len(samples)} {source}; one of them is {100 / len(samples):.2g} points"
+            f"points of top-1 {figure} on {count} {source}; one of them is {100 / count:.2g} points"
         )
 
     def lost_points(self, runner: Runner) -> float:
@@ -222,4 +223,4 @@ _PRICE_OF_ANY = 0.02
 """What a layer in float costs beside its instructions, as a share of the whole: borders, another thing to
 watch. Without it, many layers that do next to nothing would go first."""
 
-_STEPS = 6  # a step is of one layer up to twice so many, and grows with them
+_STEPS = 6  # a step is of one layer, and of more when there are twice so many, three times so many, ...
