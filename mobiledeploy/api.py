@@ -18,10 +18,10 @@ from mobiledeploy.thresholds import AccuracyBudget, Thresholds
 if TYPE_CHECKING:
     from mobiledeploy.report import Report
 
-__all__ = ["ExportResult", "ExportSettings", "export", "run_export"]
+__all__ = ["Calibrator", "ExportResult", "ExportSettings", "export", "run_export"]
 
 IoType = Literal["float32", "int8", "uint8"]
-Calibrator = Literal["mse", "min-max", "percentile"]
+Calibrator = Literal["mse", "min-max", "moving-average", "percentile", "entropy", "search"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class ExportSettings:
         model: What to do to the network.
         calibration: Folder of images, .npy or .npz; None for generated images.
         samples: How many inputs to calibrate with.
-        calibrator: How activation ranges are chosen.
+        calibrator: How activation ranges are chosen; "search": of the others, what is best for each tensor.
+        compare_calibrators: Whether to measure what each of them would give.
+        cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
         correct_bias: Whether biases take back what rounding shifts on average.
         keep_float: What stays in float: patterns of layers' names, or of op types after "op:".
         accuracy_budget: What int8 may lose, by which layers are chosen for float; None for no such limit.
@@ -55,6 +57,8 @@ class ExportSettings:
     calibration: Path | None = None
     samples: int = 64
     calibrator: Calibrator = "mse"
+    compare_calibrators: bool = False
+    cache: bool = True
     correct_bias: bool = True
     keep_float: tuple[str, ...] = ()
     accuracy_budget: AccuracyBudget | None = None
@@ -113,6 +117,8 @@ def export(
     calibration: str | Path | None = None,
     samples: int = 64,
     calibrator: Calibrator = "mse",
+    compare_calibrators: bool = False,
+    cache: bool = True,
     correct_bias: bool = True,
     keep_float: Sequence[str] = (),
     accuracy_budget: str | float | None = None,
@@ -144,7 +150,9 @@ def export(
         options: Other options of the network by name, such as {"partition": "exponential"} of mixnet_s.
         calibration: Folder of images, .npy or .npz; generated images when left out.
         samples: How many inputs to calibrate with.
-        calibrator: How activation ranges are chosen.
+        calibrator: How activation ranges are chosen; "search": of the others, what is best for each tensor.
+        compare_calibrators: Whether to measure what each of them would give.
+        cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
         correct_bias: Whether biases take back what rounding shifts on average.
         keep_float: What stays in float: shell-style patterns of layers' names, as report.json has them, or of
             op types, such as "op:HardSwish".
@@ -185,6 +193,8 @@ def export(
         calibration=_path(calibration),
         samples=samples,
         calibrator=calibrator,
+        compare_calibrators=compare_calibrators,
+        cache=cache,
         correct_bias=correct_bias,
         keep_float=tuple(keep_float),
         accuracy_budget=None if accuracy_budget is None else AccuracyBudget.parse(str(accuracy_budget)),

@@ -16,7 +16,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from mobiledeploy.arguments import EXIT_USAGE, Parser, at_least, number, option, size
 from mobiledeploy.bench.command import add_bench, add_doctor
@@ -157,6 +157,8 @@ def _export(options: argparse.Namespace) -> int:
             keep_float=options.keep_float,
             accuracy_budget=options.accuracy_budget,
             sensitivity=options.sensitivity,
+            compare_calibrators=options.compare_calibrators,
+            cache=options.cache,
             correct_bias=options.bias_correction,
             validation=options.validation,
             validation_limit=options.validation_limit,
@@ -206,7 +208,12 @@ def _details(report: Report) -> Iterator[str]:
             yield f"{precision}: {rule['rule']} x {rule['count']}"
         for refusal in log["refused"]:
             yield f"{precision}: {refusal['rule']} not at {refusal['node']}: {refusal['reason']}"
-    yield from (report.calibration or {}).get("widened", ())
+    calibration = report.calibration or {}
+    yield from calibration.get("widened", ())
+    if (search := calibration.get("search")) is not None:
+        yield "ranges by " + ", ".join(f"{method} x {count}" for method, count in search["methods"].items())
+        for group in search["changed"]:
+            yield f"{', '.join(group['values'])}: range by {group['method']}, {group['gain_db']:+.2f} dB"
 
 
 # verify
@@ -267,6 +274,7 @@ def _parser() -> Parser:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
+    from mobiledeploy.api import Calibrator
     from mobiledeploy.precisions import KINDS
     from mobiledeploy.targets import LITERT_2_3, TARGETS
 
@@ -324,9 +332,21 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--samples", type=at_least(1), default=64, metavar="N", help="inputs to calibrate with (default: 64)")
     add(
         "--calibrator",
-        choices=("mse", "min-max", "percentile"),
+        choices=get_args(Calibrator),
         default="mse",
-        help="how activation ranges are chosen (default: mse)",
+        help="how activation ranges are chosen; search tries all on each tensor and keeps what is best at "
+        "the outputs (default: mse)",
+    )
+    add(
+        "--compare-calibrators",
+        action="store_true",
+        help="measure the others, too, on inputs that were held back",
+    )
+    add(
+        "--no-cache",
+        dest="cache",
+        action="store_false",
+        help="calibrate anew, and keep nothing of it for the next export of the same network and inputs",
     )
     add(
         "--no-bias-correction",

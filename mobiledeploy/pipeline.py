@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from mobiledeploy.api import ExportSettings
 from mobiledeploy.artifacts import StagingFolder
+from mobiledeploy.cache import cache_folder
 from mobiledeploy.data import Sample, open_inputs
 from mobiledeploy.errors import InputError, UnsupportedModelError
 from mobiledeploy.exporters.onnx_graph import shape_of
@@ -32,6 +33,7 @@ from mobiledeploy.quantize.mixed_precision import LayerSearch, TopOneLoss, requi
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.quantize.sensitivity import OutputError, measure_sensitivity
+from mobiledeploy.quantize.statistics_cache import StatisticsCache, identity
 from mobiledeploy.report import ArtifactRecord, Report, TensorRecord
 from mobiledeploy.report_html import to_html
 from mobiledeploy.runtimes import OnnxSession, Runner, TfliteSession, TorchRunner
@@ -188,16 +190,21 @@ class Pipeline:
         with self.progress.step(f"rewrite for {kind}"):
             qdq = self.rewritten(model, KINDS[kind].form)
         samples = self.inputs.calibration
-        log = quantize_model(qdq, samples, self.target, self.recipe, self.progress)
+        compare_on = self.checked if self.settings.compare_calibrators else ()
+        log = quantize_model(
+            qdq, samples, self.target, self.recipe, self.progress, self.statistics_cache(), compare_on
+        )
+        self.report.calibrators = log.calibrators
         self.report.calibration = {
             "inputs": self.inputs.description,
             "sha256": self.inputs.fingerprint(),
             "samples": len(samples),
             "calibrator": self.recipe.calibrator,
             "widened": log.widened,
+            "search": None if log.search is None else asdict(log.search),
             "bias_correction": [asdict(layer) for layer in log.biases],
         }
-        self.report.kept_float = log.kept_float
+        self.report.kept_float = log.kept
         return qdq, log.graph
 
     def search(self, model: ir.Model, graph: MixedGraph) -> LayerSearch | None:
@@ -241,6 +248,14 @@ class Pipeline:
         assert self.report.mixed_precision is not None
         with self.progress.step("check the budget"):
             self.report.mixed_precision = search.checked(self.report.mixed_precision, self.session("int8"))
+
+    def statistics_cache(self) -> StatisticsCache | None:
+        """Where statistics of the calibration inputs are kept; None if they shall not be."""
+        if not self.settings.cache:
+            return None
+        inputs = self.inputs
+        data = identity(inputs.fingerprint(), inputs.calibration, [self.source.preprocessing])
+        return StatisticsCache(cache_folder("statistics"), data)
 
     def to_integers(self, kind: PrecisionKind, qdq: ir.Model) -> None:
         """The quantized artifacts, checked against the QDQ graph in ONNX Runtime."""
@@ -365,12 +380,12 @@ def _bytes_of(sample: Sample) -> int:
 
 
 def _recorded(settings: ExportSettings) -> dict[str, Any]:
-    """Settings for the report, without paths and hosts."""
+    """Settings for the report, without paths and hosts, and without what leaves the artifacts as they are."""
     kept = asdict(settings)
     for key in ("source", "calibration", "validation"):
         kept[key] = None if kept[key] is None else Path(kept[key]).resolve().name
     kept["model"] = {name: value for name, value in kept["model"].items() if not name.startswith("weights")}
-    del kept["out"]
+    del kept["out"], kept["cache"]
     return kept
 
 

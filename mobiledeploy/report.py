@@ -18,6 +18,7 @@ from rich.text import Text
 from mobiledeploy.artifacts import file_sha256
 from mobiledeploy.metrics import Difference
 from mobiledeploy.partitions import Partitions
+from mobiledeploy.quantize.compare_calibrators import CalibratorScore
 from mobiledeploy.quantize.layer_findings import LayerFinding
 from mobiledeploy.quantize.mixed_precision import BudgetStep, MixedPrecision
 from mobiledeploy.quantize.sensitivity import LayerSensitivity
@@ -103,6 +104,7 @@ class Report:
         sensitivity: What each layer's rounding costs; empty where it was not measured.
         kept_float: Names of the results that stay in float because the settings say so.
         mixed_precision: What an accuracy budget put into float; None without one.
+        calibrators: What each would give, best first; empty if that was not asked for.
     """
 
     model: dict[str, Any]
@@ -120,6 +122,7 @@ class Report:
     sensitivity: list[LayerSensitivity] = field(default_factory=list)
     kept_float: list[str] = field(default_factory=list)
     mixed_precision: MixedPrecision | None = None
+    calibrators: list[CalibratorScore] = field(default_factory=list)
     accuracy: list[AccuracyReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -181,6 +184,8 @@ def tables(report: Report) -> list[RenderableType]:
         parts.append(layers_table(report.layers))
     if report.activations:
         parts.append(_activations_table(report.activations))
+    if report.calibrators:
+        parts.append(_calibrators_table(report.calibrators))
     return parts
 
 
@@ -337,6 +342,14 @@ def _activations_table(costs: Sequence[ActivationCost]) -> Table:
             _with_error(cost.cost_db, cost.cost_error_db),
             _with_error(cost.gate_cost_db, cost.gate_cost_error_db),
         )
+    return table
+
+
+def _calibrators_table(scores: Sequence[CalibratorScore]) -> Table:
+    caption = f"QDQ against float on {scores[0].samples} inputs held back, before biases are corrected"
+    table = _table("calibrator", "SQNR dB", caption=caption)
+    for score in scores:
+        table.add_row(score.calibrator, f"{score.sqnr_db:.1f}")
     return table
 
 

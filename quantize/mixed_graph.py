@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
-from mobiledeploy.exporters.lowerings.registry import has_int8_form
-from mobiledeploy.exporters.onnx_graph import constant, tidy
+from mobiledeploy.exporters.lowerings.registry import has_integer_form
+from mobiledeploy.exporters.onnx_graph import tidy
 from mobiledeploy.quantize.insert_qdq import insert_qdq
 from mobiledeploy.quantize.keep_float import mark
 from mobiledeploy.quantize.layers import Layer, layers_of
-from mobiledeploy.quantize.op_table import WEIGHTED
 from mobiledeploy.quantize.params import QuantParams
 from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.quantize.points import find_points
@@ -31,30 +30,23 @@ class MixedGraph:
         model: The same graph with the constants that an op in int8 needs: weights as they have been
             reconstructed, biases as they have been corrected. Neither is changed, and both are kept.
         plan: Of `model`.
+        dtype: Of the activations, int8 or int16.
     """
 
-    def __init__(self, exact: ir.Model, model: ir.Model, plan: Plan, target: Target) -> None:
+    def __init__(
+        self, exact: ir.Model, model: ir.Model, plan: Plan, target: Target, dtype: np.dtype[Any]
+    ) -> None:
+        self._has_form = partial(has_integer_form, dtype=dtype)
         self.exact, self._adjusted, self.target = exact, model.clone(), target
         self.params = {value.name or "": params for value, params in plan.activations.items()}
         self.groups = [[value.name or "" for value in group] for group in plan.points.groups]
         self._weights = {node.outputs[0].name or "": params for node, params in plan.weights.items()}
 
-    def take_biases(self, qdq: ir.Model) -> None:
-        """Let ops in int8 have the biases that they have in a QDQ graph of this network."""
-        linear = [node for node in qdq.graph if node.op_type in WEIGHTED]
-        biases = {(node.outputs[0].name or "").removesuffix("/float"): _real_bias(node) for node in linear}
-        for node in self._adjusted.graph:
-            if (bias := biases.get(node.outputs[0].name or "")) is not None:
-                name = f"{node.outputs[0].name}~corrected"
-                value = ir.Value(name=name, const_value=ir.tensor(bias, name=name))
-                self._adjusted.graph.initializers[name] = value
-                node.replace_input_with(2, value)
-
     @cached_property
     def layers(self) -> list[Layer]:
         """All layers that round in int8, in graph order."""
         graph = self._adjusted.graph
-        int8 = {node for node in graph if has_int8_form(node)}
+        int8 = {node for node in graph if self._has_form(node)}
         return layers_of(graph, int8, self.target)
 
     def written(self, in_float: Iterable[Layer] = ()) -> ir.Model:
@@ -73,7 +65,7 @@ class MixedGraph:
 
     def plan(self, graph: ir.Graph) -> Plan:
         """The plan for a copy of the graph, some of whose nodes may have been marked to stay in float."""
-        points = find_points(graph, self.target, has_int8_form)
+        points = find_points(graph, self.target, self._has_form)
         activations: dict[ir.Value, QuantParams] = {
             value: self.params[value.name or ""] for value in points.values
         }
@@ -97,18 +89,6 @@ class MixedGraph:
                 if value is not None and value.is_initializer():
                     node.replace_input_with(index, None if exact is None else _copied(model, value, exact))
         return model, names
-
-
-def _real_bias(node: ir.Node) -> NDArray[np.float32] | None:
-    """The numbers that the integer bias of a node in a QDQ graph stands for."""
-    value = node.inputs[2] if len(node.inputs) > 2 else None
-    producer = value.producer() if value is not None else None
-    if producer is None or producer.op_type != "DequantizeLinear":
-        return None
-    integers, scale = constant(producer.inputs[0]), constant(producer.inputs[1])
-    assert integers is not None and scale is not None
-    real: NDArray[np.float32] = (integers.astype(np.float64) * scale).astype(np.float32)
-    return real
 
 
 def _copied(model: ir.Model, own: ir.Value, exact: ir.Value) -> ir.Value:

@@ -2,53 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.lowerings.registry import has_int8_form
+from mobiledeploy.exporters.lowerings.registry import has_integer_form
 from mobiledeploy.exporters.onnx_graph import tidy
 from mobiledeploy.progress import SILENT, Progress
 from mobiledeploy.quantize.calibrate import collect_histograms
+from mobiledeploy.quantize.choose_ranges import fixed_params, merged_by_group, plan_ranges
+from mobiledeploy.quantize.compare_calibrators import CalibratorScore, compare_calibrators
 from mobiledeploy.quantize.correct_bias import (
     BiasCorrection,
     add_zero_biases,
+    copy_biases,
     correct_biases,
     correctable_layers,
 )
 from mobiledeploy.quantize.fit_scales import fit_scales
-from mobiledeploy.quantize.histogram import Histogram
 from mobiledeploy.quantize.insert_qdq import insert_qdq
 from mobiledeploy.quantize.keep_float import keep_float
 from mobiledeploy.quantize.mixed_graph import MixedGraph
-from mobiledeploy.quantize.op_table import FIXED_OUTPUT, SAME_SCALE
-from mobiledeploy.quantize.params import QuantParams, activation_params
-from mobiledeploy.quantize.plan import Plan
-from mobiledeploy.quantize.points import QuantizationPoints, find_points
+from mobiledeploy.quantize.points import find_points
 from mobiledeploy.quantize.ranges import METHODS
-from mobiledeploy.quantize.recipe import QuantizeRecipe
+from mobiledeploy.quantize.recipe import SEARCH, QuantizeRecipe
+from mobiledeploy.quantize.search_ranges import START, RangeSearch, search_ranges
+from mobiledeploy.quantize.statistics_cache import StatisticsCache
 from mobiledeploy.runtimes import Sample
 from mobiledeploy.targets import Target
 
-__all__ = ["QuantizationLog", "quantize_model"]
+__all__ = ["Quantized", "quantize_model"]
+
+_SEARCH_SAMPLES = 32
 
 
 @dataclass(frozen=True)
-class QuantizationLog:
-    """What the steps did, for the report.
+class Quantized:
+    """What came of quantizing a graph.
 
     Attributes:
+        graph: The network as it was decided about, from which other mixtures of int8 and float can be had.
+        kept: Names of the results that stay in float because the recipe says so.
         widened: One line for each range that was widened so that the target takes the op.
         biases: How far bias correction moved each layer; empty when it was off.
-        kept_float: Names of the results that stay in float because the recipe says so.
-        graph: The network as it was decided about, from which other mixtures of int8 and float can be had.
+        search: Which method chose which range; None where one method chose all of them.
+        calibrators: What each of them would give, best first; empty when they were not compared.
     """
 
+    graph: MixedGraph
+    kept: list[str]
     widened: list[str]
     biases: list[BiasCorrection]
-    kept_float: list[str]
-    graph: MixedGraph
+    search: RangeSearch | None
+    calibrators: list[CalibratorScore]
 
 
 def quantize_model(
@@ -57,55 +65,50 @@ def quantize_model(
     target: Target,
     recipe: QuantizeRecipe,
     progress: Progress = SILENT,
-) -> QuantizationLog:
+    cache: StatisticsCache | None = None,
+    compare_on: Sequence[Sample] = (),
+) -> Quantized:
     """Quantize in place.
 
     Args:
         samples: Calibration inputs.
         progress: Told of each step.
+        cache: Of statistics of these very samples; they are not kept without one.
+        compare_on: Other samples, to compare all calibrators on; they are not compared without any.
 
     Raises:
-        InputError: The recipe names a layer that is not there, or the samples are of no use.
+        InputError: The recipe names a layer that is not there, or the samples are no use.
     """
-    kept_float = keep_float(model.graph, target, recipe.keep_float)
+    dtype = recipe.dtype
     add_zero_biases(model)
-    points = find_points(model.graph, target, has_int8_form)
+    kept = keep_float(model.graph, target, recipe.keep_float)
+    exact = model.clone()
+    points = find_points(model.graph, target, lambda node: has_integer_form(node, dtype))
     with progress.step("calibrate", len(samples)) as advance:
-        histograms = collect_histograms(model, points.values, samples, advance)
-    fixed = {value: shared for group in points.groups if (shared := _fixed(group)) for value in group}
-    plan = Plan(points, {**_calibrated(points, histograms, recipe), **fixed})
-    widened = fit_scales(model.graph, plan, fixed, target)
-    reference = model.clone()
-    graph = MixedGraph(reference, model, plan, target)
-    insert_qdq(model, plan)
-    tidy(model)
+        histograms = collect_histograms(model, points.values, samples, advance, cache)
+    statistics = merged_by_group(points, histograms)
+    method = recipe.calibrator if dtype == np.int8 else "min-max"
+    searching = method == SEARCH
+    plan = plan_ranges(points, statistics, START if searching else method, dtype)
+    widened: list[str] = []
+    if target.delegates_any(recipe.activations):
+        widened = fit_scales(model.graph, plan, fixed_params(points, dtype), target)
+    search: RangeSearch | None = None
+    if searching:
+        with progress.step("search ranges", len(points.groups)) as advance:
+            search = search_ranges(model, plan, statistics, samples[:_SEARCH_SAMPLES], target, advance)
+    calibrators: list[CalibratorScore] = []
+    if compare_on:
+        more = {SEARCH: plan} if searching else {}
+        with progress.step("compare calibrators", len(METHODS) + len(more)) as advance:
+            calibrators = compare_calibrators(model, plan, statistics, compare_on, target, more, advance)
     biases: list[BiasCorrection] = []
     if recipe.correct_bias:
-        with progress.step("correct biases", len(correctable_layers(model))) as advance:
-            biases = correct_biases(model, reference, samples, advance)
-        graph.take_biases(model)
-    return QuantizationLog(widened, biases, kept_float, graph)
-
-
-def _fixed(group: Sequence[ir.Value]) -> QuantParams | None:
-    """The parameters that the ops which compute a group's values demand, if all of them demand the same."""
-    sources = [value.producer() for value in group]
-    demands = {
-        FIXED_OUTPUT.get(node.op_type) if node else None
-        for node in sources
-        if node is None or node.op_type not in SAME_SCALE
-    }
-    return demands.pop() if len(demands) == 1 else None
-
-
-def _calibrated(
-    points: QuantizationPoints, histograms: Mapping[ir.Value, Histogram], recipe: QuantizeRecipe
-) -> dict[ir.Value, QuantParams]:
-    """One set of parameters per group, from what all its members have seen."""
-    params: dict[ir.Value, QuantParams] = {}
-    for group in points.groups:
-        seen = Histogram()
-        for value in group:
-            seen.merge(histograms[value])
-        params.update(dict.fromkeys(group, activation_params(*METHODS[recipe.calibrator](seen))))
-    return params
+        draft = MixedGraph(exact, model, plan, target, dtype).draft()
+        with progress.step("correct biases", len(correctable_layers(draft))) as advance:
+            biases = correct_biases(draft, exact, samples, advance)
+        copy_biases(draft, model)
+    graph = MixedGraph(exact, model, plan, target, dtype)
+    insert_qdq(model, plan)
+    tidy(model)
+    return Quantized(graph, kept, widened, biases, search, calibrators)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from mobiledeploy.errors import InputError
 from mobiledeploy.quantize.ranges import METHODS
 
-__all__ = ["Effort", "QuantizeRecipe"]
+__all__ = ["CALIBRATORS", "SEARCH", "Effort", "QuantizeRecipe"]
+
+SEARCH = "search"
+"""The calibrator that chooses among the methods, group by group, by the error at the network's outputs."""
+
+CALIBRATORS = (*METHODS, SEARCH)
 
 Effort = Literal["default", "high"]
 
@@ -18,15 +25,25 @@ class QuantizeRecipe:
     """Settings of post-training quantization.
 
     Attributes:
-        calibrator: How activation ranges are chosen: "mse", "min-max" or "percentile".
+        calibrator: How activation ranges are chosen: one of ``CALIBRATORS``. int16 has steps so small that
+            clipping never pays: its ranges are always those of min-max.
         correct_bias: Whether biases take back what rounding shifts on average.
         keep_float: What stays in float: shell-style patterns of layers' names, or of op types after "op:".
+        activations: Type of the activations.
     """
 
     calibrator: str = "mse"
     correct_bias: bool = True
     keep_float: tuple[str, ...] = ()
+    activations: Literal["int8", "int16"] = "int8"
 
     def __post_init__(self) -> None:
-        if self.calibrator not in METHODS:
-            raise InputError(f"unknown calibrator {self.calibrator!r}, expected one of {', '.join(METHODS)}")
+        if self.calibrator not in CALIBRATORS:
+            raise InputError(
+                f"unknown calibrator {self.calibrator!r}, expected one of {', '.join(CALIBRATORS)}"
+            )
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the activations."""
+        return np.dtype(self.activations)

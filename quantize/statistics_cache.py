@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -61,9 +62,10 @@ class StatisticsCache:
 
     def keep(self, key: str, histograms: Sequence[Histogram]) -> None:
         """Write histograms, and remove what has become too much."""
+        arrays: dict[str, Any] = {**pack(histograms)}
         with suppress(InputError):
             with placed(self._path(key)) as aside, aside.open("wb") as file:
-                np.savez_compressed(file, **pack(histograms))
+                np.savez_compressed(file, **arrays)
             self._evict()
 
     def _evict(self) -> None:

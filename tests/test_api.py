@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 import onnx
 import pytest
 
 import mobiledeploy
+from mobiledeploy.api import Calibrator
 from mobiledeploy.errors import InputError
 from mobiledeploy.progress import Advance
+from mobiledeploy.quantize.recipe import CALIBRATORS
 
 SOURCE = f"{Path(__file__).parent / 'tiny_networks.py'}:squeeze_excite"
 
@@ -81,7 +84,9 @@ def test_an_interruption_leaves_the_folder_as_it_was(onnx_file: str, tmp_path: P
     (tmp_path / "out" / "net_fp32.tflite").write_text("of an earlier run")
     progress = Recorded(interrupted="calibrate")
     with pytest.raises(KeyboardInterrupt):
-        mobiledeploy.export(onnx_file, int8=True, samples=4, out=tmp_path / "out", progress=progress)
+        mobiledeploy.export(
+            onnx_file, int8=True, samples=4, cache=False, out=tmp_path / "out", progress=progress
+        )
     assert progress.titles[-1] == "calibrate"
     (left,) = (tmp_path / "out").iterdir()
     assert left.read_text() == "of an earlier run"
@@ -105,10 +110,14 @@ def test_an_interruption_leaves_the_folder_as_it_was(onnx_file: str, tmp_path: P
         ),
         (
             mobiledeploy.ExportSettings(SOURCE, calibrator="best"),  # type: ignore[arg-type]
-            "--calibrator is 'best', expected one of mse, min-max, percentile",
+            "--calibrator is 'best', expected one of mse, min-max, .*, search",
         ),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: mobiledeploy.ExportSettings, message: str) -> None:
     with pytest.raises(InputError, match=message):
         mobiledeploy.run_export(settings, Recorded())
+
+
+def test_the_calibrators_are_those_of_the_recipe() -> None:
+    assert get_args(Calibrator) == CALIBRATORS

@@ -20,6 +20,8 @@ import mobiledeploy
 from mobiledeploy.api import ExportResult
 from mobiledeploy.exporters.onnx_graph import load_onnx
 from mobiledeploy.partitions import forecast_partitions
+from mobiledeploy.quantize.histogram import Histogram
+from mobiledeploy.quantize.recipe import CALIBRATORS
 from mobiledeploy.runtimes import TfliteSession
 from mobiledeploy.targets import LITERT_2_3
 
@@ -89,13 +91,37 @@ def test_the_same_settings_give_the_same_bytes(exported: ExportResult, tmp_path:
 
 
 def test_another_process_gives_the_same_bytes(exported: ExportResult, tmp_path: Path) -> None:
-    code = f"import mobiledeploy as m; m.export({SOURCE!r}, int8=True, samples=16, out={str(tmp_path)!r})"
+    settings = f"int8=True, samples=16, cache=False, out={str(tmp_path)!r}"
+    code = f"import mobiledeploy as m; m.export({SOURCE!r}, {settings})"
     # Another hash seed: no order may come from a set.
     subprocess.run(
         [sys.executable, "-c", code], check=True, env={"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "1"}
     )
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert written == {path.name: path.read_bytes() for path in exported.out.iterdir()}
+
+
+def test_a_second_export_takes_no_calibration_pass(
+    exported: ExportResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Histogram, "add", None)  # whoever counts a value now, fails
+    again = mobiledeploy.export(SOURCE, int8=True, samples=16, out=tmp_path / "kept")
+    assert hashes(again) == hashes(exported)
+    monkeypatch.undo()
+    anew = mobiledeploy.export(SOURCE, int8=True, samples=16, cache=False, out=tmp_path / "anew")
+    assert hashes(anew) == hashes(exported)
+
+
+def test_calibrators_are_compared_on_request(exported: ExportResult, tmp_path: Path) -> None:
+    assert exported.report.calibrators == []
+    result = mobiledeploy.export(
+        SOURCE, int8=True, samples=16, calibrator="search", compare_calibrators=True, out=tmp_path
+    )
+    scores = {score.calibrator: score.sqnr_db for score in result.report.calibrators}
+    assert set(scores) == set(CALIBRATORS) and all(sqnr_db > 20 for sqnr_db in scores.values())
+    read = json.loads(result.artifacts["report"].read_text())
+    assert read["calibrators"][0]["samples"] == 16
+    assert read["calibration"]["search"]["methods"]["mse"] > 0
 
 
 def test_without_int8_there_are_the_float_artifacts_alone(tmp_path: Path) -> None:

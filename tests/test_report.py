@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 
 from mobiledeploy.metrics import compare
 from mobiledeploy.partitions import OutsideOp, Partitions
+from mobiledeploy.quantize.compare_calibrators import CalibratorScore
 from mobiledeploy.report import ArtifactRecord, Report, TensorRecord, as_json, tables
 from mobiledeploy.thresholds import Limit
 from mobiledeploy.verify import AccuracyReport, ActivationCost, Check, LayerDifference
@@ -114,3 +115,10 @@ def test_names_that_look_like_markup_stay_as_they_are() -> None:
         )
     )
     assert "[/a]" in text and "[red]x[/b]" in text
+
+
+def test_calibrators_stand_side_by_side() -> None:
+    scores = [CalibratorScore("mse", "y", 25.71, 16), CalibratorScore("min-max", "y", 24.33, 16)]
+    lines = [line.split() for line in shown(*tables(report(calibrators=scores))).splitlines()]
+    assert ["mse", "25.7"] in lines and ["min-max", "24.3"] in lines
+    assert json.loads(report(calibrators=scores).to_bytes())["calibrators"][1]["sqnr_db"] == 24.33

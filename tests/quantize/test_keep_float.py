@@ -34,7 +34,7 @@ def quantized(*patterns: str, target: Target = LITERT_2_3) -> tuple[ir.Model, li
     rewrite_for_target(model, target, "int8")
     samples = [random_sample(model, seed) for seed in range(8)]
     log = quantize_model(model, samples, LITERT_2_3, QuantizeRecipe(keep_float=patterns))
-    return model, log.kept_float
+    return model, log.kept
 
 
 def ops_of(model: ir.Model, folder: Path) -> list[str]:
