@@ -117,17 +117,24 @@ class _Explainer:
         return list(found.values())
 
     def _culprit(self, loss: LocalLoss) -> LocalLoss | None:
-        """The one layer before a layer whose own rounding is most of the noise in its result."""
+        """The one layer before a layer whose own rounding is most of the noise in its result.
+
+        Looked for along the values of least SQNR, as far back as they are about as noisy.
+        """
         if loss.own_share >= _OWN_SHARE:
             return None
-        sources = [self._by_name[name] for name in loss.passed]
-        closest = min(sources, key=lambda source: loss.passed[source.layer.name], default=None)
-        if closest is not None and loss.share(loss.passed[closest.layer.name]) >= _OWN_SHARE:
-            return closest
-        noisiest = min(sources, key=lambda source: source.cumulated, default=None)
-        if noisiest is None or loss.share(noisiest.cumulated) < _OWN_SHARE:
-            return None
-        return noisiest if noisiest.own_share >= _OWN_SHARE else self._culprit(noisiest)
+        at = loss
+        while at.passed:
+            closest = min(at.passed, key=at.passed.__getitem__)
+            if loss.share(at.passed[closest]) >= _OWN_SHARE:
+                return self._by_name[closest]
+            noisiest = min((self._by_name[name] for name in at.passed), key=lambda source: source.cumulated)
+            if loss.share(noisiest.own["all"]) >= _OWN_SHARE:
+                return noisiest
+            if loss.share(noisiest.cumulated) < _OWN_SHARE:
+                return None
+            at = noisiest
+        return None
 
     def finding(self, loss: LocalLoss, heirs: Sequence[str], values: Values) -> LayerFinding:
         """Why that layer is bad.
