@@ -231,6 +231,11 @@ class Pipeline:
         if self.labelled is None:
             samples, source = list(self.inputs.calibration[:most]), "of the calibration inputs"
         else:
+            if len(self.labelled) < 2:
+                raise InputError(
+                    "--accuracy-budget with one labelled image, expected one to choose layers by and another "
+                    "to measure accuracy on; give more images"
+                )
             part, self.labelled = self.labelled.parted(most)
             found = list(part)
             samples, labels = [sample for sample, _ in found], [label for _, label in found]
