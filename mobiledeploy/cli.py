@@ -154,6 +154,9 @@ def _export(options: argparse.Namespace) -> int:
             calibration=options.calibration,
             samples=options.samples,
             calibrator=options.calibrator,
+            keep_float=options.keep_float,
+            accuracy_budget=options.accuracy_budget,
+            sensitivity=options.sensitivity,
             compare_calibrators=options.compare_calibrators,
             cache=options.cache,
             correct_bias=options.bias_correction,
@@ -184,12 +187,14 @@ def _summary(result: ExportResult) -> dict[str, Any]:
 
 
 def _print_result(result: ExportResult, verbose: bool) -> None:
-    from mobiledeploy.report import tables
+    from mobiledeploy.report import detailed_tables, tables
 
     screen = console(sys.stdout)
     for table in tables(result.report):
         screen.print(table)
     if verbose:
+        for table in detailed_tables(result.report):
+            screen.print(table)
         for line in _details(result.report):
             screen.print(line)
         for step, seconds in result.seconds.items():
@@ -357,6 +362,21 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="leave biases as they are, whatever rounding shifts on average",
     )
+    add(
+        "--keep-float",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="what stays in float: a layer's name as in the report, or op:TYPE such as op:HardSwish, both "
+        "shell-style patterns; as often as needed",
+    )
+    add(
+        "--accuracy-budget",
+        metavar="POINTS|DB",
+        help="keep as few layers in float as it takes to lose at most so many points of top-1 (0.5), or to "
+        "have at least that SQNR (20dB)",
+    )
+    add("--sensitivity", action="store_true", help="measure what each layer's rounding costs")
     add(
         "--validation",
         type=Path,

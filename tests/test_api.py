@@ -114,3 +114,20 @@ def test_an_interruption_leaves_the_folder_as_it_was(onnx_file: str, tmp_path: P
 def test_settings_that_cannot_be_are_refused(settings: mobiledeploy.ExportSettings, message: str) -> None:
     with pytest.raises(InputError, match=message):
         mobiledeploy.run_export(settings, Recorded())
+
+
+@pytest.mark.parametrize(
+    ("settings", "flag"),
+    [
+        ({"keep_float": ["op:Mul"]}, "--keep-float"),
+        ({"accuracy_budget": 0.5}, "--accuracy-budget"),
+        ({"sensitivity": True}, "--sensitivity"),
+    ],
+)
+def test_what_is_about_int8_needs_an_int8_artifact(
+    settings: dict[str, object], flag: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=f"{flag} without an int8 artifact, expected one; add --int8"):
+        mobiledeploy.export(SOURCE, out=tmp_path, **settings)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="expected points of top-1 such as"):
+        mobiledeploy.export(SOURCE, int8=True, accuracy_budget="some", out=tmp_path)
