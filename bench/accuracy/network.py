@@ -111,9 +111,7 @@ class FloatNetwork:
         """The network in PyTorch, in evaluation mode."""
         size = (self.inputs.size, self.inputs.size)
         weights = None if self.request.weights is None else str(self.request.weights)
-        options = ModelOptions(
-            weights, size=size, options=self.request.options, seed=self.inputs.seed
-        )
+        options = ModelOptions(weights, size=size, options=self.request.options, seed=self.inputs.seed)
         module = open_source(self.request.name, options).module
         assert module is not None
         return module
