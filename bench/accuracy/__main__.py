@@ -12,11 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mobiledeploy.arguments import Parser, at_least
+from mobiledeploy.arguments import Parser
+from mobiledeploy.bench.accuracy.arguments import add_images
 from mobiledeploy.bench.accuracy.inputs import Inputs, draw_inputs
 from mobiledeploy.bench.accuracy.latency import measure_latency
 from mobiledeploy.bench.accuracy.methods import GROUPS, METHODS, choose
-from mobiledeploy.bench.accuracy.network import request
 from mobiledeploy.bench.accuracy.row import Row
 from mobiledeploy.bench.accuracy.run import rows_of
 from mobiledeploy.bench.accuracy.table import drawing, misses, table
@@ -126,20 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"methods: {', '.join(METHODS)}. bench/accuracy/README.md says how to set up environments.",
     )
     add = parser.add_argument
-    add(
-        "--network",
-        type=request,
-        action="append",
-        required=True,
-        metavar="NAME[,OPTION=VALUE...][,WEIGHTS.pt]",
-        help="such as mobilenetv2,width_mult=0.5,net.pt; as often as needed",
-    )
-    add("--data", type=Path, required=True, metavar="DIR|ZIP", help="training images, a folder per class")
-    add("--validation", type=Path, required=True, metavar="DIR|ZIP", help="the same to measure on")
-    add("--size", type=at_least(8), default=96, metavar="N", help="side of the input (default: %(default)s)")
-    add("--samples", type=at_least(1), default=256, metavar="N", help="to calibrate with (default: 256)")
-    add("--limit", type=at_least(1), metavar="N", help="of the validation images (default: all)")
-    add("--seed", type=at_least(0), default=0, metavar="N", help="of every choice (default: %(default)s)")
+    add_images(parser)
     add(
         "--methods",
         nargs="+",

@@ -110,7 +110,7 @@ def misses(rows: Sequence[Row]) -> list[str]:
         if ours.figures.drop > drop:
             found.append(f"{name}: drop {_drop(ours.figures)} points, demanded at most {drop}")
         if ours.figures.sqnr_db < sqnr:
-            found.append(f"{name}: SQNR {ours.figures.sqnr_db:.1f} dB, demanded at least {sqnr:g}")
+            found.append(f"{name}: SQNR {ours.figures.sqnr_db:.1f} dB, demanded at least {sqnr:g} dB")
         for peer in rows:
             if peer.network == ours.network and METHODS[peer.method].group == "peers":
                 found += [f"{name}: {text}" for text in _behind(ours.figures, peer)]
