@@ -41,7 +41,7 @@ def fake_quantized(
     """A network in the form that int8 will have, with ranges from calibration, ready to be trained.
 
     Args:
-        network: In float; as a module in PyTorch, or exported to ONNX. Neither is changed.
+        network: In float; as a module in PyTorch, which is put into evaluation mode, or exported to ONNX.
         samples: Calibration inputs: input name -> array with batch 1, as the network takes it.
         inputs: Input name -> shape with batch 1, for a module; the shapes of the first sample when left out.
         calibrator: How the ranges are chosen to begin with.
@@ -90,13 +90,13 @@ class FakeQuantized(nn.Module):
         self._real = TorchGraph(model, plan).requires_grad_(False)
         self._real.quantized = False
 
-    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """The outputs as int8 computes them; inputs and outputs are float and may have any batch size."""
-        return self.graph(*inputs)  # type: ignore[no-any-return]
+    def forward(self, *inputs: Tensor) -> Any:
+        """The outputs as int8 computes them: a tensor, or a tuple of several, of any batch size."""
+        return self.graph(*inputs)
 
-    def real(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """The outputs of the float network as it was: what to distil from."""
-        return self._real(*inputs)  # type: ignore[no-any-return]
+    def real(self, *inputs: Tensor) -> Any:
+        """The outputs of the float network as it was, of the same form: what to distil from."""
+        return self._real(*inputs)
 
     def parameter_groups(self, rate: float = 0.05) -> list[dict[str, Any]]:
         """For an optimizer such as Adam, whose steps have the size of the learning rate.

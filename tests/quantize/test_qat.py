@@ -57,7 +57,7 @@ def trained(steps: int = 30) -> FakeQuantized:
         batch = inputs[torch.randint(0, len(inputs), (16,), generator=generator)]
         loss = nn.functional.mse_loss(network(batch), network.real(batch))
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return network
 
@@ -135,7 +135,7 @@ def test_training_can_go_on_after_the_export(network: FakeQuantized) -> None:
         before = network(inputs)
         network.to_qdq()
         after = network(inputs)
-    assert torch.equal(before, after)  # type: ignore[arg-type]
+    assert torch.equal(before, after)
 
 
 def test_what_cannot_be_trained_is_refused(network: FakeQuantized) -> None:
