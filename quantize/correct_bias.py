@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ __all__ = ["BiasCorrection", "add_zero_biases", "copy_biases", "correct_biases",
 _MOST_SAMPLES = 64
 _MOST_BYTES = 1 << 29
 _CHANNEL_AXIS = 1  # NCHW, and (N, C) after Gemm
-_INT32_ROOM = 2**30
+_ROOM = MappingProxyType({np.dtype(np.int32): 2.0**30, np.dtype(np.int64): 2.0**46})
+"""Type of biases -> largest magnitude, as where they are first written (``plan.py``)."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def _corrected(
     assert bias is not None
     integers, steps = constant(bias.inputs[0]), constant(bias.inputs[1])
     assert integers is not None and steps is not None
-    moved = np.clip(integers - np.rint(shift / steps), -_INT32_ROOM, _INT32_ROOM).astype(np.int32)
+    room = _ROOM[integers.dtype]
+    moved = np.clip(integers - np.rint(shift / steps), -room, room).astype(integers.dtype)
     _replace(bias.inputs[0], moved)
     taken_back = ((integers.astype(np.float64) - moved) * steps).astype(np.float32)
     quantized.change(node, lambda array: array - taken_back.reshape(1, -1, *[1] * (array.ndim - 2)))
@@ -180,7 +183,7 @@ def _bias(node: ir.Node) -> ir.Node | None:
     if producer is None or producer.op_type != "DequantizeLinear":
         return None
     integers = constant(producer.inputs[0])
-    return producer if integers is not None and integers.dtype == np.int32 else None
+    return producer if integers is not None and integers.dtype in _ROOM else None
 
 
 def _float_name(node: ir.Node) -> str:
@@ -188,6 +191,6 @@ def _float_name(node: ir.Node) -> str:
     return (node.outputs[0].name or "").removesuffix("/float")
 
 
-def _replace(value: ir.Value | None, array: NDArray[np.int32]) -> None:
+def _replace(value: ir.Value | None, array: NDArray[Any]) -> None:
     assert value is not None
     value.const_value = ir.tensor(array, name=value.name)
