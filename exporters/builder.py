@@ -44,6 +44,11 @@ class Builder:
         return self.results[0]
 
     @property
+    def is_quantized(self) -> bool:
+        """Whether the node computes on integers that stand for real numbers."""
+        return self.result.params is not None
+
+    @property
     def is_int8(self) -> bool:
         """Whether the node computes in int8."""
         return self.result.dtype == np.int8
@@ -51,7 +56,9 @@ class Builder:
     @property
     def precision(self) -> Precision:
         """What the target's table calls the type that the node computes in."""
-        return "int8" if self.is_int8 else "float32"
+        if not self.is_quantized:
+            return "float32"
+        return "int8" if self.is_int8 else "int16"
 
     def op(
         self, name: str, *inputs: Tensor | None, to: Tensor | Sequence[Tensor] | None = None, **options: Any
@@ -81,7 +88,7 @@ class Builder:
     # Weights and biases
 
     def weights(self, value: Tensor, order: Sequence[int], axis: int) -> Tensor:
-        """Constant weights in TFLite's order of axes, quantized symmetrically when the node is int8.
+        """Constant weights in TFLite's order of axes, quantized symmetrically to int8 when the node is.
 
         Args:
             value: The tensor that the ONNX node was given.
@@ -91,6 +98,10 @@ class Builder:
         assert value.data is not None
         array, params = np.ascontiguousarray(value.data.transpose(order)), value.params
         if params is not None:
+            if params.dtype != np.int8:
+                raise self.refuse(
+                    f"weights in {params.dtype}", "TFLite's kernels need int8, quantize them so"
+                )
             if np.any(params.zero_point):
                 raise self.refuse(
                     "asymmetric weights (zero point other than 0)",
@@ -102,13 +113,16 @@ class Builder:
                     f"quantize them per output channel, which is axis {order[axis]}",
                 )
             params = replace(params, axis=None if params.axis is None else axis)
-        elif self.is_int8:
+        elif self.is_quantized:
             params = weight_params(array, axis)
             array = quantize(array, params)
         return Tensor(value.name, array.shape, array.dtype, params=params, data=array)
 
     def bias(self, value: Tensor | None, channels: int, x: Tensor, weights: Tensor) -> Tensor:
-        """The bias of a linear op, (channels,): float32, or int32 with scale = input scale * weight scale."""
+        """The bias of a linear op, (channels,): float32, or integers with scale = input scale * weight scale.
+
+        They are int32 beside int8 activations and int64 beside int16 ones.
+        """
         if value is None:
             value = self.constant(np.zeros(channels, np.float32), "bias")
         if value.data is None:
@@ -122,10 +136,13 @@ class Builder:
             return Tensor(value.name, data.shape, data.dtype, data=data)
         per_channel = weights.params.axis is not None
         scale = (x.params.scale * weights.params.scale).astype(np.float32)
-        params = QuantParams(
-            scale, np.zeros(scale.shape, np.int64), 0 if per_channel else None, np.dtype(np.int32)
-        )
-        if value.params is None or not np.allclose(value.params.scale, scale, rtol=1e-6, atol=0):
+        dtype = np.dtype(np.int64 if x.dtype == np.int16 else np.int32)
+        params = QuantParams(scale, np.zeros(scale.shape, np.int64), 0 if per_channel else None, dtype)
+        if (
+            value.params is None
+            or value.dtype != dtype
+            or not np.allclose(value.params.scale, scale, rtol=1e-6, atol=0)
+        ):
             real = data if value.params is None else dequantize(data, replace(value.params, axis=0))
             data = quantize(real, params)
         return Tensor(value.name, data.shape, data.dtype, params=params, data=data)
@@ -203,9 +220,10 @@ class Builder:
 
     def operand(self, x: Tensor) -> Tensor:
         """An input that may have parameters of its own; a constant that comes in float gets them here."""
-        if not self.is_int8 or x.data is None or x.params is not None:
+        wanted = self.result.params
+        if wanted is None or x.data is None or x.params is not None:
             return x
-        params = activation_params(float(x.data.min()), float(x.data.max()))
+        params = activation_params(float(x.data.min()), float(x.data.max()), wanted.dtype)
         return replace(x, dtype=params.dtype, params=params, data=quantize(x.data, params))
 
     def same_params(self, x: Tensor) -> Tensor:

@@ -1,16 +1,18 @@
 """Turn a QDQ graph into one whose ops compute on integers.
 
-An op whose inputs all come from DequantizeLinear and whose outputs all go to QuantizeLinear computes in int8:
-it is joined to the integers directly and the Q and DQ nodes around it fall away. Parameters are kept to the
-bit, in ``value.meta[PARAMS]``. Q and DQ nodes that remain are the borders to ops that stay in float.
+An op whose inputs all come from DequantizeLinear and whose outputs all go to QuantizeLinear computes on
+integers, int8 or int16: it is joined to them directly and the Q and DQ nodes around it fall away. Parameters
+are kept to the bit, in ``value.meta[PARAMS]``. Q and DQ nodes that remain are the borders to ops that stay in
+float.
 
 uint8 parameters, as ONNX Runtime's quantizer writes them, become int8 by subtracting 128 from the integers
-and the zero points alike, which changes no real number.
+and the zero points alike, which changes no real number; uint16 ones become int16 by subtracting 32768.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,34 +23,47 @@ from mobiledeploy.errors import UnsupportedModelError
 from mobiledeploy.exporters.onnx_graph import constant, describe
 from mobiledeploy.quantize.params import QuantParams, dequantize
 
-__all__ = ["PARAMS", "fold_qdq"]
+__all__ = ["PARAMS", "HasIntegerForm", "fold_qdq"]
 
 PARAMS = "quantization"
 """Key of ``onnx_ir.Value.meta`` under which the QuantParams of an integer value stand."""
 
 
-def fold_qdq(model: ir.Model, has_int8_form: Callable[[ir.Node], bool]) -> None:
+HasIntegerForm = Callable[[ir.Node, np.dtype[Any]], bool]
+
+
+def fold_qdq(model: ir.Model, has_integer_form: HasIntegerForm) -> None:
     """Fold Q and DQ nodes into the ops between them, in place.
 
     Args:
-        has_int8_form: Whether a node's op can compute in int8 at all; others stay in float.
+        has_integer_form: Whether a node's op can compute on activations of that type, int8 or int16, at all;
+            others stay in float.
 
     Raises:
-        UnsupportedModelError: Q or DQ nodes of another type than int8, uint8, or (for biases) int32;
-            parameters computed at run time, per block, per channel of an activation, or other in Q than DQ.
+        UnsupportedModelError: Q or DQ nodes of another type than int8, uint8, int16, uint16, or (for biases)
+            int32; int16 with a zero point; parameters computed at run time, per block, per channel of an
+            activation, or other in Q than DQ.
     """
     graph = model.graph
     _attach_params(graph)
     _quantize_constants(graph)
     for node in graph:
-        if node.op_type not in _BORDERS and has_int8_form(node):
-            _join_to_integers(node)
+        if node.op_type not in _BORDERS:
+            _join_to_integers(node, has_integer_form)
     for node in graph:
         if node.op_type == "QuantizeLinear" and (producer := _dequantizer(node.inputs[0])) is not None:
             _requantize_directly(node, producer)
     _drop_unused(graph)
     _fold_constants(graph)
 
+
+_SIGNED: MappingProxyType[np.dtype[Any], tuple[np.dtype[Any], int]] = MappingProxyType(
+    {
+        np.dtype(np.uint8): (np.dtype(np.int8), 128),
+        np.dtype(np.uint16): (np.dtype(np.int16), 32768),
+    }
+)
+"""Unsigned type -> the signed one that stands for it, and what lies between their integers."""
 
 _BORDERS = ("QuantizeLinear", "DequantizeLinear")
 
@@ -81,7 +96,7 @@ def _is_fixed(integers: ir.Value) -> bool:
 
 
 def _params(node: ir.Node) -> QuantParams:
-    """The int8 (or int32) parameters of a Q or DQ node."""
+    """The int8, int16 or int32 parameters of a Q or DQ node."""
     scale, zero_point = constant(node.inputs[1]), constant(node.inputs[2] if len(node.inputs) > 2 else None)
     if scale is None or (zero_point is None and len(node.inputs) > 2 and node.inputs[2] is not None):
         raise UnsupportedModelError(
@@ -94,15 +109,20 @@ def _params(node: ir.Node) -> QuantParams:
             "quantize the model again"
         )
     dtype = zero_point.dtype if zero_point is not None else _integer_dtype(node)
-    if dtype not in (np.int8, np.uint8, np.int32):
+    if dtype not in (np.int8, np.uint8, np.int16, np.uint16, np.int32):
         raise UnsupportedModelError(
-            f"{describe(node)} quantizes to {dtype}, expected int8 or uint8; "
+            f"{describe(node)} quantizes to {dtype}, expected int8, uint8, int16 or uint16; "
             "quantize the model again in 8 bits"
         )
     scale = np.atleast_1d(scale.astype(np.float32))
     offset = np.zeros(1, np.int64) if zero_point is None else np.atleast_1d(zero_point.astype(np.int64))
-    if dtype == np.uint8:
-        offset, dtype = offset - 128, np.dtype(np.int8)
+    if (signed := _SIGNED.get(dtype)) is not None:
+        offset, dtype = offset - signed[1], signed[0]
+    if dtype == np.int16 and np.any(offset):
+        raise UnsupportedModelError(
+            f"{describe(node)} quantizes to 16 bits with the zero point {offset[0]}, expected 0, as TFLite's "
+            "int16 kernels do; quantize activations symmetrically"
+        )
     return QuantParams(
         scale,
         np.broadcast_to(offset, scale.shape).copy(),
@@ -143,7 +163,7 @@ def _quantize_constants(graph: ir.Graph) -> None:
         )
         folded.shape, folded.type, folded.meta[PARAMS] = (
             ir.Shape(data.shape),
-            ir.TensorType(ir.DataType.INT8),
+            ir.TensorType(ir.DataType.from_numpy(params.dtype)),
             params,
         )
         graph.register_initializer(folded)
@@ -165,18 +185,22 @@ def _quantizers(value: ir.Value) -> list[ir.Node] | None:
     return readers if all(p.same_as(params[0]) for p in params) else None
 
 
-def _join_to_integers(node: ir.Node) -> None:
-    """Join a node to the integers around it if it is a whole int8 unit, else leave it."""
-    activations = 0
+def _join_to_integers(node: ir.Node, has_integer_form: HasIntegerForm) -> None:
+    """Join a node to the integers around it if it can compute on them as a whole, else leave it."""
+    types: set[np.dtype[Any]] = set()
     for value in node.inputs:
         if value is None or constant(value) is not None:
             continue
         dequantizer = _dequantizer(value)
         if dequantizer is None:
             return
-        activations += constant(dequantizer.inputs[0]) is None
+        if (integers := dequantizer.inputs[0]) is not None and constant(integers) is None:
+            types.add(integers.meta[PARAMS].dtype)
     quantizers = [_quantizers(value) for value in node.outputs]
-    if not activations or any(readers is None for readers in quantizers):
+    if not types or any(readers is None for readers in quantizers):
+        return
+    types |= {readers[0].outputs[0].meta[PARAMS].dtype for readers in quantizers if readers}
+    if len(types) > 1 or not has_integer_form(node, *types):
         return
     for index, value in enumerate(node.inputs):
         if (dequantizer := _dequantizer(value)) is not None:
@@ -185,7 +209,7 @@ def _join_to_integers(node: ir.Node) -> None:
         assert readers is not None
         value.meta[PARAMS] = readers[0].outputs[0].meta[PARAMS]
         # A new type object: the old one may be shared with the model this one was cloned from.
-        value.type = ir.TensorType(ir.DataType.INT8)
+        value.type = ir.TensorType(ir.DataType.from_numpy(value.meta[PARAMS].dtype))
         for reader in readers:
             _take_over(reader.outputs[0], value)
 
@@ -218,7 +242,7 @@ def _drop_unused(graph: ir.Graph) -> None:
 
 
 def _fold_constants(graph: ir.Graph) -> None:
-    """Constants as int8, and in float where an op in float reads them."""
+    """Constants as signed integers, and in float where an op in float reads them."""
     for value in list(graph.initializers.values()):
         if (params := value.meta.get(PARAMS)) is not None:
             value.const_value = ir.tensor(_signed(constant(value)))
@@ -236,4 +260,8 @@ def _fold_constants(graph: ir.Graph) -> None:
 
 def _signed(array: NDArray[Any] | None) -> NDArray[Any]:
     assert array is not None
-    return (array.astype(np.int16) - 128).astype(np.int8) if array.dtype == np.uint8 else array
+    if array.dtype not in _SIGNED:
+        return array
+    dtype, between = _SIGNED[array.dtype]
+    signed: NDArray[Any] = (array.astype(np.int32) - between).astype(dtype)
+    return signed

@@ -14,7 +14,7 @@ from mobiledeploy.exporters.builder import Builder
 from mobiledeploy.exporters.fold_qdq import PARAMS, fold_qdq
 from mobiledeploy.exporters.layout import TO_NHWC, Layout, choose_layouts, nhwc_shape
 from mobiledeploy.exporters.lowerings import lowering_for, supported_ops
-from mobiledeploy.exporters.lowerings.registry import accepted_attributes, has_int8_form
+from mobiledeploy.exporters.lowerings.registry import accepted_attributes, has_integer_form
 from mobiledeploy.exporters.onnx_graph import constant, describe, shape_of, tidy
 from mobiledeploy.exporters.rewrites.fuse_activation import FUSED_ACTIVATION, fusion_rules
 from mobiledeploy.exporters.rewrites.rule import apply_rules
@@ -24,7 +24,7 @@ from mobiledeploy.targets import Target
 
 __all__ = ["IoType", "lower", "set_io_type"]
 
-IoType = Literal["float32", "int8", "uint8"]
+IoType = Literal["float32", "int8", "uint8", "int16"]
 
 
 def lower(model: ir.Model, target: Target, io: IoType = "float32") -> TfliteGraph:
@@ -39,7 +39,7 @@ def lower(model: ir.Model, target: Target, io: IoType = "float32") -> TfliteGrap
     """
     model = tidy(model.clone())
     apply_rules(model, fusion_rules(target), target, "float32")
-    fold_qdq(model, has_int8_form)
+    fold_qdq(model, has_integer_form)
     _require_lowerings(model.graph)
     graph = _lower_nodes(model.graph, choose_layouts(model.graph), target)
     set_io_type(graph, io)
@@ -135,8 +135,8 @@ def _fuse_activation(node: ir.Node, outputs: Sequence[Tensor], ops: list[Op]) ->
 def set_io_type(graph: TfliteGraph, io: IoType) -> None:
     """Let a quantized graph take and give integers instead of float32, in place. Borders in float stay.
 
-    int8 drops the QUANTIZE and DEQUANTIZE at the borders; uint8 puts a QUANTIZE to or from uint8 there, whose
-    parameters are those of int8 with 128 added to the zero point.
+    int8 and int16 drop the QUANTIZE and DEQUANTIZE at the borders; uint8 puts a QUANTIZE to or from uint8
+    there, whose parameters are those of int8 with 128 added to the zero point.
     """
     if io == "float32":
         return

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Calibrator", "ExportResult", "ExportSettings", "export", "run_export"]
 
-IoType = Literal["float32", "int8", "uint8"]
+IoType = Literal["float32", "int8", "uint8", "int16"]
 Calibrator = Literal["mse", "min-max", "moving-average", "percentile", "entropy", "search"]
 
 
@@ -251,7 +251,9 @@ def _require_fitting(settings: ExportSettings, source: Source, out: Path) -> Non
             f"add --precision {wanted}"
         )
     overwritten = [
-        name for name in (f"{source.name}.onnx", f"{source.name}_qdq.onnx") if _same(source.file, out / name)
+        name
+        for name in (f"{source.name}.onnx", *(f"{source.name}_{kind.qdq}.onnx" for kind in KINDS.values()))
+        if _same(source.file, out / name)
     ]
     if overwritten:
         raise InputError(

@@ -359,9 +359,9 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=at_least(0), default=0, metavar="N", help="of every random choice (default: 0)")
     add(
         "--io",
-        choices=("float32", "int8", "uint8"),
+        choices=("float32", "int8", "uint8", "int16"),
         default="float32",
-        help="type of the int8 artifact's inputs and outputs (default: float32)",
+        help="type of inputs and outputs of the int8 artifact, or (int16) of int16x8 (default: float32)",
     )
     add("--target", choices=tuple(TARGETS), default=LITERT_2_3.name, help="runtime to export for")
     add(

@@ -33,7 +33,7 @@ class Thresholds:
 
     float_error: float = 1e-4
     int8_sqnr_db: float | None = None
-    fp16_sqnr_db: float = 40.0
+    fp16_sqnr_db: float = 30.0
     qdq_sqnr_db: float = 15.0
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.quantize.histogram import Histogram
-from mobiledeploy.quantize.op_table import FIXED_OUTPUT, SAME_SCALE
+from mobiledeploy.quantize.op_table import SAME_SCALE, fixed_output
 from mobiledeploy.quantize.params import QuantParams, activation_params
 from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.quantize.points import QuantizationPoints
@@ -15,17 +17,23 @@ from mobiledeploy.quantize.ranges import METHODS
 
 __all__ = ["fixed_params", "merged_by_group", "plan_ranges"]
 
+_INT8 = np.dtype(np.int8)
 
-def fixed_params(points: QuantizationPoints) -> dict[ir.Value, QuantParams]:
+# Inputs go beyond what calibration saw. int16 has a bit to spare for them, int8 has none.
+_ROOM_IN_INT16 = 2.0
+
+
+def fixed_params(points: QuantizationPoints, dtype: np.dtype[Any] = _INT8) -> dict[ir.Value, QuantParams]:
     """Parameters that are not to be chosen: the ops which compute a group's values demand them."""
-    return {value: shared for group in points.groups if (shared := _demanded(group)) for value in group}
+    demanded = ((group, _demanded(group, dtype)) for group in points.groups)
+    return {value: shared for group, shared in demanded if shared for value in group}
 
 
-def _demanded(group: Sequence[ir.Value]) -> QuantParams | None:
+def _demanded(group: Sequence[ir.Value], dtype: np.dtype[Any]) -> QuantParams | None:
     """The parameters that the ops which compute a group's values demand, if all of them demand the same."""
     sources = [value.producer() for value in group]
     demands = {
-        FIXED_OUTPUT.get(node.op_type) if node else None
+        fixed_output(node.op_type, dtype) if node else None
         for node in sources
         if node is None or node.op_type not in SAME_SCALE
     }
@@ -43,14 +51,22 @@ def merged_by_group(points: QuantizationPoints, histograms: Mapping[ir.Value, Hi
     return merged
 
 
-def plan_ranges(points: QuantizationPoints, statistics: Iterable[Histogram], method: str) -> Plan:
+def plan_ranges(
+    points: QuantizationPoints,
+    statistics: Iterable[Histogram],
+    method: str,
+    dtype: np.dtype[Any] = _INT8,
+) -> Plan:
     """A plan with the ranges of one method, and those that are fixed.
 
     Args:
         statistics: One histogram for each group of ``points``.
         method: One of ``METHODS``.
+        dtype: Of the activations, int8 or int16.
     """
     chosen: dict[ir.Value, QuantParams] = {}
     for group, histogram in zip(points.groups, statistics, strict=True):
-        chosen.update(dict.fromkeys(group, activation_params(*METHODS[method](histogram))))
-    return Plan(points, {**chosen, **fixed_params(points)})
+        low, high = METHODS[method](histogram)
+        room = _ROOM_IN_INT16 if dtype == np.int16 else 1.0
+        chosen.update(dict.fromkeys(group, activation_params(low * room, high * room, dtype)))
+    return Plan(points, {**chosen, **fixed_params(points, dtype)})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mobiledeploy.exporters.onnx_graph import constant
-from mobiledeploy.quantize.op_table import WEIGHTED
+from mobiledeploy.quantize.op_table import WEIGHTED, channel_axis
+from mobiledeploy.quantize.plan import weights_of
 from mobiledeploy.quantize.stepwise import Stepwise, largest_live_bytes
 from mobiledeploy.runtimes import OnnxSession, Sample
 
@@ -26,7 +28,8 @@ __all__ = ["BiasCorrection", "add_zero_biases", "copy_biases", "correct_biases",
 _MOST_SAMPLES = 64
 _MOST_BYTES = 1 << 29
 _CHANNEL_AXIS = 1  # NCHW, and (N, C) after Gemm
-_INT32_ROOM = 2**30
+_ROOM = MappingProxyType({np.dtype(np.int32): 2.0**30, np.dtype(np.int64): 2.0**46})
+"""Type of biases -> largest magnitude, as where they are first written (``plan.py``)."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,16 @@ def add_zero_biases(model: ir.Model) -> None:
     TFLite stores one in any case.
     """
     for node in model.graph:
-        if node.op_type in ("Conv", "ConvTranspose", "Gemm") and len(node.inputs) == 2:
-            channels = node.outputs[0].shape
-            if channels is None or not isinstance(channels[_CHANNEL_AXIS], int):
-                continue
-            name = f"{node.outputs[0].name}~bias"
-            zeros = np.zeros(channels[_CHANNEL_AXIS], np.float32)
-            value = ir.Value(name=name, const_value=ir.tensor(zeros, name=name))
-            model.graph.initializers[name] = value
-            node.resize_inputs(3)
-            node.replace_input_with(2, value)
+        weights = weights_of(node)
+        if weights is None or node.op_type == "MatMul" or len(node.inputs) != 2:
+            continue
+        group = node.attributes.get_int("group", 1) if node.op_type == "ConvTranspose" else 1
+        zeros = np.zeros(weights.shape[channel_axis(node)] * group, np.float32)
+        name = f"{node.outputs[0].name}~bias"
+        value = ir.Value(name=name, const_value=ir.tensor(zeros, name=name))
+        model.graph.initializers[name] = value
+        node.resize_inputs(3)
+        node.replace_input_with(2, value)
 
 
 def correctable_layers(qdq: ir.Model) -> list[ir.Node]:
@@ -142,7 +145,8 @@ def _corrected(
     assert bias is not None
     integers, steps = constant(bias.inputs[0]), constant(bias.inputs[1])
     assert integers is not None and steps is not None
-    moved = np.clip(integers - np.rint(shift / steps), -_INT32_ROOM, _INT32_ROOM).astype(np.int32)
+    room = _ROOM[integers.dtype]
+    moved = np.clip(integers - np.rint(shift / steps), -room, room).astype(integers.dtype)
     _replace(bias.inputs[0], moved)
     taken_back = ((integers.astype(np.float64) - moved) * steps).astype(np.float32)
     quantized.change(node, lambda array: array - taken_back.reshape(1, -1, *[1] * (array.ndim - 2)))
@@ -179,7 +183,7 @@ def _bias(node: ir.Node) -> ir.Node | None:
     if producer is None or producer.op_type != "DequantizeLinear":
         return None
     integers = constant(producer.inputs[0])
-    return producer if integers is not None and integers.dtype == np.int32 else None
+    return producer if integers is not None and integers.dtype in _ROOM else None
 
 
 def _float_name(node: ir.Node) -> str:
@@ -187,6 +191,6 @@ def _float_name(node: ir.Node) -> str:
     return (node.outputs[0].name or "").removesuffix("/float")
 
 
-def _replace(value: ir.Value | None, array: NDArray[np.int32]) -> None:
+def _replace(value: ir.Value | None, array: NDArray[Any]) -> None:
     assert value is not None
     value.const_value = ir.tensor(array, name=value.name)

@@ -15,14 +15,18 @@ from mobiledeploy.quantize.plan import Plan
 
 __all__ = ["insert_qdq"]
 
+_FIRST_OPSET_WITH_INT16 = 21
+
 
 def insert_qdq(model: ir.Model, plan: Plan) -> None:
-    """Write a plan into its float graph, in place, as the TFLite int8 specification wants it.
+    """Write a plan into its float graph, in place, as the TFLite specification wants it.
 
     Activations get a Q/DQ pair. Weights become int8 constants behind a DQ, symmetric per output channel;
-    biases int32 constants behind a DQ with scale = input scale * weight scale; other constants int8, per
-    tensor.
+    biases int32 constants behind a DQ with scale = input scale * weight scale; other constants are quantized
+    as activations are, per tensor. Beside int16 activations biases stay in float.
     """
+    if plan.dtype == np.int16:
+        model.opset_imports[""] = max(model.opset_imports.get("", 0), _FIRST_OPSET_WITH_INT16)
     writer = _Writer(model.graph)
     for node in list(model.graph):
         if node in plan.points.int8_nodes:
@@ -58,7 +62,7 @@ class _Writer:
         readers = list(value.uses())
         q = ir.Node("", "QuantizeLinear", [value, scale, zero_point], name=f"{name}/Q")
         dq = ir.Node("", "DequantizeLinear", [q.outputs[0], scale, zero_point], name=f"{name}/DQ")
-        q.outputs[0].name, q.outputs[0].dtype = f"{name}/int8", ir.DataType.INT8
+        q.outputs[0].name, q.outputs[0].dtype = f"{name}/{params.dtype}", ir.DataType.from_numpy(params.dtype)
         dq.outputs[0].name, dq.outputs[0].dtype = f"{name}/real", ir.DataType.FLOAT
         q.outputs[0].shape = dq.outputs[0].shape = value.shape
         for use in readers:
@@ -79,7 +83,7 @@ class _Writer:
         assert value is not None
         name = f"{value.name}/{node.outputs[0].name}"
         scale, zero_point = self.parameters(name, params)
-        integers = self.constant(f"{name}/int8", array)
+        integers = self.constant(f"{name}/{params.dtype}", array)
         axis = [] if params.axis is None else [ir.AttrInt64("axis", params.axis)]
         dq = ir.Node("", "DequantizeLinear", [integers, scale, zero_point], axis, name=f"{name}/DQ")
         dq.outputs[0].name, dq.outputs[0].dtype = f"{name}/real", ir.DataType.FLOAT
@@ -97,5 +101,5 @@ def _quantize_constants(writer: _Writer, node: ir.Node, plan: Plan) -> None:
     elif node.op_type in CONSTANT_OPERANDS:
         for index, value in enumerate(node.inputs):
             if (array := float_array(value)) is not None:
-                own = activation_params(float(array.min()), float(array.max()))
+                own = activation_params(float(array.min()), float(array.max()), plan.dtype)
                 writer.replace_constant(node, index, quantize(array, own), own)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.lowerings.registry import has_int8_form
+from mobiledeploy.exporters.lowerings.registry import has_integer_form
 from mobiledeploy.exporters.onnx_graph import tidy
 from mobiledeploy.quantize.insert_qdq import insert_qdq
 from mobiledeploy.quantize.keep_float import mark
@@ -28,9 +30,13 @@ class MixedGraph:
         model: The same graph with the constants that an op in int8 needs: weights as they have been
             reconstructed, biases as they have been corrected. Neither is changed, and both are kept.
         plan: Of `model`.
+        dtype: Of the activations, int8 or int16.
     """
 
-    def __init__(self, exact: ir.Model, model: ir.Model, plan: Plan, target: Target) -> None:
+    def __init__(
+        self, exact: ir.Model, model: ir.Model, plan: Plan, target: Target, dtype: np.dtype[Any]
+    ) -> None:
+        self._has_form = partial(has_integer_form, dtype=dtype)
         self.exact, self._adjusted, self.target = exact, model.clone(), target
         self.params = {value.name or "": params for value, params in plan.activations.items()}
         self.groups = [[value.name or "" for value in group] for group in plan.points.groups]
@@ -40,7 +46,7 @@ class MixedGraph:
     def layers(self) -> list[Layer]:
         """All layers that round in int8, in graph order."""
         graph = self._adjusted.graph
-        int8 = {node for node in graph if has_int8_form(node)}
+        int8 = {node for node in graph if self._has_form(node)}
         return layers_of(graph, int8, self.target)
 
     def written(self, in_float: Iterable[Layer] = ()) -> ir.Model:
@@ -59,7 +65,7 @@ class MixedGraph:
 
     def plan(self, graph: ir.Graph) -> Plan:
         """The plan for a copy of the graph, some of whose nodes may have been marked to stay in float."""
-        points = find_points(graph, self.target, has_int8_form)
+        points = find_points(graph, self.target, self._has_form)
         activations: dict[ir.Value, QuantParams] = {
             value: self.params[value.name or ""] for value in points.values
         }

@@ -7,13 +7,22 @@ own.
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.quantize.params import QuantParams
 
-__all__ = ["CONSTANT_OPERANDS", "FIXED_OUTPUT", "SAME_SCALE", "WEIGHTED", "WEIGHT_RANK", "channel_axis"]
+__all__ = [
+    "CONSTANT_OPERANDS",
+    "FIXED_OUTPUT",
+    "SAME_SCALE",
+    "WEIGHTED",
+    "WEIGHT_RANK",
+    "channel_axis",
+    "fixed_output",
+]
 
 SAME_SCALE = frozenset(
     [
@@ -62,4 +71,15 @@ FIXED_OUTPUT = MappingProxyType(
         "Tanh": QuantParams(np.array([1 / 128], np.float32), np.array([0], np.int64)),
     }
 )
-"""Ops whose output parameters the TFLite int8 specification fixes."""
+"""Ops whose int8 output parameters the TFLite specification fixes."""
+
+_INT16_OUTPUT = QuantParams(
+    np.array([1 / 32768], np.float32), np.array([0], np.int64), dtype=np.dtype(np.int16)
+)
+
+
+def fixed_output(op_type: str, dtype: np.dtype[Any]) -> QuantParams | None:
+    """The output parameters that the TFLite specification fixes for an op in int8 or int16, or None."""
+    if dtype == np.int16 and op_type in FIXED_OUTPUT:
+        return _INT16_OUTPUT
+    return FIXED_OUTPUT.get(op_type)

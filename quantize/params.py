@@ -1,7 +1,7 @@
 """Quantization parameters and the affine mapping between real and integer values.
 
 ``real = scale * (q - zero_point)``, with the ranges of the TFLite 8-bit quantization specification
-(https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec).
+(https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec) and of its 16x8 form.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class QuantParams:
         scale: float32, shape (1,) per tensor or (channels,) per channel.
         zero_point: int64, same shape as ``scale``; all zero for symmetric parameters.
         axis: The channel axis of per-channel parameters; None per tensor.
-        dtype: int8 for activations and weights, int32 for biases, uint8 at a model's border.
+        dtype: int8 for activations and weights, int32 for biases, uint8 at a model's border; int16 for
+            activations of the 16x8 form, whose biases are int64.
     """
 
     scale: NDArray[np.float32]
@@ -61,17 +62,21 @@ class QuantParams:
         )
 
 
-def activation_params(low: float, high: float) -> QuantParams:
-    """Asymmetric int8 parameters that cover [low, high] and represent 0 exactly, as padding needs.
+def activation_params(low: float, high: float, dtype: np.dtype[Any] = _INT8) -> QuantParams:
+    """Parameters that cover [low, high] and represent 0 exactly, as padding needs.
 
     Args:
         low: Smallest value to represent; widened to include 0.
         high: Largest value to represent; widened to include 0.
+        dtype: int8 gives asymmetric parameters, int16 symmetric ones.
     """
     low, high = min(low, 0.0), max(high, 0.0)
     if low == high:
         # Nothing but 0 was seen: some usual scale, since a tiny one would overflow what is computed from it.
         high = 1.0
+    if dtype == np.int16:
+        bound = np.float32(max(-low, high, _TINY * 2.0**15) / 32767.0)
+        return QuantParams(np.array([bound], np.float32), np.zeros(1, np.int64), dtype=dtype)
     scale = np.float32(max((high - low) / 255.0, _TINY))
     zero_point = min(max(round(-128 - low / float(scale)), -128), 127)
     return QuantParams(np.array([scale], np.float32), np.array([zero_point], np.int64))
@@ -92,15 +97,16 @@ def weight_params(weights: NDArray[np.float32], axis: int | None) -> QuantParams
 
 
 def with_room_for_bias(
-    params: QuantParams, bias: NDArray[np.float32], input_scale: NDArray[np.float32]
+    params: QuantParams, bias: NDArray[np.float32], input_scale: NDArray[np.float32], most: float = 2.0**30
 ) -> QuantParams:
-    """Weight parameters with scales raised where the bias, in steps of input * weight scale, would pass 2^30.
+    """Weight parameters with scales raised where the bias has too many steps of input * weight scale.
 
     Args:
         bias: One number per channel.
         input_scale: Of the linear op's input, shape (1,).
+        most: Steps that a bias may have; the default is for int32.
     """
-    smallest = np.abs(bias.astype(np.float64)) / (float(input_scale[0]) * 2.0**30)
+    smallest = np.abs(bias.astype(np.float64)) / (float(input_scale[0]) * most)
     smallest = smallest if params.axis is not None else smallest.max(keepdims=True)
     return replace(params, scale=np.maximum(params.scale, smallest).astype(np.float32))
 

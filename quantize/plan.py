@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -15,6 +16,8 @@ from mobiledeploy.quantize.points import QuantizationPoints
 
 __all__ = ["LinearOp", "Plan", "weights_of"]
 
+_MOST_STEPS_OF_INT64 = 2.0**46  # TFLite's kernels scale 48 bits
+
 
 @dataclass
 class Plan:
@@ -22,7 +25,7 @@ class Plan:
 
     Attributes:
         points: Which values get parameters, which of them share, and which nodes compute in int8.
-        activations: int8 parameters of every value in ``points``.
+        activations: int8 or int16 parameters of every value in ``points``.
         weights: Parameters of the weights of linear nodes, where a step has chosen others than those that
             cover the largest weight of each output channel.
     """
@@ -30,6 +33,11 @@ class Plan:
     points: QuantizationPoints
     activations: dict[ir.Value, QuantParams]
     weights: dict[ir.Node, QuantParams] = field(default_factory=dict)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the activations."""
+        return next((params.dtype for params in self.activations.values()), np.dtype(np.int8))
 
     def linear(self, node: ir.Node) -> LinearOp | None:
         """What becomes of the constants of a node that applies weights in int8; None for any other node."""
@@ -43,6 +51,8 @@ class Plan:
             return LinearOp(weights, params)
         bias = np.broadcast_to(bias.reshape(-1), weights.shape[axis])
         input_scale = self.activations[x].scale
+        if self.dtype == np.int16:
+            return LinearOp(weights, with_room_for_bias(params, bias, input_scale, _MOST_STEPS_OF_INT64))
         params = with_room_for_bias(params, bias, input_scale)
         scale = (input_scale * params.scale).astype(np.float32)
         return LinearOp(
@@ -60,7 +70,8 @@ class LinearOp:
     Attributes:
         weights: As the ONNX node has them.
         params: int8, symmetric, per output channel.
-        bias: (output channels,); None where it stays in float or there is none.
+        bias: (output channels,); None where there is none, or it stays in float, as it does beside int16
+            activations: ONNX cannot dequantize int64.
         bias_params: int32 with scale = input scale * weight scale.
     """
 

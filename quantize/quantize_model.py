@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.lowerings.registry import has_int8_form
+from mobiledeploy.exporters.lowerings.registry import has_integer_form
 from mobiledeploy.exporters.onnx_graph import tidy
 from mobiledeploy.progress import SILENT, Progress
 from mobiledeploy.quantize.calibrate import collect_histograms
@@ -78,16 +78,19 @@ def quantize_model(
     Raises:
         InputError: The recipe names a layer that is not there, or the samples are no use.
     """
+    dtype = recipe.dtype
     add_zero_biases(model)
     kept = keep_float(model.graph, target, recipe.keep_float)
     exact = model.clone()
-    points = find_points(model.graph, target, has_int8_form)
+    points = find_points(model.graph, target, lambda node: has_integer_form(node, dtype))
     with progress.step("calibrate", len(samples)) as advance:
         histograms = collect_histograms(model, points.values, samples, advance, cache)
     statistics = merged_by_group(points, histograms)
-    searching = recipe.calibrator == SEARCH
-    plan = plan_ranges(points, statistics, START if searching else recipe.calibrator)
-    widened = fit_scales(model.graph, plan, fixed_params(points), target)
+    searching = recipe.method == SEARCH
+    plan = plan_ranges(points, statistics, START if searching else recipe.method, dtype)
+    widened: list[str] = []
+    if target.delegates_any(recipe.activations):
+        widened = fit_scales(model.graph, plan, fixed_params(points, dtype), target)
     search: RangeSearch | None = None
     if searching:
         with progress.step("search ranges", len(points.groups)) as advance:
@@ -99,11 +102,11 @@ def quantize_model(
             calibrators = compare_calibrators(model, plan, statistics, compare_on, target, more, advance)
     biases: list[BiasCorrection] = []
     if recipe.correct_bias:
-        draft = MixedGraph(exact, model, plan, target).draft()
+        draft = MixedGraph(exact, model, plan, target, dtype).draft()
         with progress.step("correct biases", len(correctable_layers(draft))) as advance:
             biases = correct_biases(draft, exact, samples, advance)
         copy_biases(draft, model)
-    graph = MixedGraph(exact, model, plan, target)
+    graph = MixedGraph(exact, model, plan, target, dtype)
     insert_qdq(model, plan)
     tidy(model)
     return Quantized(graph, kept, widened, biases, search, calibrators)

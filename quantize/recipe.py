@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from mobiledeploy.errors import InputError
 from mobiledeploy.quantize.ranges import METHODS
@@ -23,17 +25,30 @@ class QuantizeRecipe:
     """Settings of post-training quantization.
 
     Attributes:
-        calibrator: How activation ranges are chosen: one of ``CALIBRATORS``.
+        calibrator: How activation ranges are chosen: one of ``CALIBRATORS``. int16 has steps so small that
+            clipping never pays: its ranges are always twice those of min-max.
         correct_bias: Whether biases take back what rounding shifts on average.
         keep_float: What stays in float: shell-style patterns of layers' names, or of op types after "op:".
+        activations: Type of the activations.
     """
 
     calibrator: str = "mse"
     correct_bias: bool = True
     keep_float: tuple[str, ...] = ()
+    activations: Literal["int8", "int16"] = "int8"
 
     def __post_init__(self) -> None:
         if self.calibrator not in CALIBRATORS:
             raise InputError(
                 f"unknown calibrator {self.calibrator!r}, expected one of {', '.join(CALIBRATORS)}"
             )
+
+    @property
+    def method(self) -> str:
+        """How ranges are chosen in fact."""
+        return self.calibrator if self.activations == "int8" else "min-max"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the activations."""
+        return np.dtype(self.activations)

@@ -30,7 +30,11 @@ START = "mse"
 # by heart: hundreds of trials on a few samples find something that is better on these by chance.
 _SURE = 1.0
 
-Chosen = Callable[[], Any]
+# A method that is no better on so many samples is not tried on the others.
+_QUICK = 8
+
+_LEAST_ERROR = 1e-12
+
 Params = Mapping[ir.Value, QuantParams]
 
 
@@ -43,7 +47,7 @@ class RangeChoice:
         method: What chose the range.
         low: The smallest real number that int8 can hold there.
         high: The largest.
-        gain_db: How much less error that made at the output, given all that was chosen before.
+        gain_db: What that gained in SQNR at the outputs, mean of the samples, given all chosen before.
     """
 
     values: list[str]
@@ -72,11 +76,12 @@ def search_ranges(
     statistics: Sequence[Histogram],
     samples: Sequence[Sample],
     target: Target,
-    on_group: Chosen = lambda: None,
+    on_group: Callable[[], Any] = lambda: None,
 ) -> RangeSearch:
     """Change a plan in place: group by group, in graph order, the method of least error at the output.
 
     Each method's range is tried with all else as it stands, on all samples, against the outputs in float.
+    Samples are compared one by one and their dB averaged: in one sum over all, the worst few would decide.
     Ranges that the target would refuse are not tried. A second round goes over the groups that changed.
 
     Args:
@@ -110,47 +115,57 @@ class _Search:
     def __init__(self, model: ir.Model, plan: Plan, trials: Trials, target: Target) -> None:
         self._graph, self._plan, self._trials, self._target = model.graph, plan, trials, target
         self._refused = refused(model.graph, plan, target)
-        self._errors = trials.errors(plan.activations)
+        self._sqnr_db = self._measured(plan.activations, slice(None))
         self.choices: dict[int, RangeChoice] = {}
 
     def improve(self, place: int, candidates: Mapping[str, QuantParams]) -> None:
-        """Give a group the candidate of least error, if that is surely less than it has now."""
+        """Give a group the best candidate, if that is surely better than what it has."""
         group = self._plan.points.groups[place]
         tried = [
-            (self._trials.errors(self._with(group, params)), method, params)
-            for method, params in self._untried(group, candidates)
+            (sqnr_db, method, params)
+            for method, params, activations in self._untried(group, candidates)
+            if (sqnr_db := self._if_better(activations)) is not None
         ]
         if not tried:
             return
-        errors, method, params = min(tried, key=lambda trial: float(trial[0].mean()))
-        if not _surely_less(errors, self._errors):
+        sqnr_db, method, params = max(tried, key=lambda trial: float(trial[0].mean()))
+        gain_db = sqnr_db - self._sqnr_db
+        if not _surely_positive(gain_db):
             return
-        gain_db = 10 * float(np.log10(self._errors.mean() / max(errors.mean(), 1e-30)))
         self._plan.activations.update(dict.fromkeys(group, params))
-        self._errors = errors
+        self._sqnr_db = sqnr_db
         names = [value.name or "" for value in group]
-        self.choices[place] = RangeChoice(names, method, params.low, params.high, gain_db)
+        self.choices[place] = RangeChoice(names, method, params.low, params.high, float(gain_db.mean()))
         if method == START:
             del self.choices[place]
 
+    def _if_better(self, activations: Params) -> NDArray[np.float64] | None:
+        """The SQNR of each sample's outputs in dB; None where the first few are no better."""
+        first = self._measured(activations, slice(_QUICK))
+        if first.mean() <= self._sqnr_db[:_QUICK].mean():
+            return None
+        return np.concatenate([first, self._measured(activations, slice(_QUICK, None))])
+
+    def _measured(self, activations: Params, part: slice) -> NDArray[np.float64]:
+        errors = self._trials.errors(activations, part)
+        sqnr_db: NDArray[np.float64] = -10 * np.log10(np.maximum(errors, _LEAST_ERROR))
+        return sqnr_db
+
     def _untried(
         self, group: Sequence[ir.Value], candidates: Mapping[str, QuantParams]
-    ) -> Iterator[tuple[str, QuantParams]]:
-        """What differs from what the group has and from each other, and what the target takes."""
+    ) -> Iterator[tuple[str, QuantParams, Params]]:
+        """Method, parameters, and all activations with them, if they are new and the target takes them."""
         seen = [self._plan.activations[group[0]]]
         for method, params in candidates.items():
             if any(params.same_as(other) for other in seen):
                 continue
             seen.append(params)
-            trial = Plan(self._plan.points, dict(self._with(group, params)), self._plan.weights)
+            activations = {**self._plan.activations, **dict.fromkeys(group, params)}
+            trial = Plan(self._plan.points, activations, self._plan.weights)
             if refused(self._graph, trial, self._target) <= self._refused:
-                yield method, params
-
-    def _with(self, group: Sequence[ir.Value], params: QuantParams) -> Params:
-        return {**self._plan.activations, **dict.fromkeys(group, params)}
+                yield method, params, activations
 
 
-def _surely_less(errors: NDArray[np.float64], than: NDArray[np.float64]) -> bool:
-    gain = than - errors
-    noise = float(gain.std(ddof=1)) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
-    return bool(gain.mean() > _SURE * noise)
+def _surely_positive(gains: NDArray[np.float64]) -> bool:
+    noise = float(gains.std(ddof=1)) / np.sqrt(len(gains)) if len(gains) > 1 else 0.0
+    return bool(gains.mean() > _SURE * noise)

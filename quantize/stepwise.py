@@ -71,9 +71,8 @@ class Stepwise:
         inputs = [name for name in read if name not in made and name not in graph.initializers]
         part = onnx.GraphProto(name="part")
         part.node.extend(ir.to_proto(node) for node in nodes)
-        part.initializer.extend(
-            ir.to_proto(graph.initializers[name].const_value) for name in read if name in graph.initializers
-        )
+        constants = [graph.initializers[name].const_value for name in read if name in graph.initializers]
+        part.initializer.extend(ir.to_proto(tensor) for tensor in constants if tensor is not None)
         part.input.extend(_declared(name, self._values[0][name]) for name in inputs)
         part.output.extend(
             onnx.ValueInfoProto(name=name)

@@ -36,6 +36,11 @@ class Trials:
         self._workers = max(1, min(os.cpu_count() or 1, len(self._samples)))
         reference = OnnxSession(model, threads=1)
         self.wanted = [reference.run(sample) for sample in self._samples]
+        # Of each output, mean of the samples.
+        self._energy = {
+            name: max(float(np.mean([np.square(outputs[name]).sum() for outputs in self.wanted])), 1e-30)
+            for name in reference.output_names
+        }
         copy, copied = _copied(model, plan)
         insert_qdq(copy, copied)
         for value in plan.points.values:
@@ -48,8 +53,8 @@ class Trials:
         # One thread each: samples run side by side, and the sums come out in one order.
         self._session = OnnxSession(copy, threads=1, fuse_qdq=False)
 
-    def run(self, activations: Mapping[ir.Value, QuantParams]) -> list[Outputs]:
-        """The outputs for each sample with those parameters."""
+    def run(self, activations: Mapping[ir.Value, QuantParams], part: slice = slice(None)) -> list[Outputs]:
+        """The outputs with those parameters, for each sample or for some of them."""
         given: dict[str, NDArray[Any]] = {
             f"{value.name}/{name}": array
             for value, params in activations.items()
@@ -59,23 +64,26 @@ class Trials:
             )
         }
         with ThreadPoolExecutor(self._workers) as threads:
-            return list(threads.map(lambda sample: self._session.run({**sample, **given}), self._samples))
+            return list(
+                threads.map(lambda sample: self._session.run({**sample, **given}), self._samples[part])
+            )
 
-    def errors(self, activations: Mapping[ir.Value, QuantParams]) -> NDArray[np.float64]:
+    def errors(
+        self, activations: Mapping[ir.Value, QuantParams], part: slice = slice(None)
+    ) -> NDArray[np.float64]:
         """The squared error of each sample's outputs, relative to the mean square of that output.
 
         Returns:
             (samples,); of several outputs the mean.
         """
-        found = self.run(activations)
-        errors = np.zeros(len(found))
-        for name in self.wanted[0]:
-            wanted = np.stack([outputs[name].astype(np.float64).ravel() for outputs in self.wanted])
-            actual = np.stack([outputs[name].ravel() for outputs in found])
-            energy = np.square(wanted).sum() / len(found)
-            errors += np.square(actual - wanted).sum(axis=1) / max(float(energy), 1e-30)
-        mean: NDArray[np.float64] = errors / len(self.wanted[0])
-        return mean
+        found, wanted = self.run(activations, part), self.wanted[part]
+        by_output = [
+            np.square(actual[name] - outputs[name], dtype=np.float64).sum() / energy
+            for name, energy in self._energy.items()
+            for actual, outputs in zip(found, wanted, strict=True)
+        ]
+        errors: NDArray[np.float64] = np.reshape(by_output, (len(self._energy), len(found))).mean(axis=0)
+        return errors
 
 
 def _copied(model: ir.Model, plan: Plan) -> tuple[ir.Model, Plan]:

@@ -10,7 +10,7 @@ import numpy as np
 from mobiledeploy.exporters.builder import Builder
 from mobiledeploy.exporters.lowerings.registry import lowers
 from mobiledeploy.exporters.tflite_graph import Tensor
-from mobiledeploy.quantize.params import QuantParams
+from mobiledeploy.quantize.op_table import fixed_output
 
 __all__ = [
     "ACTIVATION_BOUNDS",
@@ -42,7 +42,7 @@ def _clamp(b: Builder, x: Tensor, low: float, high: float) -> Tensor:
             return b.same_params(x)
     x = b.same_params(x)
     name = next((name for name, bounds in ACTIVATION_BOUNDS.items() if bounds == (low, high)), None)
-    if name is not None:
+    if name is not None and (name, b.precision) != ("RELU_N1_TO_1", "int16"):  # which has no kernel
         return b.op(name, x)
     lower = b.same_params(b.constant(np.array(low, np.float32), "min"))
     upper = b.same_params(b.constant(np.array(high, np.float32), "max"))
@@ -69,15 +69,16 @@ def clip(b: Builder, x: Tensor, low: Tensor | None = None, high: Tensor | None =
     return _clamp(b, x, *bounds)
 
 
-@lowers("HardSwish")
+@lowers("HardSwish", int16=False)
 def hard_swish(b: Builder, x: Tensor) -> Tensor:
     return b.op("HARD_SWISH", x)
 
 
-def _fixed_output(b: Builder, scale: float, zero_point: int, name: str, x: Tensor, **options: Any) -> Tensor:
-    """An op whose int8 kernel demands these output parameters; QUANTIZE to the node's own if they differ."""
-    fixed = QuantParams(np.array([scale], np.float32), np.array([zero_point], np.int64))
-    if b.result.params is None or b.result.params.same_as(fixed):
+def _fixed_output(b: Builder, name: str, x: Tensor, **options: Any) -> Tensor:
+    """An op whose integer kernels demand output parameters; QUANTIZE to the node's own if they differ."""
+    assert b.node is not None
+    fixed = fixed_output(b.node.op_type, b.result.dtype)
+    if b.result.params is None or fixed is None or b.result.params.same_as(fixed):
         return b.op(name, x, **options)
     inner = replace(b.result, name=f"{b.result.name}/fixed", params=fixed)
     return b.op("QUANTIZE", b.op(name, x, to=inner, **options))
@@ -85,12 +86,12 @@ def _fixed_output(b: Builder, scale: float, zero_point: int, name: str, x: Tenso
 
 @lowers("Sigmoid")
 def sigmoid(b: Builder, x: Tensor) -> Tensor:
-    return _fixed_output(b, 1 / 256, -128, "LOGISTIC", x)
+    return _fixed_output(b, "LOGISTIC", x)
 
 
 @lowers("Tanh")
 def tanh(b: Builder, x: Tensor) -> Tensor:
-    return _fixed_output(b, 1 / 128, 0, "TANH", x)
+    return _fixed_output(b, "TANH", x)
 
 
 @lowers("LeakyRelu")
@@ -98,7 +99,7 @@ def leaky_relu(b: Builder, x: Tensor, *, alpha: float = 0.01) -> Tensor:
     return b.op("LEAKY_RELU", x, alpha=alpha)
 
 
-@lowers("Elu")
+@lowers("Elu", int16=False)
 def elu(b: Builder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
     if alpha != 1.0:
         raise b.refuse(f"alpha={alpha:g}", "TFLite's ELU has alpha 1")
@@ -112,10 +113,10 @@ def softmax(b: Builder, x: Tensor, *, axis: int = -1) -> Tensor:
         raise b.refuse(
             f"axis {axis}", "TFLite's SOFTMAX works on the channel axis of images, else the last axis"
         )
-    return _fixed_output(b, 1 / 256, -128, "SOFTMAX", x, beta=1.0)
+    return _fixed_output(b, "SOFTMAX", x, beta=1.0)
 
 
-@lowers("PRelu")
+@lowers("PRelu", int16=False)  # its int16 kernel gives wrong results
 def prelu(b: Builder, x: Tensor, slope: Tensor) -> Tensor:
     if slope.data is None:
         raise b.refuse("slopes that are computed at run time", "make them constants")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mobiledeploy.exporters.builder import Builder
 from mobiledeploy.exporters.lowerings.registry import lowers
 from mobiledeploy.exporters.tflite_graph import Tensor
@@ -16,7 +18,10 @@ _UNARY_IN_FLOAT = {"Abs": "ABS", "Neg": "NEG", "Exp": "EXP", "Sqrt": "SQRT"}
 @lowers(*_BINARY)
 def binary(b: Builder, x: Tensor, y: Tensor) -> Tensor:
     assert b.node is not None
-    return b.op(_BINARY[b.node.op_type], b.operand(b.broadcastable(x)), b.operand(b.broadcastable(y)))
+    name = _BINARY[b.node.op_type]
+    # Without it the int16 kernels of sums take scales for powers of two.
+    any_scale: dict[str, Any] = {"pot_scale_int16": False} if b.precision == "int16" and name != "MUL" else {}
+    return b.op(name, b.operand(b.broadcastable(x)), b.operand(b.broadcastable(y)), **any_scale)
 
 
 @lowers(*_BINARY_IN_FLOAT, int8=False)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.exporters.tflite_graph import Tensor
@@ -21,6 +22,7 @@ __all__ = [
     "Lowering",
     "accepted_attributes",
     "has_int8_form",
+    "has_integer_form",
     "lowering_for",
     "lowers",
     "supported_ops",
@@ -33,14 +35,15 @@ PRECISION = "mobiledeploy.precision"
 """Key of ``onnx_ir.Node.metadata_props``; "float32" there keeps a node in float in a quantized graph."""
 
 _LOWERINGS: dict[str, Lowering] = {}
-_FLOAT_ONLY: set[str] = set()
+_WITHOUT: dict[np.dtype[Any], set[str]] = {np.dtype(np.int8): set(), np.dtype(np.int16): set()}
 
 
-def lowers(*op_types: str, int8: bool = True) -> Callable[[F], F]:
+def lowers(*op_types: str, int8: bool = True, int16: bool = True) -> Callable[[F], F]:
     """Register a lowering for ONNX ops.
 
     Args:
         int8: Whether TFLite has an int8 kernel for the op; without one it stays in float.
+        int16: The same for int16 activations; none is looked for without an int8 kernel.
 
     Raises:
         ValueError: Another function lowers the op already.
@@ -51,8 +54,9 @@ def lowers(*op_types: str, int8: bool = True) -> Callable[[F], F]:
             if op_type in _LOWERINGS:
                 raise ValueError(f"{op_type} is lowered by {_LOWERINGS[op_type].__qualname__} already")
             _LOWERINGS[op_type] = function  # type: ignore[assignment]
-            if not int8:
-                _FLOAT_ONLY.add(op_type)
+            for dtype, without in _WITHOUT.items():
+                if not int8 or (dtype == np.int16 and not int16):
+                    without.add(op_type)
         return function
 
     return register
@@ -68,10 +72,18 @@ def supported_ops() -> list[str]:
     return sorted(_LOWERINGS)
 
 
-def has_int8_form(node: ir.Node) -> bool:
-    """Whether a node may compute in int8: its op can, and nobody has said that it stays in float."""
-    able = node.op_type in _LOWERINGS and node.op_type not in _FLOAT_ONLY
+def has_integer_form(node: ir.Node, dtype: np.dtype[Any]) -> bool:
+    """Whether a node may compute on activations of that type, int8 or int16.
+
+    Its op can, and nobody has said that the node stays in float.
+    """
+    able = node.op_type in _LOWERINGS and node.op_type not in _WITHOUT[dtype]
     return able and node.metadata_props.get(PRECISION) != "float32"
+
+
+def has_int8_form(node: ir.Node) -> bool:
+    """Whether a node may compute in int8."""
+    return has_integer_form(node, np.dtype(np.int8))
 
 
 def accepted_attributes(lowering: Lowering) -> frozenset[str]:

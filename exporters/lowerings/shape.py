@@ -233,7 +233,7 @@ def _require_scale_of_sizes(b: Builder, x: Tensor, scales: Tensor | None, axes: 
             )
 
 
-@lowers("DepthToSpace")
+@lowers("DepthToSpace", int16=False)
 def depth_to_space(b: Builder, x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
     """DEPTH_TO_SPACE orders depth as DCR; for CRD, PyTorch's PixelShuffle, rows of blocks are transposed."""
     x = b.same_params(x)
@@ -244,6 +244,6 @@ def depth_to_space(b: Builder, x: Tensor, *, blocksize: int, mode: str = "DCR") 
     return b.reshape(b.transpose(rows, (0, 3, 1, 4, 2)), b.result.shape, to=b.result)
 
 
-@lowers("SpaceToDepth")
+@lowers("SpaceToDepth", int16=False)
 def space_to_depth(b: Builder, x: Tensor, *, blocksize: int) -> Tensor:
     return b.op("SPACE_TO_DEPTH", b.same_params(x), block_size=blocksize)

@@ -199,7 +199,8 @@ def _spread(factors: Factors, shape: Sequence[int]) -> Factors:
 
 
 def _first(held: Factors) -> Factors:
-    return held[0].reshape(held.shape[1], -1)[:, 0]
+    firsts: Factors = held[0].reshape(held.shape[1], -1)[:, 0]
+    return firsts
 
 
 def _why_fixed(node: ir.Node) -> str:

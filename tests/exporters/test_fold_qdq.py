@@ -10,7 +10,7 @@ import pytest
 
 from mobiledeploy.errors import UnsupportedModelError
 from mobiledeploy.exporters.fold_qdq import PARAMS, fold_qdq
-from mobiledeploy.exporters.lowerings.registry import has_int8_form
+from mobiledeploy.exporters.lowerings.registry import has_integer_form
 from mobiledeploy.quantize.params import QuantParams, dequantize
 from mobiledeploy.testing import array_of, model_from_text, op_types
 
@@ -29,7 +29,7 @@ CONV = """q = QuantizeLinear(x, sx, zx) d = DequantizeLinear(q, sx, zx) wd = Deq
 def folded(nodes: str, outputs: str = "float[1, 4, 2, 2] y", more: str = "", **constants: Any) -> ir.Model:
     text = f"g (float[1, 3, 2, 2] x) => ({outputs}) <{PARAMETERS}{more}> {{ {nodes} }}"
     model = model_from_text(text, **{"w": WEIGHTS, "b": BIAS, **constants})
-    fold_qdq(model, has_int8_form)
+    fold_qdq(model, has_integer_form)
     return model
 
 
@@ -105,7 +105,7 @@ def test_no_zero_point() -> None:
         w=WEIGHTS,
         b=BIAS,
     )
-    fold_qdq(model, has_int8_form)
+    fold_qdq(model, has_integer_form)
     conv = model.graph[1]
     assert numbers(conv.inputs[0]) == (f32(0.1), -128, "int8")
     assert numbers(conv.inputs[1]) == (f32(0.01), 0, "int8")
@@ -204,7 +204,7 @@ def test_integer_inputs_and_outputs() -> None:
         d = DequantizeLinear(q, sx, zx) wd = DequantizeLinear(w, sw, zw) c = Conv(d, wd)
         p = QuantizeLinear(c, sy, zy) }}"""
     model = model_from_text(text, w=WEIGHTS, b=BIAS)
-    fold_qdq(model, has_int8_form)
+    fold_qdq(model, has_integer_form)
     assert op_types(model) == ["Conv"]
     (output,) = model.graph.outputs
     assert (output.name, output.dtype, output.producer()) == ("p", ir.DataType.INT8, model.graph[0])
@@ -244,15 +244,48 @@ def refused(nodes: str, more: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("dtype", ["int16", "uint16"])
-def test_other_integers(dtype: str) -> None:
-    text = f"""<ir_version: 10, opset_import: ["" : 21]>
-        g (float[2] x) => (float[2] y) <float s = {{0.1}}, {dtype} z = {{0}}> {{
-        q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) }}"""
+def relu_between(dtype: str, zero_point: int) -> ir.Model:
+    return model_from_text(
+        f"""<ir_version: 10, opset_import: ["" : 21]>
+        g (float[2] x) => (float[2] y) <float s = {{0.1}}, {dtype} z = {{{zero_point}}}> {{
+        q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) r = Relu(d)
+        p = QuantizeLinear(r, s, z) y = DequantizeLinear(p, s, z) }}"""
+    )
+
+
+@pytest.mark.parametrize(("dtype", "zero_point"), [("int16", 0), ("uint16", 32768)])
+def test_sixteen_bits(dtype: str, zero_point: int) -> None:
+    model = relu_between(dtype, zero_point)
+    fold_qdq(model, has_integer_form)
+    assert op_types(model) == [Q, "Relu", DQ]
+    params = model.graph[1].outputs[0].meta[PARAMS]
+    assert (params.dtype, params.zero_point.tolist()) == (np.int16, [0])
+
+
+def test_sixteen_bits_with_a_zero_point() -> None:
+    with pytest.raises(UnsupportedModelError, match="to 16 bits with the zero point 7, expected 0"):
+        fold_qdq(relu_between("int16", 7), has_integer_form)
+
+
+def test_an_op_from_int8_to_int16_stays_in_float() -> None:
+    model = model_from_text(
+        """<ir_version: 10, opset_import: ["" : 21]>
+        g (float[4] x) => (float[4] y) <float s = {0.1}, int8 z = {0}, int16 z16 = {0}> {
+        q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) r = Relu(d)
+        p = QuantizeLinear(r, s, z16) y = DequantizeLinear(p, s, z16) }"""
+    )
+    fold_qdq(model, has_integer_form)
+    assert op_types(model) == [Q, DQ, "Relu", Q, DQ]
+
+
+def test_other_integers() -> None:
+    text = """<ir_version: 10, opset_import: ["" : 21]>
+        g (float[2] x) => (float[2] y) <float s = {0.1}, int4 z = {0}> {
+        q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) }"""
     with pytest.raises(
-        UnsupportedModelError, match=rf"QuantizeLinear node 'q' quantizes to {dtype}, expected int8"
+        UnsupportedModelError, match=r"QuantizeLinear node 'q' quantizes to int4, expected int8"
     ):
-        fold_qdq(model_from_text(text), has_int8_form)
+        fold_qdq(model_from_text(text), has_integer_form)
 
 
 def test_scale_at_run_time() -> None:
@@ -260,7 +293,7 @@ def test_scale_at_run_time() -> None:
         """g (float[2] x, float s) => (float[2] y) { q = QuantizeLinear(x, s) y = DequantizeLinear(q, s) }"""
     )
     with pytest.raises(UnsupportedModelError, match="node 'q' has parameters that are computed at run time"):
-        fold_qdq(model_from_text(text), has_int8_form)
+        fold_qdq(model_from_text(text), has_integer_form)
 
 
 def test_activation_per_channel() -> None:
@@ -282,4 +315,4 @@ def test_per_block() -> None:
         d = DequantizeLinear<axis = 1, block_size = 2>(w, s, z) m = ReduceMean<keepdims = 0>(d, first)
         y = Add(x, m) }"""
     with pytest.raises(UnsupportedModelError, match="node 'd' has one scale per block"):
-        fold_qdq(model_from_text(text), has_int8_form)
+        fold_qdq(model_from_text(text), has_integer_form)

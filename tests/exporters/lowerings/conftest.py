@@ -1,11 +1,11 @@
-"""Runs the tables of the test files beside this one: ONNX Runtime against LiteRT, in float and in int8.
+"""Runs the tables of the test files beside this one: ONNX Runtime against LiteRT, in float, int8 and int16.
 
 A file's ``CASES`` maps a name to ``(nodes, ops)`` or ``(nodes, ops, int8 ops)``. The nodes are ONNX text,
 separated by semicolons, with shapes written where a value first appears: ``x[1,3,8,8]`` is an input (any
 name in x), another name with a shape is a float constant, ``{0,-3}`` an int64 constant, ``{6.0}`` a float
 scalar. Results named y... are the outputs. The ops are those of the TFLite graph in order, without QUANTIZE
 and DEQUANTIZE at its borders; where the int8 ops are left out they are the same, None says that the case is
-tested in float only.
+tested in float only. The int16 ops are the int8 ops, unless the file's ``INT16`` has others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -36,6 +36,11 @@ from mobiledeploy.testing import random_sample
 _SHAPED = re.compile(r"\b([a-z]\w*)\[([\d,]*)\]")
 # LiteRT does not tell an op's options, so the forecast cannot see that a pool's stride exceeds its kernel.
 _BEYOND_THE_FORECAST = "kernel_shape=[3,3], strides=[4,4]"
+
+# By how many steps int16 kernels may be off: they round twice, and bilinear resizing weighs values of 15 bits
+# with weights of 10, along two axes.
+_STEPS_IN_INT16 = 2.0
+_STEPS_OF_RESIZING = 2.0 + 2 * 2.0**5
 
 _CONSTANT = re.compile(r"\{([^}]*)\}")
 
@@ -106,28 +111,35 @@ class LoweringCase:
 
     text: str
     ops: str
-    is_int8: bool
+    activations: Literal["float32", "int8", "int16"]
     folder: Path
 
     def check(self, delegate: bool = True) -> None:
-        """The ops are as expected, the outputs ONNX Runtime's, in int8 to one step of the output's scale.
+        """The ops are as expected, the outputs ONNX Runtime's.
+
+        In int8 to one step of the output's scale, in int16 to a few.
 
         And the delegate cuts the graph as the target's table forecasts.
         """
         model = model_of(self.text)
         samples = samples_for(model)
-        if self.is_int8:
-            quantize_model(model, samples, LITERT_2_3, QuantizeRecipe(calibrator="min-max"))
+        if self.activations != "float32":
+            quantize_model(
+                model, samples, LITERT_2_3, QuantizeRecipe("min-max", activations=self.activations)
+            )
             tidy(model)
         graph = lower(model, LITERT_2_3)
         assert ops_of(graph) == self.ops
-        reference = OnnxSession(model, optimize=not self.is_int8)
-        steps = {name: _step(graph, name) if self.is_int8 else 0.0 for name in graph.outputs}
+        reference = OnnxSession(model, optimize=self.activations == "float32")
+        steps = {name: _step(graph, name) for name in graph.outputs}
+        off = 1.0
+        if self.activations == "int16":
+            off = _STEPS_OF_RESIZING if "Resize" in self.text else _STEPS_IN_INT16
         for sample in samples:
             expected = reference.run(sample)
             actual = run_tflite(graph, self.folder / "case.tflite", sample, delegate)
             for name, array in expected.items():
-                tolerance = max(1.001 * steps[name], 1e-5 * max(1.0, float(np.abs(array).max())))
+                tolerance = max(1.001 * off * steps[name], 1e-5 * max(1.0, float(np.abs(array).max())))
                 np.testing.assert_allclose(actual[name], array, rtol=0, atol=tolerance, err_msg=name)
         if delegate and _BEYOND_THE_FORECAST not in self.text:
             path = self.folder / "case.tflite"
@@ -148,18 +160,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "int8_case" in metafunc.fixturenames:
         int8 = {name: case for name, case in cases.items() if case[-1] is not None}
         metafunc.parametrize("int8_case", int8.values(), ids=int8.keys(), indirect=True)
+    if "int16_case" in metafunc.fixturenames:
+        others = getattr(metafunc.module, "INT16", {})
+        int16 = {name: (text, others.get(name, ops)) for name, (text, *_, ops) in cases.items() if ops}
+        metafunc.parametrize("int16_case", int16.values(), ids=int16.keys(), indirect=True)
 
 
 @pytest.fixture
 def float_case(request: pytest.FixtureRequest, tmp_path: Path) -> LoweringCase:
     text, ops, *_ = request.param
-    return LoweringCase(text, ops, False, tmp_path)
+    return LoweringCase(text, ops, "float32", tmp_path)
 
 
 @pytest.fixture
 def int8_case(request: pytest.FixtureRequest, tmp_path: Path) -> LoweringCase:
     text, *_, ops = request.param
-    return LoweringCase(text, ops, True, tmp_path)
+    return LoweringCase(text, ops, "int8", tmp_path)
+
+
+@pytest.fixture
+def int16_case(request: pytest.FixtureRequest, tmp_path: Path) -> LoweringCase:
+    text, ops = request.param
+    return LoweringCase(text, ops, "int16", tmp_path)
 
 
 @pytest.fixture

@@ -39,6 +39,17 @@ CASES = {
     "Relu read twice": ("r = Relu(x[1,3,4,4]); y = Add(r, x)", "RELU ADD", "QUANTIZE ADD"),
 }
 
+INT16 = {
+    "Relu": "RELU",
+    "Relu6": "QUANTIZE RELU6",
+    "clip to [-1, 1]": "QUANTIZE MAXIMUM MINIMUM",
+    "clip to [0, 1]": "QUANTIZE MAXIMUM MINIMUM",
+    "clip from below": "MAXIMUM",
+    "clip from above": "QUANTIZE MINIMUM",
+    "Relu after Concat": "CONCATENATION RELU",
+    "Relu read twice": "RELU ADD",
+}
+
 
 def test_in_float(float_case: Any) -> None:
     float_case.check()
@@ -46,3 +57,7 @@ def test_in_float(float_case: Any) -> None:
 
 def test_in_int8(int8_case: Any) -> None:
     int8_case.check()
+
+
+def test_in_int16(int16_case: Any) -> None:
+    int16_case.check()

@@ -133,6 +133,12 @@ CASES = {
     ),
 }
 
+INT16 = {  # what groups of channels make faster is a kernel of XNNPACK, which takes nothing in int16
+    "depthwise, 7x7": "DEPTHWISE_CONV_2D",
+    "depthwise, 9x9, stride 2, no bias": "PAD DEPTHWISE_CONV_2D",
+    "depthwise, 7x7, ReLU6": "DEPTHWISE_CONV_2D",
+}
+
 
 def test_in_float(float_case: Any) -> None:
     float_case.check()
@@ -140,6 +146,10 @@ def test_in_float(float_case: Any) -> None:
 
 def test_in_int8(int8_case: Any) -> None:
     int8_case.check()
+
+
+def test_in_int16(int16_case: Any) -> None:
+    int16_case.check()
 
 
 LARGE = {

@@ -44,3 +44,7 @@ def test_in_float(float_case: Any) -> None:
 
 def test_in_int8(int8_case: Any) -> None:
     int8_case.check()
+
+
+def test_in_int16(int16_case: Any) -> None:
+    int16_case.check()

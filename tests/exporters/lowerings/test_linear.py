@@ -31,6 +31,8 @@ CASES = {
     ),
 }
 
+INT16 = {"MatMul inside an image part": "RELU TRANSPOSE FULLY_CONNECTED TRANSPOSE CONV_2D"}
+
 
 def test_in_float(float_case: Any) -> None:
     float_case.check()
@@ -38,3 +40,7 @@ def test_in_float(float_case: Any) -> None:
 
 def test_in_int8(int8_case: Any) -> None:
     int8_case.check()
+
+
+def test_in_int16(int16_case: Any) -> None:
+    int16_case.check()

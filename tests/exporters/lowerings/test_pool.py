@@ -57,6 +57,8 @@ CASES = {
     "mean, rank 3": ("y = ReduceMean<keepdims=0>(x[2,3,8], {1})", "MEAN"),
 }
 
+INT16 = {"max, ceil_mode with pads": "QUANTIZE RELU PAD MAX_POOL_2D"}
+
 
 def test_in_float(float_case: Any) -> None:
     float_case.check()
@@ -64,3 +66,7 @@ def test_in_float(float_case: Any) -> None:
 
 def test_in_int8(int8_case: Any) -> None:
     int8_case.check()
+
+
+def test_in_int16(int16_case: Any) -> None:
+    int16_case.check()

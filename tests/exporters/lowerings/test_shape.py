@@ -145,6 +145,15 @@ CASES = {
     ),
 }
 
+INT16 = {
+    "Concat of six": "CONCATENATION",
+    "Concat of eleven, of height": "CONCATENATION",
+    "Transposes that cancel": "RELU",
+    "data ops between convolutions": (
+        "CONV_2D SPLIT PAD CONCATENATION DEQUANTIZE DEPTH_TO_SPACE QUANTIZE CONV_2D"
+    ),
+}
+
 
 def test_in_float(float_case: Any) -> None:
     float_case.check()
@@ -152,6 +161,10 @@ def test_in_float(float_case: Any) -> None:
 
 def test_in_int8(int8_case: Any) -> None:
     int8_case.check()
+
+
+def test_in_int16(int16_case: Any) -> None:
+    int16_case.check()
 
 
 @pytest.mark.parametrize(
