@@ -98,9 +98,10 @@ def quantize_model(
             search = search_ranges(model, plan, statistics, samples[:_SEARCH_SAMPLES], target, advance)
     calibrators: list[CalibratorScore] = []
     if compare_on:
-        more = {SEARCH: plan} if searching else {}
-        with progress.step("compare calibrators", len(METHODS) + len(more)) as advance:
-            calibrators = compare_calibrators(model, plan, statistics, compare_on, target, more, advance)
+        with progress.step("compare calibrators", len({recipe.method, *METHODS})) as advance:
+            calibrators = compare_calibrators(
+                model, plan, recipe.method, statistics, compare_on, target, advance
+            )
     biases: list[BiasCorrection] = []
     if recipe.correct_bias:
         draft = MixedGraph(exact, model, plan, target, dtype).draft()
