@@ -19,9 +19,10 @@ from mobiledeploy.thresholds import Thresholds
 if TYPE_CHECKING:
     from mobiledeploy.report import Report
 
-__all__ = ["ExportResult", "ExportSettings", "export", "run_export"]
+__all__ = ["Effort", "ExportResult", "ExportSettings", "export", "run_export"]
 
 IoType = Literal["float32", "int8", "uint8", "int16"]
+Effort = Literal["default", "high"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class ExportSettings:
         compare_calibrators: Whether to measure what each of them would give.
         cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
         correct_bias: Whether biases take back what rounding shifts on average.
+        effort: "high" learns how to round, and the scales, from what the float network computes; minutes.
         validation: Folder of labelled images to measure accuracy on; None to skip that.
         validation_limit: How many of them at most.
         seed: Of every random choice.
@@ -57,6 +59,7 @@ class ExportSettings:
     compare_calibrators: bool = False
     cache: bool = True
     correct_bias: bool = True
+    effort: Effort = "default"
     validation: Path | None = None
     validation_limit: int | None = None
     seed: int = 0
@@ -114,6 +117,7 @@ def export(
     compare_calibrators: bool = False,
     cache: bool = True,
     correct_bias: bool = True,
+    effort: Effort = "default",
     validation: str | Path | None = None,
     validation_limit: int | None = None,
     seed: int = 0,
@@ -145,6 +149,7 @@ def export(
         compare_calibrators: Whether to measure what each of them would give.
         cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
         correct_bias: Whether biases take back what rounding shifts on average.
+        effort: "high" learns how to round, and the scales, from what the float network computes; minutes.
         validation: Folder of labelled images to measure accuracy on.
         validation_limit: How many of them at most.
         seed: Of every random choice.
@@ -181,6 +186,7 @@ def export(
         compare_calibrators=compare_calibrators,
         cache=cache,
         correct_bias=correct_bias,
+        effort=effort,
         validation=_path(validation),
         validation_limit=validation_limit,
         seed=seed,
@@ -223,6 +229,7 @@ def _require_consistent(settings: ExportSettings) -> None:
     for name, value, choices in (
         ("io", settings.io, IoType),
         ("calibrator", settings.calibrator, Calibrator),
+        ("effort", settings.effort, Effort),
     ):
         if value not in get_args(choices):
             raise InputError(

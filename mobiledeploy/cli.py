@@ -157,6 +157,7 @@ def _export(options: argparse.Namespace) -> int:
             compare_calibrators=options.compare_calibrators,
             cache=options.cache,
             correct_bias=options.bias_correction,
+            effort=options.effort,
             validation=options.validation,
             validation_limit=options.validation_limit,
             seed=options.seed,
@@ -342,6 +343,13 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         dest="cache",
         action="store_false",
         help="calibrate anew, and keep nothing of it for the next export of the same network and inputs",
+    )
+    add(
+        "--effort",
+        choices=("default", "high"),
+        default="default",
+        help="high: learn how to round, and the scales, from what the float network computes; takes minutes "
+        "and no labels, goes on where an interrupted run left off (default: default)",
     )
     add(
         "--no-bias-correction",

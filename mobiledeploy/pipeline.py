@@ -70,7 +70,9 @@ class Pipeline:
     ) -> None:
         self.settings, self.source, self.target = settings, source, target
         self.staging, self.progress = staging, progress
-        self.recipe = QuantizeRecipe(settings.calibrator, settings.correct_bias)
+        self.recipe = QuantizeRecipe(
+            settings.calibrator, settings.correct_bias, settings.effort, seed=settings.seed
+        )
         with progress.step("open the inputs"):
             self.inputs = open_inputs(
                 settings.calibration,
@@ -187,6 +189,7 @@ class Pipeline:
                 "calibrator": recipe.method,
                 "widened": log.widened,
                 "search": None if log.search is None else asdict(log.search),
+                "reconstruction": log.reconstruction,
                 "bias_correction": [asdict(layer) for layer in log.biases],
             }
         return qdq

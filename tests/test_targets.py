@@ -42,6 +42,18 @@ def test_delegates(op: str, in_float: bool, in_int8: bool) -> None:
         assert (reason is None) is answers[precision]
 
 
+def test_int8_weights_and_float_activations() -> None:
+    taken = {op for op in LITERT_2_3.ops if LITERT_2_3.delegates(op, "dynamic")}
+    assert taken == {"CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
+
+
+def test_nothing_in_int16() -> None:
+    for op in (*LITERT_2_3.ops, "GATHER"):
+        reason = LITERT_2_3.why_not(OpUse(op, "int16"))
+        assert reason == "nothing is delegated in int16 by litert-2.3"
+    assert not LITERT_2_3.delegates_any("int16") and LITERT_2_3.delegates_any("int8")
+
+
 def test_reasons() -> None:
     def why_not(op: str, precision: Precision = "int8") -> str | None:
         return LITERT_2_3.why_not(OpUse(op, precision))
