@@ -101,9 +101,10 @@ def quantize_model(
             search = search_ranges(model, plan, statistics, samples[:_SEARCH_SAMPLES], target, advance)
     calibrators: list[CalibratorScore] = []
     if compare_on:
-        more = {SEARCH: plan} if searching else {}
-        with progress.step("compare calibrators", len(METHODS) + len(more)) as advance:
-            calibrators = compare_calibrators(model, plan, statistics, compare_on, target, more, advance)
+        with progress.step("compare calibrators", len({recipe.method, *METHODS})) as advance:
+            calibrators = compare_calibrators(
+                model, plan, recipe.method, statistics, compare_on, target, advance
+            )
     reconstruction: list[str] = []
     if recipe.reconstructs:
         reconstruction = _reconstructed(model, plan, samples, target, recipe, progress)
