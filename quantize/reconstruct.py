@@ -30,6 +30,7 @@ from torch import Tensor
 from mobiledeploy.errors import InputError
 from mobiledeploy.exporters.onnx_graph import shape_of
 from mobiledeploy.quantize.blocks import Block, find_blocks
+from mobiledeploy.quantize.choose_ranges import fixed_params
 from mobiledeploy.quantize.fit_scales import fit_scales
 from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.quantize.reconstruct_progress import KeptProgress
@@ -81,7 +82,6 @@ def reconstruct(
     samples: Iterable[Sample],
     target: Target,
     *,
-    fixed: Collection[ir.Value] = (),
     settings: ReconstructSettings | None = None,
     on_step: Callable[[], Any] = lambda: None,
 ) -> list[str]:
@@ -95,7 +95,6 @@ def reconstruct(
         model: Float, rewritten for the target. Weights come out on the grid of their int8 scale.
         plan: Complete; its weight scales are kept.
         samples: Calibration inputs.
-        fixed: Values whose parameters may not change.
         on_step: Called ``reconstruction_steps`` times.
 
     Returns:
@@ -107,6 +106,7 @@ def reconstruct(
         InputError: There are no samples, or the cache cannot be written.
     """
     settings = settings or ReconstructSettings()
+    fixed = fixed_params(plan.points)
     run = _Reconstruction(model, plan, samples, fixed, settings)
     log = run.learn(on_step)
     run.graph.write()

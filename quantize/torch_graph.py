@@ -62,11 +62,12 @@ class ActivationScale(nn.Module):
         """Shape (1,)."""
         return self.initial * self.log_factor.exp()
 
-    def set_scale(self, scale: float) -> None:
-        """Start anew from another scale."""
+    def start_from(self, params: QuantParams) -> None:
+        """Take other parameters."""
         with torch.no_grad():
-            self.initial.fill_(scale)
+            self.initial.copy_(torch.tensor(params.scale))
             self.log_factor.zero_()
+        self.zero_point = int(params.zero_point[0])
 
     def params(self) -> QuantParams:
         """As the plan holds them."""
@@ -148,6 +149,13 @@ class LinearConstants(nn.Module):
     def integers(self, input_scale: Tensor | None) -> Tensor:
         """The int8 weights, rounded to nearest."""
         return self.steps(input_scale).round().clamp(-127, 127).to(torch.int8)
+
+    def integer_bias(self, input_scale: Tensor) -> Tensor | None:
+        """The int32 bias, in steps of input scale * weight scale; None where there is none."""
+        if self.bias is None or not self.int32_bias:
+            return None
+        scale = (input_scale * self.scale(input_scale)).detach().double()
+        return (self.bias.detach().double() / scale).round().to(torch.int32)
 
     def set_integers(self, integers: Tensor, input_scale: Tensor | None) -> None:
         """Make the weights those that integers stand for."""
@@ -246,6 +254,12 @@ class TorchGraph(nn.Module):
         """The scale of a node's first input, shape (1,); None if it carries none."""
         found = self.scale_of(node.inputs[0])
         return None if found is None else found.scale
+
+    def take_scales(self) -> None:
+        """Start anew from the activation scales of the plan."""
+        for scale, group in zip(self.scales, self.plan.points.groups, strict=True):
+            assert isinstance(scale, ActivationScale)
+            scale.start_from(self.plan.activations[group[0]])
 
     def write(self) -> None:
         """Put weights, biases and all parameters into the graph and the plan, so that ``insert_qdq`` writes

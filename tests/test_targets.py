@@ -119,3 +119,15 @@ def test_smallest_and_largest_weight_scale_count() -> None:
 )
 def test_other_conditions(use: OpUse, reason: str | None) -> None:
     assert LITERT_2_3.why_not(use) == reason
+
+
+def test_a_target_as_if_it_took_an_op() -> None:
+    taking = LITERT_2_3.taking("HARD_SWISH", "int8")
+    assert taking.delegates("HARD_SWISH", "int8") and taking.delegates("HARD_SWISH", "float32")
+    assert not LITERT_2_3.delegates("HARD_SWISH", "int8")
+    assert LITERT_2_3.taking("NEW_OP", "float32").delegates("NEW_OP", "float32")
+
+
+def test_float_costs_more_than_int8() -> None:
+    int8, in_float = LITERT_2_3.costs["int8"], LITERT_2_3.costs["float32"]
+    assert 2 < in_float.dense / int8.dense < 3 and 1.5 < in_float.depthwise / int8.depthwise < 2.5

@@ -91,8 +91,8 @@ class FloatNetwork:
         )
         if result.report.failures:
             raise InputError(
-                f"the float artifacts of {self.request} are not right ({result.report.failures[0]}), expected "
-                "ones to quantize; please report this"
+                f"the float artifacts of {self.request} are not right ({result.report.failures[0]}), "
+                "expected ones to quantize; please report this"
             )
         return result.artifacts
 

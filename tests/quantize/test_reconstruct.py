@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mobiledeploy.errors import InputError, UnsupportedModelError
 from mobiledeploy.quantize.blocks import find_blocks
+from mobiledeploy.quantize.choose_ranges import fixed_params
 from mobiledeploy.quantize.insert_qdq import insert_qdq
 from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.quantize.reconstruct import ReconstructSettings, reconstruct, reconstruction_steps
@@ -167,13 +168,13 @@ def test_steps_are_counted_and_blocks_reported(planned: Planner) -> None:
     assert log[0].startswith("s: error ")
 
 
-def test_parameters_that_are_fixed_stay(planned: Planner) -> None:
-    model = network()
+def test_parameters_that_an_op_demands_stay(planned: Planner) -> None:
+    model = model_from_text(NET.replace("q = Relu(b)", "q = Sigmoid(b)"), axes=[2, 3])
     plan = planned(model)
-    fixed = next(value for value in plan.activations if value.name == "q")
+    plan.activations.update(fixed_params(plan.points))
     before = dict(plan.activations)
     settings = ReconstructSettings(iterations=5, tuning=5)
-    reconstruct(model, plan, samples(model, count=8), LITERT_2_3, fixed=[fixed], settings=settings)
+    reconstruct(model, plan, samples(model, count=8), LITERT_2_3, settings=settings)
     same = {value.name for value, params in plan.activations.items() if params.same_as(before[value])}
     assert same == {"q"}
 
