@@ -25,6 +25,7 @@ __all__ = [
     "infer_shapes",
     "is_quantized",
     "load_onnx",
+    "quantizes_to_int16",
     "scalar",
     "shape_of",
     "simplify",
@@ -175,6 +176,12 @@ def _known_sizes(value: ir.Value) -> tuple[int, ...] | None:
 def is_quantized(model: ir.Model) -> bool:
     """Whether the graph holds QuantizeLinear or DequantizeLinear nodes."""
     return any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph)
+
+
+def quantizes_to_int16(model: ir.Model) -> bool:
+    """Whether activations of a QDQ graph have 16 bits."""
+    quantizers = (node for node in model.graph if node.op_type == "QuantizeLinear")
+    return any(node.outputs[0].dtype in (ir.DataType.INT16, ir.DataType.UINT16) for node in quantizers)
 
 
 def simplify(model: ir.Model) -> ir.Model:

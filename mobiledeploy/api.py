@@ -18,10 +18,11 @@ from mobiledeploy.thresholds import AccuracyBudget, Thresholds
 if TYPE_CHECKING:
     from mobiledeploy.report import Report
 
-__all__ = ["Calibrator", "ExportResult", "ExportSettings", "export", "run_export"]
+__all__ = ["Calibrator", "Effort", "ExportResult", "ExportSettings", "export", "run_export"]
 
-IoType = Literal["float32", "int8", "uint8"]
+IoType = Literal["float32", "int8", "uint8", "int16"]
 Calibrator = Literal["mse", "min-max", "moving-average", "percentile", "entropy", "search"]
+Effort = Literal["default", "high"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class ExportSettings:
         keep_float: What stays in float: patterns of layers' names, or of op types after "op:".
         accuracy_budget: What int8 may lose, by which layers are chosen for float; None for no such limit.
         sensitivity: Whether to measure what each layer's rounding costs; a budget does so anyway.
+        effort: "high" learns how to round, and the scales, from what the float network computes; minutes.
         validation: Folder of labelled images to measure accuracy on; None to skip that.
         validation_limit: How many of them at most.
         seed: Of every random choice.
@@ -63,6 +65,7 @@ class ExportSettings:
     keep_float: tuple[str, ...] = ()
     accuracy_budget: AccuracyBudget | None = None
     sensitivity: bool = False
+    effort: Effort = "default"
     validation: Path | None = None
     validation_limit: int | None = None
     seed: int = 0
@@ -123,6 +126,7 @@ def export(
     keep_float: Sequence[str] = (),
     accuracy_budget: str | float | None = None,
     sensitivity: bool = False,
+    effort: Effort = "default",
     validation: str | Path | None = None,
     validation_limit: int | None = None,
     seed: int = 0,
@@ -154,6 +158,7 @@ def export(
         compare_calibrators: Whether to measure what each of them would give.
         cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
         correct_bias: Whether biases take back what rounding shifts on average.
+        effort: "high" learns how to round, and the scales, from what the float network computes; minutes.
         keep_float: What stays in float: shell-style patterns of layers' names, as report.json has them, or of
             op types, such as "op:HardSwish".
         accuracy_budget: What int8 may lose: points of top-1 such as 0.5, or the least SQNR such as "20dB". As
@@ -199,6 +204,7 @@ def export(
         keep_float=tuple(keep_float),
         accuracy_budget=None if accuracy_budget is None else AccuracyBudget.parse(str(accuracy_budget)),
         sensitivity=sensitivity,
+        effort=effort,
         validation=_path(validation),
         validation_limit=validation_limit,
         seed=seed,
@@ -242,6 +248,7 @@ def _require_consistent(settings: ExportSettings) -> None:
     for name, value, choices in (
         ("io", settings.io, IoType),
         ("calibrator", settings.calibrator, Calibrator),
+        ("effort", settings.effort, Effort),
     ):
         if value not in get_args(choices):
             raise InputError(
@@ -275,7 +282,9 @@ def _require_fitting(settings: ExportSettings, source: Source, out: Path) -> Non
             f"add --precision {wanted}"
         )
     overwritten = [
-        name for name in (f"{source.name}.onnx", f"{source.name}_qdq.onnx") if _same(source.file, out / name)
+        name
+        for name in (f"{source.name}.onnx", *(f"{source.name}_{kind.qdq}.onnx" for kind in KINDS.values()))
+        if _same(source.file, out / name)
     ]
     if overwritten:
         raise InputError(

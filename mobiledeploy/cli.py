@@ -160,6 +160,7 @@ def _export(options: argparse.Namespace) -> int:
             compare_calibrators=options.compare_calibrators,
             cache=options.cache,
             correct_bias=options.bias_correction,
+            effort=options.effort,
             validation=options.validation,
             validation_limit=options.validation_limit,
             seed=options.seed,
@@ -349,6 +350,13 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         help="calibrate anew, and keep nothing of it for the next export of the same network and inputs",
     )
     add(
+        "--effort",
+        choices=("default", "high"),
+        default="default",
+        help="high: learn how to round, and the scales, from what the float network computes; takes minutes "
+        "and no labels, goes on where an interrupted run left off (default: default)",
+    )
+    add(
         "--no-bias-correction",
         dest="bias_correction",
         action="store_false",
@@ -379,9 +387,9 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=at_least(0), default=0, metavar="N", help="of every random choice (default: 0)")
     add(
         "--io",
-        choices=("float32", "int8", "uint8"),
+        choices=("float32", "int8", "uint8", "int16"),
         default="float32",
-        help="type of the int8 artifact's inputs and outputs (default: float32)",
+        help="type of inputs and outputs of the int8 artifact, or (int16) of int16x8 (default: float32)",
     )
     add("--target", choices=tuple(TARGETS), default=LITERT_2_3.name, help="runtime to export for")
     add(

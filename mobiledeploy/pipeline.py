@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.api import ExportSettings
@@ -15,10 +17,10 @@ from mobiledeploy.artifacts import StagingFolder
 from mobiledeploy.cache import cache_folder
 from mobiledeploy.data import Sample, open_inputs
 from mobiledeploy.errors import InputError, UnsupportedModelError
-from mobiledeploy.exporters.onnx_graph import shape_of
+from mobiledeploy.exporters.onnx_graph import quantizes_to_int16, shape_of
 from mobiledeploy.exporters.onnx_to_tflite import lower
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
-from mobiledeploy.exporters.tflite_graph import Tensor
+from mobiledeploy.exporters.tflite_graph import Tensor, TfliteGraph
 from mobiledeploy.exporters.tflite_writer import write_tflite
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
 from mobiledeploy.exporters.weight_storage import store_weights
@@ -77,7 +79,13 @@ class Pipeline:
     ) -> None:
         self.settings, self.source, self.target = settings, source, target
         self.staging, self.progress = staging, progress
-        self.recipe = QuantizeRecipe(settings.calibrator, settings.correct_bias, settings.keep_float)
+        self.recipe = QuantizeRecipe(
+            settings.calibrator,
+            correct_bias=settings.correct_bias,
+            effort=settings.effort,
+            keep_float=settings.keep_float,
+            seed=settings.seed,
+        )
         with progress.step("open the inputs"):
             self.inputs = open_inputs(
                 settings.calibration,
@@ -112,7 +120,7 @@ class Pipeline:
             require_classifier(model)
         self.labelled = self.open_validation(model)
         if self.source.quantized:
-            self.to_integers("int8", model)
+            self.to_integers(self.kind_of(model), model)
         else:
             in_float = self.to_fp32(model)
             for kind in self.settings.precision[1:]:
@@ -189,21 +197,25 @@ class Pipeline:
         """The QDQ graph of a float one, and that from which other mixtures of int8 and float can be had."""
         with self.progress.step(f"rewrite for {kind}"):
             qdq = self.rewritten(model, KINDS[kind].form)
-        samples = self.inputs.calibration
-        compare_on = self.checked if self.settings.compare_calibrators else ()
+        samples, wanted = self.inputs.calibration, KINDS[kind].activations
+        assert wanted != "float32"
+        recipe = replace(self.recipe, activations=wanted)
+        compare_on = self.checked if self.settings.compare_calibrators and kind == "int8" else ()
         log = quantize_model(
-            qdq, samples, self.target, self.recipe, self.progress, self.statistics_cache(), compare_on
+            qdq, samples, self.target, recipe, self.progress, self.statistics_cache(), compare_on
         )
-        self.report.calibrators = log.calibrators
-        self.report.calibration = {
-            "inputs": self.inputs.description,
-            "sha256": self.inputs.fingerprint(),
-            "samples": len(samples),
-            "calibrator": self.recipe.calibrator,
-            "widened": log.widened,
-            "search": None if log.search is None else asdict(log.search),
-            "bias_correction": [asdict(layer) for layer in log.biases],
-        }
+        if self.report.calibration is None:  # of int8 if there is an int8 artifact: more is chosen there
+            self.report.calibrators = log.calibrators
+            self.report.calibration = {
+                "inputs": self.inputs.description,
+                "sha256": self.inputs.fingerprint(),
+                "samples": len(samples),
+                "calibrator": recipe.method,
+                "widened": log.widened,
+                "search": None if log.search is None else asdict(log.search),
+                "reconstruction": log.reconstruction,
+                "bias_correction": [asdict(layer) for layer in log.biases],
+            }
         self.report.kept_float = log.kept
         return qdq, log.graph
 
@@ -265,12 +277,23 @@ class Pipeline:
     def to_integers(self, kind: PrecisionKind, qdq: ir.Model) -> None:
         """The quantized artifacts, checked against the QDQ graph in ONNX Runtime."""
         with self.progress.step(f"QDQ to {kind} TFLite"):
-            self.save_onnx("qdq", f"{self.source.name}_qdq.onnx", qdq)
+            name = KINDS[kind].qdq
+            self.save_onnx(name, f"{self.source.name}_{name}.onnx", qdq)
             self.write_tflite(kind, qdq)
         limit = Limit("sqnr_db", self.settings.thresholds.qdq_sqnr_db)
         with self.progress.step(f"check {kind}"):
             exact = OnnxSession(qdq, optimize=False)
             self.check(f"{kind} TFLite", self.session(kind), "QDQ in ONNX Runtime", exact, limit)
+
+    def kind_of(self, qdq: ir.Model) -> PrecisionKind:
+        """What a user's QDQ graph becomes."""
+        kind: PrecisionKind = "int16x8" if quantizes_to_int16(qdq) else "int8"
+        if self.settings.io not in ("float32", *KINDS[kind].io):
+            raise InputError(
+                f"--io {self.settings.io} for {self.source.name}, which becomes {kind}, expected float32 or "
+                f"{' or '.join(KINDS[kind].io)}; pass one of them"
+            )
+        return kind
 
     def compare_with_fp32(self, kind: PrecisionKind) -> None:
         """An artifact against the float one."""
@@ -346,7 +369,7 @@ class Pipeline:
     def rewritten(self, model: ir.Model, precision: Precision) -> ir.Model:
         """A copy in the form that the target runs fast in that precision."""
         copy, target = model.clone(), self.target
-        if precision == "int8" and matches_op("HardSwish", self.recipe.keep_float):
+        if precision != "float32" and matches_op("HardSwish", self.recipe.keep_float):
             target = target.taking("HARD_SWISH", precision)  # one op in float, which need not be rewritten
         self.report.rewrites[precision] = asdict(rewrite_for_target(copy, target, precision))
         return copy
@@ -358,9 +381,10 @@ class Pipeline:
     def write_tflite(self, key: PrecisionKind, model: ir.Model) -> None:
         wanted, io = KINDS[key], self.settings.io
         graph = lower(model, self.target, io if io in wanted.io else "float32")
-        notes = []
         if wanted.stored_as != "float32":
             notes = store_weights(graph, wanted.stored_as, self.target)
+        else:
+            notes = _ops_in_float(graph) if wanted.quantized else []
         content = write_tflite(graph, f"{self.source.name} {key}, mobiledeploy {__version__}")
         path = self.staging.write(f"{self.source.name}_{key}.tflite", content)
         try:
@@ -382,6 +406,13 @@ def _kept(samples: Sequence[Sample]) -> Sequence[Sample]:
 
 def _bytes_of(sample: Sample) -> int:
     return sum(array.nbytes for array in sample.values())
+
+
+def _ops_in_float(graph: TfliteGraph) -> list[str]:
+    """What of a quantized graph computes in float, a line for each op."""
+    float32 = np.dtype(np.float32)
+    ops = (op.name for op in graph.ops if op.outputs[0].dtype == float32 and op.name != "DEQUANTIZE")
+    return [f"{count} {name} in float" for name, count in Counter(ops).items()]
 
 
 def _recorded(settings: ExportSettings) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mobiledeploy.targets import Precision
 
 __all__ = ["KINDS", "Kind", "PrecisionKind", "choose_kinds"]
 
-PrecisionKind = Literal["fp32", "fp16", "int8", "int8-dynamic"]
+PrecisionKind = Literal["fp32", "fp16", "int8", "int8-dynamic", "int16x8"]
 
 
 @dataclass(frozen=True)
@@ -21,23 +21,31 @@ class Kind:
 
     Attributes:
         form: In which precision the network is rewritten for the target.
-        quantized: Whether activations are integers, so that it is calibrated and goes through a QDQ graph.
+        activations: Their type, if they are integers: it is calibrated then, and goes through a QDQ graph.
         io: Integer types that its inputs and outputs can have.
-        stored_as: Type of the weights of one that is not quantized.
+        stored_as: Type of the weights where activations are float.
+        qdq: What the QDQ graph is called among the artifacts.
     """
 
     form: Precision
-    quantized: bool = False
+    activations: Literal["float32", "int8", "int16"] = "float32"
     io: tuple[str, ...] = ()
     stored_as: Literal["float32", "float16", "int8"] = "float32"
+    qdq: str = ""
+
+    @property
+    def quantized(self) -> bool:
+        """Whether activations are integers."""
+        return self.activations != "float32"
 
 
 KINDS: MappingProxyType[PrecisionKind, Kind] = MappingProxyType(
     {
         "fp32": Kind("float32"),
         "fp16": Kind("float32", stored_as="float16"),
-        "int8": Kind("int8", quantized=True, io=("int8", "uint8")),
+        "int8": Kind("int8", "int8", io=("int8", "uint8"), qdq="qdq"),
         "int8-dynamic": Kind("float32", stored_as="int8"),
+        "int16x8": Kind("int16", "int16", io=("int16",), qdq="qdq_int16x8"),
     }
 )
 """In the order in which they are written and shown."""

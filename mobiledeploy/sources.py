@@ -14,6 +14,7 @@ from mobiledeploy.artifacts import file_sha256, safe_stem
 from mobiledeploy.errors import InputError
 from mobiledeploy.models.registry import resolve
 from mobiledeploy.models.spec import Conventions, Preprocessing
+from mobiledeploy.precisions import KINDS
 from mobiledeploy.user_code import call_factory
 
 # torch, and what imports it, is imported where it is first needed: a mistyped name gets its answer at once.
@@ -201,13 +202,19 @@ def _from_onnx(path: Path, options: ModelOptions) -> Source:
     model = load_onnx(path)
     quantized = is_quantized(model)
     return Source(
-        name=safe_stem(path.stem.removesuffix("_qdq") if quantized else path.stem),
+        name=safe_stem(_named_as_float(path.stem) if quantized else path.stem),
         inputs=static_inputs(model),
         weights=WeightsRecord("onnx", path.name, file_sha256(path)),
         model=model,
         quantized=quantized,
         file=path,
     )
+
+
+def _named_as_float(stem: str) -> str:
+    """The name of the float network whose QDQ graph an export has written under this one."""
+    suffixes = (f"_{kind.qdq}" for kind in KINDS.values() if kind.qdq)
+    return next((stem.removesuffix(suffix) for suffix in suffixes if stem.endswith(suffix)), stem)
 
 
 def _refuse_options(path: Path, options: ModelOptions) -> None:

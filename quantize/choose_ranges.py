@@ -19,6 +19,9 @@ __all__ = ["fixed_params", "merged_by_group", "plan_ranges"]
 
 _INT8 = np.dtype(np.int8)
 
+# Inputs go beyond what calibration saw. int16 has a bit to spare for them, int8 has none.
+_ROOM_IN_INT16 = 2.0
+
 
 def fixed_params(points: QuantizationPoints, dtype: np.dtype[Any] = _INT8) -> dict[ir.Value, QuantParams]:
     """Parameters that are not to be chosen: the ops which compute a group's values demand them."""
@@ -63,5 +66,7 @@ def plan_ranges(
     """
     chosen: dict[ir.Value, QuantParams] = {}
     for group, histogram in zip(points.groups, statistics, strict=True):
-        chosen.update(dict.fromkeys(group, activation_params(*METHODS[method](histogram), dtype)))
+        low, high = METHODS[method](histogram)
+        room = _ROOM_IN_INT16 if dtype == np.int16 else 1.0
+        chosen.update(dict.fromkeys(group, activation_params(low * room, high * room, dtype)))
     return Plan(points, {**chosen, **fixed_params(points, dtype)})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.exporters.lowerings.registry import has_integer_form
@@ -25,6 +24,7 @@ from mobiledeploy.quantize.fit_scales import fit_scales
 from mobiledeploy.quantize.insert_qdq import insert_qdq
 from mobiledeploy.quantize.keep_float import keep_float
 from mobiledeploy.quantize.mixed_graph import MixedGraph
+from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.quantize.points import find_points
 from mobiledeploy.quantize.ranges import METHODS
 from mobiledeploy.quantize.recipe import SEARCH, QuantizeRecipe
@@ -46,6 +46,7 @@ class Quantized:
         graph: The network as it was decided about, from which other mixtures of int8 and float can be had.
         kept: Names of the results that stay in float because the recipe says so.
         widened: One line for each range that was widened so that the target takes the op.
+        reconstruction: What high effort did, a line each; empty without it.
         biases: How far bias correction moved each layer; empty when it was off.
         search: Which method chose which range; None where one method chose all of them.
         calibrators: What each of them would give, best first; empty when they were not compared.
@@ -54,6 +55,7 @@ class Quantized:
     graph: MixedGraph
     kept: list[str]
     widened: list[str]
+    reconstruction: list[str]
     biases: list[BiasCorrection]
     search: RangeSearch | None
     calibrators: list[CalibratorScore]
@@ -87,9 +89,8 @@ def quantize_model(
     with progress.step("calibrate", len(samples)) as advance:
         histograms = collect_histograms(model, points.values, samples, advance, cache)
     statistics = merged_by_group(points, histograms)
-    method = recipe.calibrator if dtype == np.int8 else "min-max"
-    searching = method == SEARCH
-    plan = plan_ranges(points, statistics, START if searching else method, dtype)
+    searching = recipe.method == SEARCH
+    plan = plan_ranges(points, statistics, START if searching else recipe.method, dtype)
     widened: list[str] = []
     if target.delegates_any(recipe.activations):
         widened = fit_scales(model.graph, plan, fixed_params(points, dtype), target)
@@ -102,6 +103,9 @@ def quantize_model(
         more = {SEARCH: plan} if searching else {}
         with progress.step("compare calibrators", len(METHODS) + len(more)) as advance:
             calibrators = compare_calibrators(model, plan, statistics, compare_on, target, more, advance)
+    reconstruction: list[str] = []
+    if recipe.reconstructs:
+        reconstruction = _reconstructed(model, plan, samples, target, recipe, progress)
     biases: list[BiasCorrection] = []
     if recipe.correct_bias:
         draft = MixedGraph(exact, model, plan, target, dtype).draft()
@@ -111,4 +115,20 @@ def quantize_model(
     graph = MixedGraph(exact, model, plan, target, dtype)
     insert_qdq(model, plan)
     tidy(model)
-    return Quantized(graph, kept, widened, biases, search, calibrators)
+    return Quantized(graph, kept, widened, reconstruction, biases, search, calibrators)
+
+
+def _reconstructed(
+    model: ir.Model,
+    plan: Plan,
+    samples: Sequence[Sample],
+    target: Target,
+    recipe: QuantizeRecipe,
+    progress: Progress,
+) -> list[str]:
+    """The log of reconstructing all blocks, in place."""
+    from mobiledeploy.quantize.reconstruct import ReconstructSettings, reconstruct, reconstruction_steps
+
+    settings, fixed = ReconstructSettings(seed=recipe.seed), fixed_params(plan.points)
+    with progress.step("reconstruct blocks", reconstruction_steps(model, plan, settings)) as advance:
+        return reconstruct(model, plan, samples, target, fixed=fixed, settings=settings, on_step=advance)

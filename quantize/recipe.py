@@ -10,14 +10,12 @@ import numpy as np
 from mobiledeploy.errors import InputError
 from mobiledeploy.quantize.ranges import METHODS
 
-__all__ = ["CALIBRATORS", "SEARCH", "Effort", "QuantizeRecipe"]
+__all__ = ["CALIBRATORS", "SEARCH", "QuantizeRecipe"]
 
 SEARCH = "search"
 """The calibrator that chooses among the methods, group by group, by the error at the network's outputs."""
 
 CALIBRATORS = (*METHODS, SEARCH)
-
-Effort = Literal["default", "high"]
 
 
 @dataclass(frozen=True)
@@ -26,22 +24,36 @@ class QuantizeRecipe:
 
     Attributes:
         calibrator: How activation ranges are chosen: one of ``CALIBRATORS``. int16 has steps so small that
-            clipping never pays: its ranges are always those of min-max.
+            clipping never pays: its ranges are always twice those of min-max.
         correct_bias: Whether biases take back what rounding shifts on average.
+        effort: "high" learns how to round, and the scales, from what the float network computes. int8 only.
         keep_float: What stays in float: shell-style patterns of layers' names, or of op types after "op:".
         activations: Type of the activations.
+        seed: Of all that is drawn at random.
     """
 
     calibrator: str = "mse"
     correct_bias: bool = True
+    effort: Literal["default", "high"] = "default"
     keep_float: tuple[str, ...] = ()
     activations: Literal["int8", "int16"] = "int8"
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.calibrator not in CALIBRATORS:
             raise InputError(
                 f"unknown calibrator {self.calibrator!r}, expected one of {', '.join(CALIBRATORS)}"
             )
+
+    @property
+    def method(self) -> str:
+        """How ranges are chosen in fact."""
+        return self.calibrator if self.activations == "int8" else "min-max"
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether blocks are reconstructed in fact."""
+        return self.effort == "high" and self.activations == "int8"
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -105,8 +105,8 @@ def test_an_interruption_leaves_the_folder_as_it_was(onnx_file: str, tmp_path: P
             "--io int8 for fp32, expected .* add --precision int8",
         ),
         (
-            mobiledeploy.ExportSettings(SOURCE, io="int16"),  # type: ignore[arg-type]
-            "--io is 'int16', expected one of float32, int8, uint8",
+            mobiledeploy.ExportSettings(SOURCE, io="int32"),  # type: ignore[arg-type]
+            "--io is 'int32', expected one of float32, int8, uint8, int16",
         ),
         (
             mobiledeploy.ExportSettings(SOURCE, calibrator="best"),  # type: ignore[arg-type]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from mobiledeploy.data import files_under, read_bytes
 from mobiledeploy.errors import InputError
@@ -38,39 +41,55 @@ class ImageClasses:
         return len(self.labels)
 
 
-def read_image_classes(path: Path, largest_side: int) -> ImageClasses:
-    """Read all images below ``path``, each CLASS/any/depth/name.jpg.
+def read_image_classes(
+    path: Path, largest_side: int, limit: int | None = None, seed: int = 0
+) -> ImageClasses:
+    """Read images below ``path``, each CLASS/any/depth/name.jpg.
 
     Args:
         path: A folder, or a zip file of such a folder.
         largest_side: Images are made squares of the first one's shorter side, but not larger than this: small
             ones stay as they are and are enlarged when they are used.
+        limit: Read this many, drawn by ``seed`` and in the order in which they are drawn; None for all, in
+            the order of their names.
 
     Raises:
         InputError: ``path`` holds no such images, or one cannot be read.
     """
-    decoded: list[NDArray[np.uint8]] = []
-    classes: list[str] = []
-    side = 0
-    for name, content in _files(path):
-        try:
-            image = read_image(content)
-        except InputError as error:
-            raise InputError(f"{path}: {name} cannot be read ({error}), expected a JPEG or PNG") from error
-        side = side or min(*image.size, largest_side)
-        edge = min(image.size)
-        left, top = (image.width - edge) // 2, (image.height - edge) // 2
-        if image.size != (side, side):
-            image = image.crop((left, top, left + edge, top + edge)).resize((side, side))
-        decoded.append(np.asarray(image))
-        classes.append(name.split("/")[0])
-    names = sorted(set(classes))
-    if len(names) < 2:
-        raise InputError(
-            f"{path} has images of {len(names)} classes, expected 2 or more; give it a folder for each class"
-        )
+    with _opened(path) as (every, read):
+        names = sorted({name.split("/")[0] for name in every})
+        if len(names) < 2:
+            raise InputError(
+                f"{path} has images of {len(names)} classes, expected 2 or more; give it a folder for each "
+                "class"
+            )
+        chosen = every
+        if limit is not None:
+            order = np.random.default_rng(seed).permutation(len(every))
+            chosen = [every[number] for number in order[:limit]]
+        decoded: list[NDArray[np.uint8]] = []
+        side = 0
+        for name in chosen:
+            try:
+                image = read_image(read(name))
+            except InputError as error:
+                raise InputError(
+                    f"{path}: {name} cannot be read ({error}), expected a JPEG or PNG; replace or remove it"
+                ) from error
+            side = side or min(*image.size, largest_side)
+            decoded.append(_square(image, side))
     number = {name: index for index, name in enumerate(names)}
-    return ImageClasses(np.stack(decoded), np.array([number[name] for name in classes], np.int64), names)
+    labels = [number[name.split("/")[0]] for name in chosen]
+    return ImageClasses(np.stack(decoded), np.array(labels, np.int64), names)
+
+
+def _square(image: Image.Image, side: int) -> NDArray[np.uint8]:
+    """The middle of an image, (side, side, 3)."""
+    edge = min(image.size)
+    left, top = (image.width - edge) // 2, (image.height - edge) // 2
+    if image.size != (side, side):
+        image = image.crop((left, top, left + edge, top + edge)).resize((side, side))
+    return np.asarray(image)
 
 
 def prepared(pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
@@ -79,24 +98,32 @@ def prepared(pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
     Args:
         pixels: (side, side, 3).
     """
-    from PIL import Image
-
     return preprocess(Image.fromarray(pixels), (size, size), _AS_IT_IS)
 
 
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """(CLASS/name, content) of every image, in the order of their names."""
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
+    """The sorted names CLASS/name of all images, and what reads one of them."""
     if path.is_dir():
-        for name in files_under(path):
-            if is_image_file(name) and "/" in name:
-                yield name, read_bytes(path / name)
+        yield _images(files_under(path)), lambda name: read_bytes(path / name)
         return
     try:
-        with zipfile.ZipFile(path) as archive:
-            for name in sorted(archive.namelist()):
-                if is_image_file(name) and "/" in name:
-                    yield name, archive.read(name)
+        archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path} cannot be read ({error}), expected a folder or a zip file with a folder for each class"
+            f"{path} cannot be read ({error}), expected a folder or a zip file with a folder for each class; "
+            "pass another"
         ) from error
+    with archive:
+        yield _images(archive.namelist()), lambda name: _unpacked(archive, name)
+
+
+def _images(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if is_image_file(name) and "/" in name)
+
+
+def _unpacked(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(str(error)) from error

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from mobiledeploy.arguments import Parser, at_least, number, option
 from mobiledeploy.bench.accuracy.image_classes import (
@@ -72,17 +72,23 @@ def train(
         Top-1 accuracy on the validation images, a share in [0, 1].
 
     Raises:
-        InputError: The network is unknown, or the two sets differ in their classes.
+        InputError: The network is unknown, the two sets differ in their classes, or there are fewer images
+            than a batch takes.
     """
     if data.names != validation.names:
         raise InputError(
             f"training images have the classes {data.names}, validation images {validation.names}, expected "
             "the same; give both folders the same names"
         )
+    if len(data) < recipe.batch:
+        raise InputError(
+            f"{len(data)} training images, expected at least the {recipe.batch} of a batch; pass a smaller "
+            "--batch"
+        )
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = create(name, {"num_classes": len(data.names), **options})
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     optimizer = torch.optim.SGD(_groups(network, recipe.weight_decay), lr=0.1, momentum=0.9, nesterov=True)
     steps = len(data) // recipe.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -99,9 +105,9 @@ def train(
         network.train()
         for images, labels in _batches(data, recipe.batch, size, generator):
             logits = network(images.to(device))
-            loss = F.cross_entropy(logits, labels.to(device), label_smoothing=recipe.label_smoothing)
+            loss = functional.cross_entropy(logits, labels.to(device), label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             total += loss.item()
@@ -146,10 +152,13 @@ def _batches(
     for start in range(0, len(data) - batch + 1, batch):
         chosen = np.sort(order[start : start + batch])
         pixels = torch.from_numpy(data.pixels[chosen])
-        padded = F.pad(pixels.permute(0, 3, 1, 2), (margin,) * 4).permute(0, 2, 3, 1)
+        padded = functional.pad(pixels.permute(0, 3, 1, 2), (margin,) * 4).permute(0, 2, 3, 1)
         tops, lefts = torch.randint(0, 2 * margin + 1, (2, batch), generator=generator).tolist()
         crops = torch.stack(
-            [padded[i, t : t + side, l : l + side] for i, (t, l) in enumerate(zip(tops, lefts, strict=True))]
+            [
+                image[top : top + side, left : left + side]
+                for image, top, left in zip(padded, tops, lefts, strict=True)
+            ]
         )
         flipped = torch.rand(batch, generator=generator) < 0.5
         crops[flipped] = crops[flipped].flip(2)
@@ -160,7 +169,7 @@ def _resized(pixels: Tensor, size: int) -> Tensor:
     """uint8 (N, side, side, 3) to float (N, 3, size, size), channels last, with ImageNet's mean and std."""
     images = pixels.permute(0, 3, 1, 2).float() / 255.0
     if images.shape[2] != size:
-        images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
+        images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
     mean, std = (torch.tensor(value).reshape(1, 3, 1, 1) for value in (IMAGENET_MEAN, IMAGENET_STD))
     return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 

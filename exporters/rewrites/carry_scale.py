@@ -27,7 +27,7 @@ from mobiledeploy.exporters.rewrites.linear import (
 )
 from mobiledeploy.exporters.rewrites.rule import Rule, initializer, number, rank
 
-__all__ = ["CARRY_SCALE", "SettleScale"]
+__all__ = ["CARRY_SCALE", "LINEAR", "POSITIVELY_HOMOGENEOUS", "SettleScale"]
 
 
 def _factor(factor: ir.Value) -> float:
@@ -197,7 +197,7 @@ def _elements(value: ir.Value) -> float:
 
 
 # A word adds an op.
-_LINEAR = (
+LINEAR = (
     "AveragePool",
     "DepthToSpace",
     "Flatten",
@@ -210,7 +210,10 @@ _LINEAR = (
     "Transpose",
     "Unsqueeze",
 )
-_POSITIVELY_HOMOGENEOUS = ("LeakyRelu", "MaxPool", "Relu")
+"""Ops F of one activation with F(c*x) = c * F(x)."""
+
+POSITIVELY_HOMOGENEOUS = ("LeakyRelu", "MaxPool", "Relu")
+"""Those for which c must be positive."""
 
 CARRY_SCALE: tuple[type[Rule], ...] = (
     MergeScales,
@@ -218,6 +221,6 @@ CARRY_SCALE: tuple[type[Rule], ...] = (
     ScaleThroughMul,
     ScaleThroughAdd,
     ScaleThroughResidual,
-    *(_through(op_type, any_sign=True) for op_type in _LINEAR),
-    *(_through(op_type, any_sign=False) for op_type in _POSITIVELY_HOMOGENEOUS),
+    *(_through(op_type, any_sign=True) for op_type in LINEAR),
+    *(_through(op_type, any_sign=False) for op_type in POSITIVELY_HOMOGENEOUS),
 )

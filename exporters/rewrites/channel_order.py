@@ -22,7 +22,17 @@ from numpy.typing import NDArray
 from mobiledeploy.exporters.onnx_graph import constant, describe
 from mobiledeploy.exporters.rewrites.rule import rank
 
-__all__ = ["BROADCASTING", "ELEMENTWISE", "ChannelClass", "channel_classes", "channels_of", "reorder"]
+__all__ = [
+    "BROADCASTING",
+    "ELEMENTWISE",
+    "ChannelClass",
+    "channel_classes",
+    "channels_of",
+    "keeps_channels",
+    "new_initializer",
+    "reorder",
+    "replace_constant",
+]
 
 _CURVES = ["Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Selu", "Sigmoid", "Tanh"]
 ELEMENTWISE = frozenset(["Abs", "Clip", "Exp", "Neg", "Relu", "Softplus", "Sqrt", *_CURVES])
@@ -116,13 +126,13 @@ def _follow(node: ir.Node, classes: _Classes) -> bool:
         return _follow_convolution(node, x, classes)
     if node.op_type == "BatchNormalization":
         return _follow_batch_norm(node, x, classes)
-    if not _keeps_channels(node, x):
+    if not keeps_channels(node, x):
         return False
     classes.join(x, node.outputs[0])
     return True
 
 
-def _keeps_channels(node: ir.Node, x: ir.Value) -> bool:
+def keeps_channels(node: ir.Node, x: ir.Value) -> bool:
     """Whether an op of one image treats every channel alike and by itself."""
     if channels_of(x) != channels_of(node.outputs[0]):
         return False
@@ -181,17 +191,23 @@ def reorder(found: ChannelClass, order: NDArray[np.int64], graph: ir.Graph) -> N
     if np.array_equal(order, np.arange(len(order))):
         return
     for node, index, axis in found.constants:
-        value = node.inputs[index]
-        array = constant(value)
-        assert value is not None and array is not None
-        permuted = np.take(array, order, axis)
-        if len(value.uses()) == 1 and not value.is_graph_output():
-            value.const_value = ir.tensor(permuted, name=value.name)
-        else:
-            node.replace_input_with(index, _new_initializer(graph, value.name or "constant", permuted))
+        array = constant(node.inputs[index])
+        assert array is not None
+        replace_constant(graph, node, index, np.take(array, order, axis))
 
 
-def _new_initializer(graph: ir.Graph, stem: str, array: NDArray[np.generic]) -> ir.Value:
+def replace_constant(graph: ir.Graph, node: ir.Node, index: int, array: NDArray[np.generic]) -> None:
+    """Give a node another array of the same shape as its constant input; other readers keep the old one."""
+    value = node.inputs[index]
+    assert value is not None
+    if len(value.uses()) == 1 and not value.is_graph_output():
+        value.const_value = ir.tensor(array, name=value.name)
+    else:
+        node.replace_input_with(index, new_initializer(graph, value.name or "constant", array))
+
+
+def new_initializer(graph: ir.Graph, stem: str, array: NDArray[np.generic]) -> ir.Value:
+    """A new constant of a graph, named after ``stem``."""
     number = 1
     while (name := f"{stem}:{number}") in graph.initializers:
         number += 1

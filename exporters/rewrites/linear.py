@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from mobiledeploy.exporters.onnx_graph import float_array
 from mobiledeploy.exporters.rewrites.rule import initializer
 
-__all__ = ["LINEAR_OPS", "scale_and_shift", "scale_input", "why_not_constant"]
+__all__ = [
+    "LINEAR_OPS",
+    "by_channels",
+    "output_channels",
+    "per_input",
+    "per_output",
+    "scale_and_shift",
+    "scale_input",
+    "why_not_constant",
+]
 
 LINEAR_OPS = ("Conv", "ConvTranspose", "Gemm")
 """Ops with weights as second input and, optionally, a bias as third."""
@@ -46,13 +55,13 @@ def scale_and_shift(
     node, bias = _producer(result), _bias(_producer(result))
     weights, old = float_array(node.inputs[1]), float_array(bias)
     assert weights is not None
-    inputs = [x, initializer(op, node.inputs[1], weights * _per_output(node, weights.shape, factor))]
+    inputs = [x, initializer(op, node.inputs[1], weights * per_output(node, weights.shape, factor))]
     attributes = dict(node.attributes)
     if old is not None or np.any(offset):
         real = 0.0 if old is None else old.astype(np.float64) * node.attributes.get_float("beta", 1.0)
         new = np.asarray(real * factor + offset)
         if new.ndim < 2:  # Gemm takes a scalar or a matrix, too
-            new = np.broadcast_to(new, _channels(node, weights.shape))
+            new = np.broadcast_to(new, output_channels(node, weights.shape))
         inputs.append(initializer(op, bias if bias is not None else bias_name, new))
         attributes.pop("beta", None)
     return getattr(op, node.op_type)(*inputs, **attributes)
@@ -77,7 +86,7 @@ def _bias(node: ir.Node) -> ir.Value | None:
     return node.inputs[2] if len(node.inputs) > 2 else None
 
 
-def _channels(node: ir.Node, weights: tuple[int, ...]) -> int:
+def output_channels(node: ir.Node, weights: tuple[int, ...]) -> int:
     """Number of output channels."""
     if node.op_type == "ConvTranspose":
         return weights[1] * node.attributes.get_int("group", 1)
@@ -86,7 +95,7 @@ def _channels(node: ir.Node, weights: tuple[int, ...]) -> int:
     return weights[0]
 
 
-def _per_output(node: ir.Node, weights: tuple[int, ...], factor: Any) -> NDArray[np.float64]:
+def per_output(node: ir.Node, weights: tuple[int, ...], factor: Any) -> NDArray[np.float64]:
     """The factor, shaped to multiply weights of that shape along their output channels."""
     per_channel = np.asarray(factor, np.float64)
     if per_channel.ndim == 0:
@@ -100,3 +109,26 @@ def _per_output(node: ir.Node, weights: tuple[int, ...], factor: Any) -> NDArray
     groups = node.attributes.get_int("group", 1)
     rows = np.repeat(per_channel.reshape(groups, weights[1]), weights[0] // groups, axis=0)
     return rows.reshape(*weights[:2], *[1] * (len(weights) - 2))
+
+
+def per_input(node: ir.Node, weights: tuple[int, ...], factor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A factor for each input channel, (channels,), shaped to multiply weights of that shape."""
+    if node.op_type == "Gemm":
+        return factor if node.attributes.get_int("transB", 0) else factor[:, None]
+    if node.op_type == "ConvTranspose":
+        return factor.reshape(-1, *[1] * (len(weights) - 1))  # (in, out/groups, kh, kw)
+    # Conv, (out, in/groups, kh, kw): an output channel reads the inputs of its own group.
+    groups = node.attributes.get_int("group", 1)
+    rows = np.repeat(factor.reshape(groups, weights[1]), weights[0] // groups, axis=0)
+    return rows.reshape(*weights[:2], *[1] * (len(weights) - 2))
+
+
+def by_channels(node: ir.Node, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights of a linear op as (groups, outputs of a group, inputs of a group, taps)."""
+    groups = node.attributes.get_int("group", 1)
+    if node.op_type == "Gemm":
+        return (weights if node.attributes.get_int("transB", 0) else weights.T)[None, :, :, None]
+    if node.op_type == "ConvTranspose":
+        inputs, outputs = weights.shape[:2]
+        return weights.reshape(groups, inputs // groups, outputs, -1).transpose(0, 2, 1, 3)
+    return weights.reshape(groups, weights.shape[0] // groups, weights.shape[1], -1)

@@ -1,0 +1,369 @@
+"""High effort: learn how to round, and the scales, from what the float network computes. No labels.
+
+Block by block, in graph order, each block is made to give what it gives in float while its inputs come from
+the quantized blocks before it (BRECQ, Li et al., arXiv 2102.05426). Learned are
+
+  * the rounding of every weight, down or up, by a rectified sigmoid and an annealed regulariser that drives
+    it to one of the two (AdaRound, Nagel et al., arXiv 2004.10568, equations 21 to 25);
+  * the scale of every group of activations, by gradients straight through (LSQ, Esser et al.,
+    arXiv 1902.08153), while activations are left unrounded at random (QDrop, Wei et al., arXiv 2203.05740);
+  * the biases.
+
+Then scales and biases of the whole network are tuned together on its outputs, which no block sees.
+
+A channel of a block's output counts by the squared gradient of the network's outputs, averaged over samples
+and positions: what BRECQ takes from Fisher information, without labels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import onnx_ir as ir
+import torch
+from torch import Tensor
+
+from mobiledeploy.errors import InputError
+from mobiledeploy.exporters.onnx_graph import shape_of
+from mobiledeploy.quantize.blocks import Block, find_blocks
+from mobiledeploy.quantize.fit_scales import fit_scales
+from mobiledeploy.quantize.plan import Plan
+from mobiledeploy.quantize.reconstruct_progress import KeptProgress
+from mobiledeploy.quantize.soft_rounding import SoftRounding
+from mobiledeploy.quantize.torch_graph import ActivationScale, LinearConstants, TorchGraph, Values
+from mobiledeploy.runtimes import Sample
+from mobiledeploy.targets import Target
+
+__all__ = ["ReconstructSettings", "reconstruct", "reconstruction_steps"]
+
+
+@dataclass(frozen=True)
+class ReconstructSettings:
+    """What high effort may spend, and how fast it learns.
+
+    Attributes:
+        iterations: Per block.
+        tuning: Steps on the outputs of the whole network.
+        batch: Samples per step.
+        drop: Share of activations that are left unrounded while a block learns.
+        rounding_rate: Learning rate of the rounding variables.
+        undecided: Weight of the regulariser, relative to the error of rounding to nearest.
+        scale_rate: Learning rate of the logarithms of activation scales.
+        bias_rate: Of the biases, in shares of the mean magnitude of a layer's biases.
+        most_bytes: Of activations held in memory at a time; more samples than fit are left out.
+        seed: Of the order of samples, of what is dropped, and of how inputs are varied.
+    """
+
+    iterations: int = 200
+    tuning: int = 150
+    batch: int = 32
+    drop: float = 0.5
+    rounding_rate: float = 0.02
+    undecided: float = 0.1
+    scale_rate: float = 2e-3
+    bias_rate: float = 2e-3
+    most_bytes: int = 1 << 30
+    seed: int = 0
+
+
+def reconstruction_steps(model: ir.Model, plan: Plan, settings: ReconstructSettings) -> int:
+    """How often ``reconstruct`` calls ``on_step``: once per block, and once for tuning."""
+    return len(find_blocks(model.graph, plan)) + bool(settings.tuning)
+
+
+def reconstruct(
+    model: ir.Model,
+    plan: Plan,
+    samples: Iterable[Sample],
+    target: Target,
+    *,
+    fixed: Collection[ir.Value] = (),
+    settings: ReconstructSettings | None = None,
+    on_step: Callable[[], Any] = lambda: None,
+) -> list[str]:
+    """Learn roundings, scales and biases; the weights in the graph and the plan are changed in place.
+
+    The same model, plan, samples and settings give the same bits on the same machine with the same number of
+    threads. What is done is kept in the user's cache after every block: a run that was interrupted goes on
+    there, to the same bits.
+
+    Args:
+        model: Float, rewritten for the target. Weights come out on the grid of their int8 scale.
+        plan: Complete; its weight scales are kept.
+        samples: Calibration inputs.
+        fixed: Values whose parameters may not change.
+        on_step: Called ``reconstruction_steps`` times.
+
+    Returns:
+        One line for each block, with its error on the samples before and after, and one for each range that
+        was widened.
+
+    Raises:
+        UnsupportedModelError: An op cannot be computed in PyTorch.
+        InputError: There are no samples, or the cache cannot be written.
+    """
+    settings = settings or ReconstructSettings()
+    run = _Reconstruction(model, plan, samples, fixed, settings)
+    log = run.learn(on_step)
+    run.graph.write()
+    return log + fit_scales(model.graph, plan, fixed, target)
+
+
+class _Reconstruction:
+    """Attributes:
+    graph: What learns.
+    real: The same graph in float, as it was.
+    """
+
+    def __init__(
+        self,
+        model: ir.Model,
+        plan: Plan,
+        samples: Iterable[Sample],
+        fixed: Collection[ir.Value],
+        settings: ReconstructSettings,
+    ) -> None:
+        self.settings = settings
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.graph = TorchGraph(model, plan, fixed).to(self.device)
+        self.real = TorchGraph(model, plan).to(self.device).requires_grad_(False)
+        self.real.quantized = False
+        self.blocks = find_blocks(model.graph, plan)
+        self.samples = self._stacked(model, samples)
+        self.progress = KeptProgress(model, plan, self.samples, settings)
+        self.importance: dict[ir.Value, Tensor] = {}
+
+    def learn(self, on_step: Callable[[], Any]) -> list[str]:
+        """All blocks, then the whole; what was done in an earlier run is taken from there."""
+        kept = self.progress.load(self.device)
+        done, log = 0, list[str]()
+        if kept is not None:
+            done, log = kept.done, kept.log
+            self.graph.load_state_dict(kept.state)
+        learned_before: set[ActivationScale] = set()
+        self.importance = self._importance()
+        quantized = real = self.samples
+        for index, block in enumerate(self.blocks):
+            target = self._batched(self.real, block, real)
+            scales = [s for s in self._scales(block) if s not in learned_before]
+            if index >= done:
+                log.append(self._learn_block(block, index, scales, quantized, real, target))
+                self.progress.save(index + 1, log, self.graph.state_dict())
+            learned_before.update(scales)
+            quantized, real = self._batched(self.graph, block, quantized), target
+            on_step()
+        if self.settings.tuning:
+            if done <= len(self.blocks):
+                log.append(self._tune())
+                self.progress.save(len(self.blocks) + 1, log, self.graph.state_dict())
+            on_step()
+        self.progress.remove()
+        return log
+
+    # Samples
+
+    def _stacked(self, model: ir.Model, samples: Iterable[Sample]) -> Values:
+        """Graph input -> all samples that fit, in one tensor on the CPU."""
+        most = max(1, self.settings.most_bytes // (4 * self._numbers_per_sample()))
+        rows: dict[ir.Value, list[Tensor]] = {value: [] for value in model.graph.inputs}
+        for _, sample in zip(range(most), samples, strict=False):
+            for value, kept in rows.items():
+                kept.append(torch.tensor(sample[value.name or ""], dtype=torch.float32))
+        if not all(rows.values()):
+            raise InputError("no samples to learn from, expected at least one; give more inputs")
+        return {value: torch.cat(kept) for value, kept in rows.items()}
+
+    def _numbers_per_sample(self) -> int:
+        """The most numbers of one sample that are held at a time: a block's inputs and outputs, of both."""
+        return max(
+            2 * sum(math.prod(shape_of(value)) for value in (*block.inputs, *block.outputs))
+            for block in self.blocks
+        )
+
+    def _batches(self, count: int) -> Iterator[slice]:
+        return (slice(start, start + self.settings.batch) for start in range(0, count, self.settings.batch))
+
+    def _batched(self, graph: TorchGraph, block: Block, known: Values) -> Values:
+        """The outputs of a block for all samples, on the CPU. Always in the same batches: same bits."""
+        found: dict[ir.Value, list[Tensor]] = {value: [] for value in block.outputs}
+        with torch.no_grad():
+            for rows in self._batches(_count(known)):
+                inputs = {value: known[value][rows].to(self.device) for value in block.inputs}
+                for value, result in graph.run(inputs, block.nodes, block.outputs).items():
+                    found[value].append(result.cpu())
+        return {value: torch.cat(parts) for value, parts in found.items()}
+
+    def _importance(self) -> dict[ir.Value, Tensor]:
+        """Block output -> weight of each channel, 1 on average, of a shape that broadcasts."""
+        values = list(dict.fromkeys(value for block in self.blocks for value in block.outputs))
+        outputs = self.real.model.graph.outputs
+        total: dict[ir.Value, Tensor] = {}
+        generator = torch.Generator().manual_seed(self.settings.seed)
+        for rows in list(self._batches(_count(self.samples)))[:2]:
+            inputs = {v: x[rows].to(self.device).requires_grad_() for v, x in self.samples.items()}
+            found = self.real.run(inputs, self.real.nodes, chain(values, outputs))
+            loss = torch.zeros((), device=self.device)
+            for output in outputs:
+                signs = torch.randint(0, 2, found[output].shape, generator=generator) * 2.0 - 1.0
+                spread = found[output].detach().std().clamp_min(1e-12)
+                loss = loss + (found[output] * signs.to(self.device)).sum() / spread
+            inner = [value for value in values if found[value].requires_grad]
+            gradients = torch.autograd.grad(loss, [found[value] for value in inner], allow_unused=True)
+            for value, gradient in zip(inner, gradients, strict=True):
+                if gradient is not None:
+                    others = [axis for axis in range(gradient.ndim) if axis != 1]
+                    weight = gradient.square().mean(others, keepdim=True)[0]
+                    total[value] = total.get(value, torch.zeros_like(weight)) + weight
+        return {value: weight / weight.mean().clamp_min(1e-30) for value, weight in total.items()}
+
+    # One block
+
+    def _scales(self, block: Block) -> list[ActivationScale]:
+        """The scales that a block's values carry, those of the graph's inputs among them."""
+        values = chain(block.inputs, *(node.outputs for node in block.nodes))
+        found = (self.graph.scale_of(value) for value in values)
+        return list(dict.fromkeys(scale for scale in found if scale is not None))
+
+    def _linears(self, nodes: Iterable[ir.Node]) -> list[tuple[ir.Node, LinearConstants]]:
+        found = ((node, self.graph.linear(node)) for node in nodes)
+        return [(node, linear) for node, linear in found if linear is not None and linear.quantized]
+
+    def _learn_block(
+        self,
+        block: Block,
+        index: int,
+        scales: Sequence[ActivationScale],
+        quantized: Values,
+        real: Values,
+        target: Values,
+    ) -> str:
+        settings = self.settings
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + index)
+        before = self._error(block, quantized, target)
+        linears = self._linears(block.nodes)
+        roundings = []
+        for node, linear in linears:
+            linear.soft_rounding = rounding = SoftRounding(linear.steps(self.graph.input_scale(node)))
+            roundings.append(rounding)
+        rates = [
+            {"params": [rounding.logits for rounding in roundings], "lr": settings.rounding_rate},
+            *self._rates(linears, scales),
+        ]
+        weights = sum(rounding.logits.numel() for rounding in roundings)
+
+        def loss_of(step: int) -> Tensor:
+            rows = torch.randint(0, _count(quantized), (settings.batch,), generator=generator)
+            inputs = {v: self._input(v, quantized[v][rows], real[v][rows], generator) for v in block.inputs}
+            found = self.graph.run(inputs, block.nodes, block.outputs)
+            loss = sum(self._distance(v, found[v], target[v][rows]) for v in block.outputs) / max(
+                before, 1e-30
+            )
+            share = (step / settings.iterations - 0.2) / 0.8
+            if share > 0 and weights:
+                beta = 2 + 9 * (1 + math.cos(math.pi * share))
+                loss = loss + settings.undecided / weights * sum(r.undecided(beta) for r in roundings)
+            assert isinstance(loss, Tensor)
+            return loss
+
+        self.graph.mix = lambda x, rounded: self._mixed(x, rounded, generator)
+        _descend(rates, settings.iterations, loss_of)
+        self.graph.mix = None
+        for (node, linear), rounding in zip(linears, roundings, strict=True):
+            linear.soft_rounding = None
+            linear.set_integers(rounding.decided(), self.graph.input_scale(node))
+        after = self._error(block, quantized, target)
+        name = block.outputs[0].name
+        return f"{name}: error {before:.3g} before, {after:.3g} after {settings.iterations} iterations"
+
+    def _rates(
+        self, linears: Iterable[tuple[ir.Node, LinearConstants]], scales: Iterable[ActivationScale]
+    ) -> list[dict[str, Any]]:
+        """Parameter groups for biases and scales."""
+        rates = [{"params": [s.log_factor for s in scales if s.learned], "lr": self.settings.scale_rate}]
+        for _, linear in linears:
+            if linear.bias is not None:
+                size = float(linear.bias.detach().abs().mean())
+                rates.append({"params": [linear.bias], "lr": self.settings.bias_rate * max(size, 1e-6)})
+        return [rate for rate in rates if rate["params"]]
+
+    def _input(self, value: ir.Value, quantized: Tensor, real: Tensor, generator: torch.Generator) -> Tensor:
+        if value.is_graph_input():
+            return quantized.to(self.device)
+        return self._mixed(real.to(self.device), quantized.to(self.device), generator)
+
+    def _mixed(self, x: Tensor, rounded: Tensor, generator: torch.Generator) -> Tensor:
+        """Channels of samples left unrounded at random."""
+        shape = [*x.shape[:2], *[1] * (x.ndim - 2)]
+        dropped = torch.rand(shape, generator=generator) < self.settings.drop
+        return torch.where(dropped.to(x.device), x, rounded)
+
+    def _distance(self, value: ir.Value, found: Tensor, wanted: Tensor) -> Tensor:
+        squared = (found - wanted.to(self.device)).square()
+        weight = self.importance.get(value)
+        return squared.mean() if weight is None else (squared * weight).mean()
+
+    def _error(self, block: Block, quantized: Values, target: Values) -> float:
+        found = self._batched(self.graph, block, quantized)
+        return sum(float(self._distance(v, found[v].to(self.device), target[v])) for v in block.outputs)
+
+    # The whole network
+
+    def _tune(self) -> str:
+        """Scales and biases of the whole network, on varied samples."""
+        settings = self.settings
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + len(self.blocks))
+        inputs, outputs = self.graph.model.graph.inputs, self.graph.model.graph.outputs
+        scales = [scale for scale in self.graph.scales if isinstance(scale, ActivationScale)]
+
+        def loss_of(step: int) -> Tensor:
+            rows = torch.randint(0, _count(self.samples), (settings.batch,), generator=generator)
+            batch = [_varied(self.samples[v][rows], generator).to(self.device) for v in inputs]
+            known = dict(zip(inputs, batch, strict=True))
+            with torch.no_grad():
+                wanted = self.real.run(known, self.real.nodes, outputs)
+            found = self.graph.run(known, self.graph.nodes, outputs)
+            return torch.stack(
+                [(found[v] - wanted[v]).square().mean() / wanted[v].var().clamp_min(1e-30) for v in outputs]
+            ).sum()
+
+        with torch.no_grad():
+            before = float(loss_of(0))
+        _descend(self._rates(self._linears(self.graph.nodes), scales), settings.tuning, loss_of)
+        with torch.no_grad():
+            after = float(loss_of(0))
+        return f"outputs: error {before:.3g} before, {after:.3g} after {settings.tuning} steps"
+
+
+def _descend(rates: list[dict[str, Any]], steps: int, loss_of: Callable[[int], Tensor]) -> None:
+    """Adam with rates that fall to zero along half a cosine."""
+    optimizer = torch.optim.Adam(rates)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for step in range(steps):
+        loss = loss_of(step)
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+        schedule.step()
+    for parameter in parameters:
+        parameter.grad = None
+
+
+def _varied(batch: Tensor, generator: torch.Generator) -> Tensor:
+    """Images mirrored and mixed with each other at random: the float network says what each becomes, so that
+    more inputs than there are samples can be learned from."""
+    if batch.ndim != 4:
+        return batch
+    mirrored = torch.rand(len(batch), 1, 1, 1, generator=generator) < 0.5
+    batch = torch.where(mirrored, batch.flip(3), batch)
+    share = torch.rand(len(batch), 1, 1, 1, generator=generator)
+    return batch * share + batch.roll(1, 0) * (1 - share)
+
+
+def _count(values: Mapping[ir.Value, Tensor]) -> int:
+    return len(next(iter(values.values())))
