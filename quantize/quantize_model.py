@@ -131,6 +131,6 @@ def _reconstructed(
     """The log of reconstructing all blocks, in place."""
     from mobiledeploy.quantize.reconstruct import ReconstructSettings, reconstruct, reconstruction_steps
 
-    settings, fixed = ReconstructSettings(seed=recipe.seed), fixed_params(plan.points)
+    settings = ReconstructSettings(seed=recipe.seed)
     with progress.step("reconstruct blocks", reconstruction_steps(model, plan, settings)) as advance:
-        return reconstruct(model, plan, samples, target, fixed=fixed, settings=settings, on_step=advance)
+        return reconstruct(model, plan, samples, target, settings=settings, on_step=advance)
