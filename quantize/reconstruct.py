@@ -28,6 +28,7 @@ from typing import Any
 import onnx_ir as ir
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mobiledeploy.errors import InputError
 from mobiledeploy.exporters.onnx_graph import shape_of
@@ -64,14 +65,14 @@ class ReconstructSettings:
         seed: Of the order of samples, of what is dropped, and of how inputs are varied.
     """
 
-    iterations: int = 200
+    iterations: int = 100
     tuning: int = 150
     batch: int = 32
     drop: float = 0.5
     rounding_rate: float = 0.02
     undecided: float = 0.1
-    scale_rate: float = 2e-3
-    bias_rate: float = 2e-3
+    scale_rate: float = 5e-3
+    bias_rate: float = 3e-3
     most_bytes: int = 1 << 30
     seed: int = 0
 
@@ -373,7 +374,7 @@ def _variance(x: Tensor) -> Tensor:
 
 def _descend(rates: list[dict[str, Any]], steps: int, loss_of: Callable[[int], Tensor]) -> None:
     """Adam with rates that fall to zero along half a cosine."""
-    optimizer = torch.optim.Adam(rates)
+    optimizer = torch.optim.Adam(rates, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for step in range(steps):
@@ -388,12 +389,17 @@ def _descend(rates: list[dict[str, Any]], steps: int, loss_of: Callable[[int], T
 
 
 def _varied(batch: Tensor, generator: torch.Generator) -> Tensor:
-    """Images mirrored and mixed with each other at random: the float network says what each becomes, so that
-    more inputs than there are samples can be learned from."""
+    """Images mirrored, shifted and mixed with each other at random: the float network says what each becomes,
+    so that more inputs than there are samples can be learned from."""
     if batch.ndim != 4:
         return batch
     mirrored = torch.rand(len(batch), 1, 1, 1, generator=generator) < 0.5
     batch = torch.where(mirrored, batch.flip(3), batch)
+    height, width = batch.shape[2:]
+    reach = min(height, width) // 12
+    down, right = (int(n) for n in torch.randint(0, 2 * reach + 1, (2,), generator=generator))
+    wider = functional.pad(batch, (reach,) * 4, mode="reflect")
+    batch = wider[:, :, down : down + height, right : right + width]
     share = torch.rand(len(batch), 1, 1, 1, generator=generator)
     return batch * share + batch.roll(1, 0) * (1 - share)
 
