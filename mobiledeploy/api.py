@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mobiledeploy.artifacts import staging_folder
+from mobiledeploy.calibrators import Calibrator
 from mobiledeploy.errors import InputError
 from mobiledeploy.precisions import KINDS, PrecisionKind, choose_kinds
 from mobiledeploy.progress import Progress, Silent, Timed
 from mobiledeploy.sources import ModelOptions, Source, open_source
 from mobiledeploy.targets import LITERT_2_3, get_target
-from mobiledeploy.thresholds import Thresholds
+from mobiledeploy.thresholds import AccuracyBudget, Thresholds
 
 if TYPE_CHECKING:
     from mobiledeploy.report import Report
 
-__all__ = ["Calibrator", "ExportResult", "ExportSettings", "export", "run_export"]
+__all__ = ["Effort", "ExportResult", "ExportSettings", "export", "run_export"]
 
 IoType = Literal["float32", "int8", "uint8", "int16"]
-Calibrator = Literal["mse", "min-max", "moving-average", "percentile", "entropy", "search"]
+Effort = Literal["default", "high"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class ExportSettings:
         compare_calibrators: Whether to measure what each of them would give.
         cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
         correct_bias: Whether biases take back what rounding shifts on average.
+        effort: "high" learns how to round, and the scales, from what the float network computes; minutes.
+        keep_float: What stays in float: patterns of layers' names, or of op types after "op:".
+        accuracy_budget: What int8 may lose, by which layers are chosen for float; None for no such limit.
+        sensitivity: Whether to measure what each layer's rounding costs; a budget does so anyway.
         validation: Folder of labelled images to measure accuracy on; None to skip that.
         validation_limit: How many of them at most.
         seed: Of every random choice.
@@ -57,6 +62,10 @@ class ExportSettings:
     compare_calibrators: bool = False
     cache: bool = True
     correct_bias: bool = True
+    effort: Effort = "default"
+    keep_float: tuple[str, ...] = ()
+    accuracy_budget: AccuracyBudget | None = None
+    sensitivity: bool = False
     validation: Path | None = None
     validation_limit: int | None = None
     seed: int = 0
@@ -78,7 +87,7 @@ class ExportResult:
     """What an export made.
 
     Attributes:
-        artifacts: "onnx", "qdq", "fp32", "int8", "report" -> path, as far as they were made.
+        artifacts: "onnx", "qdq", "fp32", "int8", "report", "html" -> path, as far as they were made.
         report: The record that ``report.json`` holds.
         seconds: Step -> wall time.
     """
@@ -114,6 +123,10 @@ def export(
     compare_calibrators: bool = False,
     cache: bool = True,
     correct_bias: bool = True,
+    effort: Effort = "default",
+    keep_float: Sequence[str] = (),
+    accuracy_budget: str | float | None = None,
+    sensitivity: bool = False,
     validation: str | Path | None = None,
     validation_limit: int | None = None,
     seed: int = 0,
@@ -145,7 +158,14 @@ def export(
         compare_calibrators: Whether to measure what each of them would give.
         cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
         correct_bias: Whether biases take back what rounding shifts on average.
-        validation: Folder of labelled images to measure accuracy on.
+        effort: "high" learns how to round, and the scales, from what the float network computes; minutes.
+        keep_float: What stays in float: shell-style patterns of layers' names, as report.json has them, or of
+            op types, such as "op:HardSwish".
+        accuracy_budget: What int8 may lose: points of top-1 such as 0.5, or the least SQNR such as "20dB". As
+            few layers as that takes stay in float.
+        sensitivity: Whether to measure what each layer's rounding costs; a budget does so anyway.
+        validation: Folder of labelled images to measure accuracy on. With a budget in points, a part of them
+            is what layers are chosen by, and accuracy is measured on the others.
         validation_limit: How many of them at most.
         seed: Of every random choice.
         io: Type of the quantized artifacts' inputs and outputs, as far as they can have it.
@@ -181,6 +201,10 @@ def export(
         compare_calibrators=compare_calibrators,
         cache=cache,
         correct_bias=correct_bias,
+        effort=effort,
+        keep_float=tuple(keep_float),
+        accuracy_budget=None if accuracy_budget is None else AccuracyBudget.parse(str(accuracy_budget)),
+        sensitivity=sensitivity,
         validation=_path(validation),
         validation_limit=validation_limit,
         seed=seed,
@@ -214,7 +238,8 @@ def run_export(settings: ExportSettings, progress: Progress) -> ExportResult:
     with staging_folder(out) as staging:
         report = Pipeline(settings, source, target, staging, timed).run()
     artifacts = {key: out / record.file for key, record in report.artifacts.items()}
-    return ExportResult(source.name, out, artifacts | {"report": out / "report.json"}, report, timed.seconds)
+    artifacts |= {"report": out / "report.json", "html": out / "report.html"}
+    return ExportResult(source.name, out, artifacts, report, timed.seconds)
 
 
 def _require_consistent(settings: ExportSettings) -> None:
@@ -223,6 +248,7 @@ def _require_consistent(settings: ExportSettings) -> None:
     for name, value, choices in (
         ("io", settings.io, IoType),
         ("calibrator", settings.calibrator, Calibrator),
+        ("effort", settings.effort, Effort),
     ):
         if value not in get_args(choices):
             raise InputError(
@@ -238,12 +264,17 @@ def _require_fitting(settings: ExportSettings, source: Source, out: Path) -> Non
         asked = {
             f"--precision {','.join(kinds)}": bool(kinds),
             "--calibration": settings.calibration is not None,
+            **_asked_of_int8(settings),
         }
         if given := [flag for flag, value in asked.items() if value]:
             raise InputError(
                 f"{' and '.join(given)} for {settings.source}, which is quantized already, expected a float "
                 "model; leave that out: an artifact is made with the scales that it has"
             )
+    elif "int8" not in settings.precision and (
+        given := [flag for flag, value in _asked_of_int8(settings).items() if value]
+    ):
+        raise InputError(f"{' and '.join(given)} without an int8 artifact, expected one; add --int8")
     elif settings.io != "float32" and not any(settings.io in KINDS[kind].io for kind in settings.precision):
         wanted = next(name for name, kind in KINDS.items() if settings.io in kind.io)
         raise InputError(
@@ -260,6 +291,15 @@ def _require_fitting(settings: ExportSettings, source: Source, out: Path) -> Non
             f"{out} holds {overwritten[0]}, the source, which an artifact would overwrite, expected another "
             "folder; pass another --out DIR"
         )
+
+
+def _asked_of_int8(settings: ExportSettings) -> dict[str, bool]:
+    """Flags that say how to quantize -> whether they were given."""
+    return {
+        "--keep-float": bool(settings.keep_float),
+        "--accuracy-budget": settings.accuracy_budget is not None,
+        "--sensitivity": settings.sensitivity,
+    }
 
 
 def _same(one: Path | None, other: Path) -> bool:

@@ -16,7 +16,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mobiledeploy.arguments import EXIT_USAGE, Parser, at_least, number, option, size
 from mobiledeploy.bench.command import add_bench, add_doctor
@@ -154,9 +154,13 @@ def _export(options: argparse.Namespace) -> int:
             calibration=options.calibration,
             samples=options.samples,
             calibrator=options.calibrator,
+            keep_float=options.keep_float,
+            accuracy_budget=options.accuracy_budget,
+            sensitivity=options.sensitivity,
             compare_calibrators=options.compare_calibrators,
             cache=options.cache,
             correct_bias=options.bias_correction,
+            effort=options.effort,
             validation=options.validation,
             validation_limit=options.validation_limit,
             seed=options.seed,
@@ -183,12 +187,14 @@ def _summary(result: ExportResult) -> dict[str, Any]:
 
 
 def _print_result(result: ExportResult, verbose: bool) -> None:
-    from mobiledeploy.report import tables
+    from mobiledeploy.report import detailed_tables, tables
 
     screen = console(sys.stdout)
     for table in tables(result.report):
         screen.print(table)
     if verbose:
+        for table in detailed_tables(result.report):
+            screen.print(table)
         for line in _details(result.report):
             screen.print(line)
         for step, seconds in result.seconds.items():
@@ -269,7 +275,7 @@ def _parser() -> Parser:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    from mobiledeploy.api import Calibrator
+    from mobiledeploy.calibrators import CALIBRATORS
     from mobiledeploy.precisions import KINDS
     from mobiledeploy.targets import LITERT_2_3, TARGETS
 
@@ -327,7 +333,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--samples", type=at_least(1), default=64, metavar="N", help="inputs to calibrate with (default: 64)")
     add(
         "--calibrator",
-        choices=get_args(Calibrator),
+        choices=CALIBRATORS,
         default="mse",
         help="how activation ranges are chosen; search tries all on each tensor and keeps what is best at "
         "the outputs (default: mse)",
@@ -344,11 +350,33 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         help="calibrate anew, and keep nothing of it for the next export of the same network and inputs",
     )
     add(
+        "--effort",
+        choices=("default", "high"),
+        default="default",
+        help="high: learn how to round, and the scales, from what the float network computes; takes minutes "
+        "and no labels, goes on where an interrupted run left off (default: default)",
+    )
+    add(
         "--no-bias-correction",
         dest="bias_correction",
         action="store_false",
         help="leave biases as they are, whatever rounding shifts on average",
     )
+    add(
+        "--keep-float",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="what stays in float: a layer's name as in the report, or op:TYPE such as op:HardSwish, both "
+        "shell-style patterns; as often as needed",
+    )
+    add(
+        "--accuracy-budget",
+        metavar="POINTS|DB",
+        help="keep as few layers in float as it takes to lose at most so many points of top-1 (0.5), or to "
+        "have at least that SQNR (20dB)",
+    )
+    add("--sensitivity", action="store_true", help="measure what each layer's rounding costs")
     add(
         "--validation",
         type=Path,

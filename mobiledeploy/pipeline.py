@@ -28,10 +28,16 @@ from mobiledeploy.partitions import measure_partitions
 from mobiledeploy.precisions import KINDS, PrecisionKind
 from mobiledeploy.progress import Progress
 from mobiledeploy.quantize.activation_cost import activation_costs
+from mobiledeploy.quantize.keep_float import matches_op
+from mobiledeploy.quantize.layer_findings import explain_layers
+from mobiledeploy.quantize.mixed_graph import MixedGraph
+from mobiledeploy.quantize.mixed_precision import LayerSearch, TopOneLoss, require_classifier
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
+from mobiledeploy.quantize.sensitivity import OutputError, measure_sensitivity
 from mobiledeploy.quantize.statistics_cache import StatisticsCache, identity
 from mobiledeploy.report import ArtifactRecord, Report, TensorRecord
+from mobiledeploy.report_html import to_html
 from mobiledeploy.runtimes import OnnxSession, Runner, TfliteSession, TorchRunner
 from mobiledeploy.sources import Source
 from mobiledeploy.targets import Precision, Target
@@ -46,6 +52,9 @@ _HELD_BACK = 16
 _QUICK_SAMPLES = 2
 _LAYER_SAMPLES = 4
 _ACTIVATION_SAMPLES = 8
+_FINDING_SAMPLES = 8
+_MOST_CHOOSING = 512  # images to choose layers with, each of which is run at every step
+_CHOOSING_BYTES = 1 << 28
 _KEPT_BYTES = 1 << 26
 
 
@@ -70,7 +79,13 @@ class Pipeline:
     ) -> None:
         self.settings, self.source, self.target = settings, source, target
         self.staging, self.progress = staging, progress
-        self.recipe = QuantizeRecipe(settings.calibrator, settings.correct_bias)
+        self.recipe = QuantizeRecipe(
+            settings.calibrator,
+            correct_bias=settings.correct_bias,
+            effort=settings.effort,
+            keep_float=settings.keep_float,
+            seed=settings.seed,
+        )
         with progress.step("open the inputs"):
             self.inputs = open_inputs(
                 settings.calibration,
@@ -89,6 +104,7 @@ class Pipeline:
             preprocessing=asdict(source.preprocessing) if source.preprocessing else None,
             warnings=list(source.warnings),
         )
+        self.labelled: LabelledImages | None = None
         if settings.quantizes or settings.calibration is not None:
             self.report.warnings += self.inputs.warnings
 
@@ -99,7 +115,10 @@ class Pipeline:
             MobileDeployError: With a message that says what was wrong and what to do.
         """
         model = self.to_onnx()
-        labelled = self.open_validation(model)
+        budget = self.settings.accuracy_budget
+        if budget is not None and budget.points is not None:
+            require_classifier(model)
+        self.labelled = self.open_validation(model)
         if self.source.quantized:
             self.to_integers(self.kind_of(model), model)
         else:
@@ -109,9 +128,10 @@ class Pipeline:
                     self.quantize(kind, model)
                 else:
                     self.to_narrow_weights(kind, in_float)
-        if labelled is not None:
-            self.measure_accuracy(labelled)
+        if self.labelled is not None:
+            self.measure_accuracy(self.labelled)
         self.staging.write("report.json", self.report.to_bytes())
+        self.staging.write("report.html", to_html(self.report).encode())
         return self.report
 
     def to_onnx(self) -> ir.Model:
@@ -160,15 +180,21 @@ class Pipeline:
 
     def quantize(self, kind: PrecisionKind, model: ir.Model) -> None:
         """The artifacts of a kind with integer activations, checked."""
-        qdq = self.quantized(kind, model)
+        qdq, graph = self.quantized(kind, model)
+        search = self.search(model, graph) if kind == "int8" else None
+        if search is not None:
+            qdq = self.within_budget(search)
         self.to_integers(kind, qdq)
+        if search is not None:
+            self.check_budget(search)
         self.compare_with_fp32(kind)
         if kind == "int8":
             self.compare_layers()
             self.measure_activations(model, qdq)
+            self.explain_layers(graph)
 
-    def quantized(self, kind: PrecisionKind, model: ir.Model) -> ir.Model:
-        """The QDQ graph of a float one."""
+    def quantized(self, kind: PrecisionKind, model: ir.Model) -> tuple[ir.Model, MixedGraph]:
+        """The QDQ graph of a float one, and that from which other mixtures of int8 and float can be had."""
         with self.progress.step(f"rewrite for {kind}"):
             qdq = self.rewritten(model, KINDS[kind].form)
         samples, wanted = self.inputs.calibration, KINDS[kind].activations
@@ -187,9 +213,58 @@ class Pipeline:
                 "calibrator": recipe.method,
                 "widened": log.widened,
                 "search": None if log.search is None else asdict(log.search),
+                "reconstruction": log.reconstruction,
                 "bias_correction": [asdict(layer) for layer in log.biases],
             }
-        return qdq
+        self.report.kept_float = log.kept
+        return qdq, log.graph
+
+    def search(self, model: ir.Model, graph: MixedGraph) -> LayerSearch | None:
+        """The search for the layers that the accuracy budget needs in float, if there is a budget.
+
+        It takes a part of the labelled images for itself. The sensitivity of layers, which it goes by, may
+        be asked for without it.
+        """
+        budget = self.settings.accuracy_budget
+        if budget is None and not self.settings.sensitivity:
+            return None
+        error = OutputError(model, self.checked)
+        with self.progress.step("measure sensitivity", len(graph.layers)) as advance:
+            self.report.sensitivity = measure_sensitivity(graph, error, advance)
+        if budget is None:
+            return None
+        meter = None if budget.points is None else self.open_meter(model)
+        return LayerSearch(graph, self.report.sensitivity, budget, error, meter)
+
+    def open_meter(self, model: ir.Model) -> TopOneLoss:
+        """What measures top-1 while layers are chosen."""
+        most = max(1, min(_MOST_CHOOSING, _CHOOSING_BYTES // _bytes_of(self.checked[0])))
+        labels: list[int] | None = None
+        if self.labelled is None:
+            samples, source = list(self.inputs.calibration[:most]), "of the calibration inputs"
+        else:
+            if len(self.labelled) < 2:
+                raise InputError(
+                    "--accuracy-budget with one labelled image, expected one to choose layers by and another "
+                    "to measure accuracy on; give more images"
+                )
+            part, self.labelled = self.labelled.parted(most)
+            found = list(part)
+            samples, labels = [sample for sample, _ in found], [label for _, label in found]
+            source = "of the labelled images, on which accuracy is then not measured"
+        return TopOneLoss(OnnxSession(model), samples, labels, source)
+
+    def within_budget(self, search: LayerSearch) -> ir.Model:
+        """The QDQ graph with the fewest layers in float that keep the budget."""
+        with self.progress.step("choose layers for float") as advance:
+            layers, self.report.mixed_precision = search.run(advance)
+        return search.graph.written(layers)
+
+    def check_budget(self, search: LayerSearch) -> None:
+        """The budget on the artifact itself."""
+        assert self.report.mixed_precision is not None
+        with self.progress.step("check the budget"):
+            self.report.mixed_precision = search.checked(self.report.mixed_precision, self.session("int8"))
 
     def statistics_cache(self) -> StatisticsCache | None:
         """Where statistics of the calibration inputs are kept; None if they shall not be."""
@@ -237,6 +312,12 @@ class Pipeline:
         with self.progress.step("measure activations"):
             samples = self.checked[:_ACTIVATION_SAMPLES]
             self.report.activations = activation_costs(model, qdq, samples)
+
+    def explain_layers(self, graph: MixedGraph) -> None:
+        """Why the worst layers are bad."""
+        samples = self.checked[:_FINDING_SAMPLES]
+        with self.progress.step("explain layers", len(samples)) as advance:
+            self.report.findings = explain_layers(graph, samples, advance)
 
     def measure_accuracy(self, labelled: LabelledImages) -> None:
         """Accuracy of the artifacts on the user's labelled images."""
@@ -287,8 +368,10 @@ class Pipeline:
 
     def rewritten(self, model: ir.Model, precision: Precision) -> ir.Model:
         """A copy in the form that the target runs fast in that precision."""
-        copy = model.clone()
-        self.report.rewrites[precision] = asdict(rewrite_for_target(copy, self.target, precision))
+        copy, target = model.clone(), self.target
+        if precision != "float32" and matches_op("HardSwish", self.recipe.keep_float):
+            target = target.taking("HARD_SWISH", precision)  # one op in float, which need not be rewritten
+        self.report.rewrites[precision] = asdict(rewrite_for_target(copy, target, precision))
         return copy
 
     def save_onnx(self, key: str, name: str, model: ir.Model) -> None:
@@ -318,8 +401,11 @@ class Pipeline:
 
 def _kept(samples: Sequence[Sample]) -> Sequence[Sample]:
     """Those samples, in memory if they are small: every check runs on them, and making them takes time."""
-    size = sum(array.nbytes for array in samples[0].values()) * len(samples)
-    return list(samples) if size <= _KEPT_BYTES else samples
+    return list(samples) if _bytes_of(samples[0]) * len(samples) <= _KEPT_BYTES else samples
+
+
+def _bytes_of(sample: Sample) -> int:
+    return sum(array.nbytes for array in sample.values())
 
 
 def _ops_in_float(graph: TfliteGraph) -> list[str]:

@@ -19,10 +19,22 @@ from mobiledeploy.artifacts import file_sha256
 from mobiledeploy.metrics import Difference
 from mobiledeploy.partitions import Partitions
 from mobiledeploy.quantize.compare_calibrators import CalibratorScore
+from mobiledeploy.quantize.layer_findings import LayerFinding
+from mobiledeploy.quantize.mixed_precision import BudgetStep, MixedPrecision
+from mobiledeploy.quantize.sensitivity import LayerSensitivity
 from mobiledeploy.verify import AccuracyReport, ActivationCost, Check, LayerDifference
 from mobiledeploy.version import __version__
 
-__all__ = ["ArtifactRecord", "Report", "TensorRecord", "as_json", "checks_table", "layers_table", "tables"]
+__all__ = [
+    "ArtifactRecord",
+    "Report",
+    "TensorRecord",
+    "as_json",
+    "checks_table",
+    "detailed_tables",
+    "layers_table",
+    "tables",
+]
 
 _PACKAGES = ("ai-edge-litert", "numpy", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "onnxsim", "torch")
 _WORST_LAYERS = 5
@@ -87,6 +99,11 @@ class Report:
         rewrites: Precision -> which rules were applied, which refused and why.
         artifacts: "onnx", "qdq", "fp32", "int8" -> the file.
         activations: What those cost that int8 computes in several ops, such as swish; empty without such.
+        findings: The layers of least SQNR, each with a reason. With an accuracy budget: as they were before
+            it put layers into float.
+        sensitivity: What each layer's rounding costs; empty where it was not measured.
+        kept_float: Names of the results that stay in float because the settings say so.
+        mixed_precision: What an accuracy budget put into float; None without one.
         calibrators: What each would give, best first; empty if that was not asked for.
     """
 
@@ -101,6 +118,10 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     layers: list[LayerDifference] = field(default_factory=list)
     activations: list[ActivationCost] = field(default_factory=list)
+    findings: list[LayerFinding] = field(default_factory=list)
+    sensitivity: list[LayerSensitivity] = field(default_factory=list)
+    kept_float: list[str] = field(default_factory=list)
+    mixed_precision: MixedPrecision | None = None
     calibrators: list[CalibratorScore] = field(default_factory=list)
     accuracy: list[AccuracyReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -112,6 +133,8 @@ class Report:
         if found and self.layers:
             worst = min(self.layers, key=lambda layer: layer.sqnr_db)
             found.append(f"the layer of least SQNR is {worst.name} ({worst.sqnr_db:.1f} dB)")
+        if self.mixed_precision is not None and (failure := self.mixed_precision.failure) is not None:
+            found.append(failure)
         return found
 
     def against_fp32(self, key: str) -> Difference | None:
@@ -153,12 +176,24 @@ def tables(report: Report) -> list[RenderableType]:
         parts.append(checks_table(report.checks, _caption(report)))
     if report.accuracy:
         parts.append(_accuracy_table(report.accuracy))
-    if report.layers:
+    if report.mixed_precision is not None:
+        parts.append(_mixed_table(report.mixed_precision))
+    if report.findings:
+        parts.append(_findings_table(report.findings))
+    elif report.layers:
         parts.append(layers_table(report.layers))
     if report.activations:
         parts.append(_activations_table(report.activations))
     if report.calibrators:
         parts.append(_calibrators_table(report.calibrators))
+    return parts
+
+
+def detailed_tables(report: Report) -> list[RenderableType]:
+    """Those that are long."""
+    parts: list[RenderableType] = []
+    if report.sensitivity:
+        parts.append(_sensitivity_table(report.sensitivity))
     return parts
 
 
@@ -241,6 +276,56 @@ def layers_table(layers: Sequence[LayerDifference]) -> Table:
     return table
 
 
+def _findings_table(findings: Sequence[LayerFinding]) -> Table:
+    """Lines break within the cells, so that the names of layers stay whole."""
+    caption = "dB: SQNR of its result with everything before it in int8; own: with its input from float"
+    table = _table("worst layers", "dB", "own dB", "why, and what can be done", caption=caption)
+    table.columns[0].overflow = table.columns[3].overflow = "fold"
+    for found in findings:
+        words = f"{found.text}. Remedy: {found.remedy}."
+        if found.heirs:
+            words += f" {_heirs(found.heirs)}"
+        table.add_row(Text(found.layer), f"{found.sqnr_db:.1f}", f"{found.own_sqnr_db:.1f}", Text(words))
+    return table
+
+
+def _heirs(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} after it has that from it."
+    return f"{len(names)} layers after it have that from it, such as {names[0]}."
+
+
+def _sensitivity_table(sensitivity: Sequence[LayerSensitivity]) -> Table:
+    caption = (
+        "alone: SQNR of the output with that layer alone in int8; gain: with it alone in float, against int8 "
+        "throughout; cost: estimated instructions with it in float, against int8 throughout"
+    )
+    table = _table("layer", "op", "alone dB", "gain dB", "cost", title="sensitivity", caption=caption)
+    for found in sorted(sensitivity, key=lambda found: found.alone_db):
+        figures = (f"{found.alone_db:.1f}", f"{found.gain_db:+.2f}", f"{100 * (found.cost - 1):+.1f} %")
+        table.add_row(Text(found.layer), found.op, *figures)
+    return table
+
+
+def _mixed_table(mixed: MixedPrecision) -> Table:
+    first, last = mixed.steps[0], _last_kept(mixed)
+    table = _table("accuracy budget", "in float", "cost", "SQNR dB", "points lost", caption=_told(mixed))
+    for name, step in (("everything in int8", first), ("as written", last)):
+        lost = "" if step.lost_points is None else f"{step.lost_points:.2f}"
+        table.add_row(name, str(step.in_float), f"{step.cost:.3f}", f"{step.sqnr_db:.1f}", lost)
+    return table
+
+
+def _last_kept(mixed: MixedPrecision) -> BudgetStep:
+    """The step at which the layers in float were those that stayed so."""
+    return [step for step in mixed.steps if step.in_float == len(mixed.layers)][-1]
+
+
+def _told(mixed: MixedPrecision) -> str:
+    words = f"{mixed.budget}; {'kept' if mixed.met else 'not kept even in float'}; {mixed.measured_on}"
+    return f"{words}\nin float: {', '.join(mixed.layers) or 'nothing'}"
+
+
 def _activations_table(costs: Sequence[ActivationCost]) -> Table:
     caption = (
         f"QDQ against float, means of {costs[0].samples} inputs; exact: only the activation's result is "
@@ -261,10 +346,14 @@ def _activations_table(costs: Sequence[ActivationCost]) -> Table:
 
 
 def _calibrators_table(scores: Sequence[CalibratorScore]) -> Table:
-    caption = f"QDQ against float on {scores[0].samples} inputs held back, before biases are corrected"
-    table = _table("calibrator", "SQNR dB", caption=caption)
+    caption = (
+        f"QDQ against float on {scores[0].samples} inputs held back, before biases are corrected; gain: "
+        "against the calibrator chosen, mean of the inputs"
+    )
+    table = _table("calibrator", "SQNR dB", "gain dB", caption=caption)
     for score in scores:
-        table.add_row(score.calibrator, f"{score.sqnr_db:.1f}")
+        gain = _with_error(score.gain_db, score.gain_error_db)
+        table.add_row(score.calibrator, f"{score.sqnr_db:.1f}", gain)
     return table
 
 

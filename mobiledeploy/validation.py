@@ -20,6 +20,7 @@ or write a list.
 
 from __future__ import annotations
 
+import copy
 import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -79,6 +80,14 @@ class LabelledImages:
         self._broken: dict[str, str] = {}
         how = describe_preprocessing(self._input.size, preprocessing)
         self.description = f"{len(self._entries)} labelled images; {folder.resolve().name}, {how}"
+
+    def parted(self, most: int) -> tuple[LabelledImages, LabelledImages]:
+        """At most half of the images, and at most that many, from the whole list; and the others."""
+        step = max(2, -(-len(self._entries) // most))
+        chosen, others = copy.copy(self), copy.copy(self)
+        chosen._entries = self._entries[::step]
+        others._entries = [entry for number, entry in enumerate(self._entries) if number % step]
+        return chosen, others
 
     def __len__(self) -> int:
         """Images that are listed; those that turn out to be broken are not delivered."""

@@ -78,14 +78,17 @@ def explain_layers(
     """
     explainer = _Explainer(graph, local_losses(graph, samples, on_sample))
     worst = explainer.worst()
-    names = [loss.layer.output for loss, _ in worst]
+    names = list(dict.fromkeys(name for loss, _ in worst for name in (loss.layer.name, loss.layer.output)))
     session = OnnxSession(graph.exact, names, optimize=False)
-    seen = [session.values(sample, names) for sample in samples]
-    return [
-        explainer.finding(loss, heirs, [values[index] for values in seen])
-        for index, (loss, heirs) in enumerate(worst)
-    ]
+    seen: Values = {name: [] for name in names}
+    for sample in samples:
+        for name, array in zip(names, session.values(sample, names), strict=True):
+            seen[name].append(array)
+    return [explainer.finding(loss, heirs, seen) for loss, heirs in worst]
 
+
+Values = dict[str, list[Floats]]
+"""Name of a value -> the value in float, one array for each sample."""
 
 Found = tuple[Reason, str, str]
 """Reason, text, remedy."""
@@ -96,14 +99,15 @@ class _Explainer:
         self._graph, self._losses = graph, losses
         self._plan = graph.plan(graph.exact.graph)
         self._nodes = {node.outputs[0].name or "": node for node in graph.exact.graph}
+        self._by_name = {loss.layer.name: loss for loss in losses}
         self._loss_of = {name: loss for loss in losses for name in loss.layer.nodes}
 
     def worst(self) -> list[tuple[LocalLoss, list[str]]]:
         """The layers to explain, and the names of those that are worse because of them."""
         found: dict[str, tuple[LocalLoss, list[str]]] = {}
         for loss in sorted(self._losses, key=lambda loss: loss.cumulated):
-            source = self._source(loss) if loss.own_share < _OWN_SHARE else None
-            if source is not None and source.own_share >= _OWN_SHARE:
+            source = self._culprit(loss)
+            if source is not None:
                 listed = found.setdefault(source.layer.name, (source, []))
                 listed[1].append(loss.layer.name)
             else:
@@ -112,43 +116,66 @@ class _Explainer:
                 break
         return list(found.values())
 
-    def _source(self, loss: LocalLoss) -> LocalLoss | None:
-        """Of the layers before a layer, the one that adds the most noise to its own result."""
-        return min(self._sources(loss.layer), key=lambda source: source.own["all"], default=None)
+    def _culprit(self, loss: LocalLoss) -> LocalLoss | None:
+        """The one layer before a layer whose own rounding is most of the noise in its result.
 
-    def finding(self, loss: LocalLoss, heirs: Sequence[str], values: Sequence[Floats]) -> LayerFinding:
+        Looked for along the values of least SQNR, as far back as they are about as noisy.
+        """
+        if loss.own_share >= _OWN_SHARE:
+            return None
+        at = loss
+        while at.passed:
+            closest = min(at.passed, key=at.passed.__getitem__)
+            if loss.share(at.passed[closest]) >= _OWN_SHARE:
+                return self._by_name[closest]
+            noisiest = min((self._by_name[name] for name in at.passed), key=lambda source: source.cumulated)
+            if loss.share(noisiest.own["all"]) >= _OWN_SHARE:
+                return noisiest
+            if loss.share(noisiest.cumulated) < _OWN_SHARE:
+                return None
+            at = noisiest
+        return None
+
+    def finding(self, loss: LocalLoss, heirs: Sequence[str], values: Values) -> LayerFinding:
         """Why that layer is bad.
 
         Args:
-            values: Its result in float, one array for each sample.
+            values: Among them its result, and that of its first op.
         """
-        reason, text, remedy = self._why(loss, values)
+        reason, text, remedy = self._why(loss, bool(heirs), values)
         layer, own = loss.layer, loss.own["all"]
         return LayerFinding(layer.name, layer.op, loss.cumulated, own, reason, text, remedy, tuple(heirs))
 
-    def _why(self, loss: LocalLoss, values: Sequence[Floats]) -> Found:
-        if loss.own_share < _OWN_SHARE:
+    def _why(self, loss: LocalLoss, harms: bool, values: Values) -> Found:
+        layer = loss.layer
+        result = self._numbers(layer, layer.output, values[layer.output])
+        if harms and result is not None:
+            return result
+        if loss.own_share < _OWN_SHARE and not harms:
             return self._inherited(loss)
         parts: dict[str, float] = {part: loss.own[part] for part in ("constants", "inner", "result")}
         worst = min(parts, key=parts.__getitem__)
         if worst == "constants":
-            return self._weights(loss.layer)
+            return self._weights(layer)
         if worst == "inner":
-            return _activation(loss, self._nodes)
-        return self._result(loss.layer, values)
+            before = self._numbers(layer, layer.name, values[layer.name])
+            return before or _activation(loss, self._nodes)
+        text = "its values fill their range well: this is what a step of 1/255 of the range gives"
+        remedy = f"nothing is wrong here; if it must be better, {_in_float(layer.name)}"
+        return result or ("rounding", text, remedy)
 
     # Where it comes from
 
     def _inherited(self, loss: LocalLoss) -> Found:
         text = f"the layer itself adds little ({_percent(loss.own_share)} of the noise); "
-        source = self._source(loss)
-        if source is None:
+        sources = self._sources(loss.layer)
+        if not sources:
             text += "the rest is the rounding of the network's input"
             return "inherited", text, "inputs of less range than the calibration's, or calibrate with those"
-        name = source.layer.name
+        source = min(sources, key=lambda source: source.own["all"])
         text += (
-            f"the rest has gathered in {len(self._sources(loss.layer))} layers before it, most in {name} "
-            f"({source.own['all']:.1f} dB by itself)"
+            f"the rest has gathered in {len(sources)} layers before it, of which {source.layer.name} "
+            f"rounds the most ({source.own['all']:.1f} dB by itself)"
         )
         return "inherited", text, "no one layer is to blame: --effort high, or --accuracy-budget"
 
@@ -177,19 +204,19 @@ class _Explainer:
         channel, crest = _largest_crest(linear)
         if crest >= _OUTLIER_WEIGHT:
             text = (
-                f"the largest weight of output channel {channel} is {crest:.0f} times as large as its weights "
-                "are in the mean (root of squares), so that most of them round to a few steps"
+                f"the largest weight of output channel {channel} is {crest:.0f} times the root mean square "
+                "of that channel's weights, most of which therefore round to a few steps"
             )
         else:
             text = "most of it comes from rounding the weights, without an outlier among them"
-        return (
-            "weights",
-            text,
-            f"--effort high, which chooses how each weight rounds, or {_in_float(layer.name)}",
-        )
+        remedy = f"--effort high, which chooses how each weight rounds, or {_in_float(layer.name)}"
+        return "weights", text, remedy
 
-    def _result(self, layer: Layer, values: Sequence[Floats]) -> Found:
-        params = self._plan.activations[self._nodes[layer.output].outputs[0]]
+    def _numbers(self, layer: Layer, name: str, values: Sequence[Floats]) -> Found | None:
+        """What about the numbers of a layer's value makes the step too coarse; None if nothing does."""
+        params = self._plan.activations.get(self._nodes[name].outputs[0])
+        if params is None:
+            return None
         low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
         keep = _in_float(layer.name)
         if (share := _clipped_share(values, params)) > 0.5:
@@ -200,26 +227,22 @@ class _Explainer:
             return "clipping", text, f"--calibrator min-max cuts nothing off; or {keep}"
         needed = max(high, 0.0) - min(low, 0.0)
         if needed > 0 and (wide := (params.high - params.low) / needed) >= _WIDE_SCALE:
-            return self._shared(layer, wide, keep)
-        return self._spread(layer, values, keep)
+            return self._shared(name, wide, keep)
+        return self._spread(layer, params, values, keep)
 
-    def _shared(self, layer: Layer, wide: float, keep: str) -> Found:
+    def _shared(self, name: str, wide: float, keep: str) -> Found:
         text = f"its step is made for a range {wide:.1f} times as wide as its values take"
-        group = next((group for group in self._graph.groups if layer.output in group), [])
-        others = [name for name in group if name != layer.output]
+        group = next((group for group in self._graph.groups if name in group), [])
+        others = [other for other in group if other != name]
         if not others:
             text += "; the range was widened so that the target takes the op, or few inputs reach its ends"
             return "range", text, f"more or other calibration inputs; or {keep}"
-        ops = {self._nodes[name].op_type for name in group if name in self._nodes} & SAME_SCALE
-        joined = f"a {' or '.join(sorted(ops))} gives them" if ops else "they have"
-        text += f", since {joined} one scale: {', '.join(stem(name) for name in others[:3])}"
-        return (
-            "shared scale",
-            text,
-            f"keep in float what joins them (--keep-float {_quoted(others[-1])}); or {keep}",
-        )
+        text += f", since it has one scale with {', '.join(stem(other) for other in others[:3])}"
+        joins = [each for each in group if each in self._nodes and self._nodes[each].op_type in SAME_SCALE]
+        remedy = f"{_in_float(joins[-1])}, which is what joins them; or {keep}" if joins else keep
+        return "shared scale", text, remedy
 
-    def _spread(self, layer: Layer, values: Sequence[Floats], keep: str) -> Found:
+    def _spread(self, layer: Layer, params: QuantParams, values: Sequence[Floats], keep: str) -> Found | None:
         channel, ratio, count, few = _outlier_channel(values)
         if few and ratio >= _OUTLIER_CHANNEL:
             text = (
@@ -230,15 +253,13 @@ class _Explainer:
         magnitudes = np.concatenate([np.abs(value).ravel() for value in values])
         largest, usual = float(magnitudes.max()), float(np.quantile(magnitudes, 0.999))
         if usual > 0 and largest / usual >= _OUTLIER_VALUE:
-            step = float(self._plan.activations[self._nodes[layer.output].outputs[0]].scale[0])
-            inner = float(np.mean(magnitudes < 2 * step))
+            inner = float(np.mean(magnitudes < 2 * float(params.scale[0])))
             text = (
                 f"a few values reach {largest:.3g}, 99.9 % stay below {usual:.3g}: the step is wide for them "
                 f"({_percent(inner)} of all values are within two steps of 0)"
             )
             return "range", text, f"--calibrator percentile cuts the few off; or {keep}"
-        text = "its values fill their range well: this is what a step of 1/255 of the range gives"
-        return "rounding", text, f"nothing is wrong here; if it must be better, {keep}"
+        return None
 
     def _equalizing(self, layer: Layer) -> str:
         between = [self._nodes[name].op_type for name in layer.nodes[1:]]

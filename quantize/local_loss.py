@@ -34,16 +34,24 @@ class LocalLoss:
     Attributes:
         cumulated: With everything before it in int8, too.
         own: With its input from float; by part of what is rounded.
+        passed: With only the rounding of one layer that it reads, that one's input from float; by its name.
+            An SQNR says little of one layer's result if one channel of it is loud: what the others lose shows
+            in the layers that read them.
     """
 
     layer: Layer
     cumulated: float
     own: dict[Part, float]
+    passed: dict[str, float]
 
     @property
     def own_share(self) -> float:
         """Of the noise in its result, what it adds itself; above 1 where noises happen to cancel."""
-        return float(10.0 ** ((self.cumulated - self.own["all"]) / 10.0))
+        return self.share(self.own["all"])
+
+    def share(self, sqnr_db: float) -> float:
+        """Of the noise in its result, the share that would leave that SQNR by itself."""
+        return float(10.0 ** ((self.cumulated - sqnr_db) / 10.0))
 
 
 def local_losses(
@@ -56,7 +64,15 @@ def local_losses(
     """
     names = [layer.output for layer in graph.layers]
     beside = _Beside(graph)
-    copies = {(layer.name, part): beside.copied(layer, part) for layer in graph.layers for part in _PARTS}
+    copies: dict[tuple[str, str], str] = {
+        (layer.name, part): beside.copied(layer, part) for layer in graph.layers for part in _PARTS
+    }
+    sources = {layer.name: beside.sources(layer) for layer in graph.layers}
+    copies |= {
+        (layer.name, source): beside.passed(layer, source)
+        for layer in graph.layers
+        for source in sources[layer.name]
+    }
     apart = OnnxSession(beside.model, [*names, *copies.values()], optimize=False)
     qdq = graph.draft()
     written = {value.name for node in qdq.graph for value in node.outputs}
@@ -64,11 +80,11 @@ def local_losses(
     whole = OnnxSession(qdq, rounded, optimize=False)
     cumulated = {name: Accumulator() for name in names}
     own = {key: Accumulator() for key in copies}
+    outputs = {layer.name: layer.output for layer in graph.layers}
     for sample in samples:
         wanted = dict(zip(names, apart.values(sample, names), strict=True))
         for name, value in zip(names, whole.values(sample, rounded), strict=True):
             cumulated[name].add(wanted[name], value)
-        outputs = {layer.name: layer.output for layer in graph.layers}
         for key, value in zip(copies, apart.values(sample, list(copies.values())), strict=True):
             own[key].add(wanted[outputs[key[0]]], value)
         on_sample()
@@ -77,6 +93,7 @@ def local_losses(
             layer,
             cumulated[layer.output].result().sqnr_db,
             {part: own[layer.name, part].result().sqnr_db for part in _PARTS},
+            {source: own[layer.name, source].result().sqnr_db for source in sources[layer.name]},
         )
         for layer in graph.layers
     ]
@@ -93,10 +110,25 @@ class _Beside:
         self._graph = self.model.graph
         self._plan = graph.plan(self._graph)
         self._nodes = {node.outputs[0].name or "": node for node in self._graph}
+        self._layers = {self._nodes[layer.output].outputs[0]: layer for layer in graph.layers}
+        self._rounded_results: dict[str, ir.Value] = {}
+
+    def sources(self, layer: Layer) -> list[str]:
+        """The layers whose results a layer reads, without anything between."""
+        read = [value for name in layer.nodes for value in self._nodes[name].inputs if value is not None]
+        found = [self._layers[value].name for value in read if value in self._layers]
+        return list(dict.fromkeys(name for name in found if name != layer.name))
+
+    def passed(self, layer: Layer, source: str) -> str:
+        """Write a copy that rounds nothing, but reads the rounding copy of a source; the result's name."""
+        result = next(value for value, found in self._layers.items() if found.name == source)
+        return self._copy(layer, f"of {source}", {result: self._rounded_results[source]})
 
     def copied(self, layer: Layer, part: Part) -> str:
         """Write a copy that rounds in that respect; the name of its result."""
-        mapped: dict[ir.Value, ir.Value] = {}
+        return self._copy(layer, part, {})
+
+    def _copy(self, layer: Layer, part: str, mapped: dict[ir.Value, ir.Value]) -> str:
         for name in layer.nodes:
             node = self._nodes[name]
             inputs = [None if value is None else mapped.get(value, value) for value in node.inputs]
@@ -117,7 +149,10 @@ class _Beside:
                 rounds = part == "all" or part == ("inner" if inner else "result")
                 params = self._plan.activations.get(value)
                 mapped[value] = self._rounded(other, params) if rounds and params is not None else other
-        return mapped[self._nodes[layer.output].outputs[0]].name or ""
+        result = mapped[self._nodes[layer.output].outputs[0]]
+        if part == "all":
+            self._rounded_results[layer.name] = result
+        return result.name or ""
 
     def _with_rounded_constants(
         self, node: ir.Node, inputs: list[ir.Value | None], plan: Plan

@@ -9,8 +9,8 @@ where this measures the output itself.)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -23,7 +23,7 @@ from mobiledeploy.quantize.sensitivity import LayerSensitivity, OutputError
 from mobiledeploy.runtimes import OnnxSession, Runner, Sample
 from mobiledeploy.thresholds import AccuracyBudget
 
-__all__ = ["BudgetStep", "Choice", "MixedPrecision", "TopOneLoss", "choose_layers", "require_classifier"]
+__all__ = ["BudgetStep", "LayerSearch", "MixedPrecision", "TopOneLoss", "require_classifier"]
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,13 @@ class MixedPrecision:
 
     Attributes:
         budget: In words.
-        measured_on: What the loss was measured on, and what it is.
+        measured_on: What the loss is, and what it was measured on; begins with its unit.
         steps: In the order in which they were measured, the graph that is int8 throughout first.
         layers: Layers in float in the end.
         keep_float: What ``--keep-float`` takes to have the same again.
         met: Whether the QDQ graph keeps the budget.
         final: Loss of the .tflite in points, or its SQNR in dB, on the same inputs; None before it is made.
+        final_met: Whether that keeps the budget.
     """
 
     budget: str
@@ -66,23 +67,17 @@ class MixedPrecision:
     keep_float: list[str]
     met: bool
     final: float | None = None
+    final_met: bool = True
 
-
-@dataclass(frozen=True)
-class Choice:
-    """Layers to put into float, and the record of how they were found."""
-
-    layers: list[Layer]
-    record: MixedPrecision
-
-
-class Meter(Protocol):
-    """Measures what a form of the network loses, in points of top-1."""
-
-    description: str
-
-    def lost_points(self, runner: Runner) -> float:
-        """Points lost against float."""
+    @property
+    def failure(self) -> str | None:
+        """What is wrong with the artifact, in words; None if it keeps the budget or is not checked yet."""
+        if self.final_met:
+            return None
+        return (
+            f"int8 TFLite misses the accuracy budget: {self.final:.2f} {self.measured_on}; demanded is "
+            f"{self.budget}; ask for a little more than you need, or give more images"
+        )
 
 
 class TopOneLoss:
@@ -105,9 +100,10 @@ class TopOneLoss:
         float_classes = _classes(reference, samples)
         self._labels = float_classes if labels is None else np.array(labels)
         self._right = int(np.sum(float_classes == self._labels))
-        figure = "top-1" if labels is not None else "top-1 that differs from float, as there are no labels,"
+        figure = "lost" if labels is not None else "that differs from float (there are no labels)"
+        count = len(samples)
         self.description = (
-            f"{figure} on {len(samples)} {source}; one of them is {100 / len(samples):.2g} points"
+            f"points of top-1 {figure} on {count} {source}; one of them is {100 / count:.2g} points"
         )
 
     def lost_points(self, runner: Runner) -> float:
@@ -135,94 +131,96 @@ def require_classifier(model: ir.Model) -> None:
         )
 
 
-def choose_layers(
-    graph: MixedGraph,
-    sensitivity: Sequence[LayerSensitivity],
-    budget: AccuracyBudget,
-    error: OutputError,
-    meter: Meter | None,
-    on_step: Callable[[], Any] = lambda: None,
-) -> Choice:
-    """Find the layers to put into float. If int8 throughout keeps the budget, there are none.
+class LayerSearch:
+    """Finds the layers to put into float.
 
     Args:
-        sensitivity: Of the layers of `graph`, in any order.
+        graph: The network; what is in float in it already stays so.
+        sensitivity: Of its layers, in any order.
+        error: For a budget in dB, and for the record of each step.
         meter: What measures a budget in points; None for one in dB.
-        on_step: Called after each measurement.
     """
-    search = _Search(graph, budget, error, meter, on_step)
-    met = search.measure("everything in int8", [])
-    scores = {
-        found.layer: found.noise / (max(found.cost - 1.0, 0.0) + _PRICE_OF_ANY) for found in sensitivity
-    }
-    order = sorted(graph.layers, key=lambda layer: -scores[layer.name])
-    kept: list[Layer] = []
-    while not met and len(kept) < len(order):
-        more = order[len(kept) : len(kept) + max(1, len(kept) // _STEPS)]
-        kept = [*kept, *more]
-        met = search.measure(f"{_listed(more)} in float", kept)
-    if met and kept:
-        kept = _without_needless(kept, {found.layer: found.cost for found in sensitivity}, search)
-    names = [name for layer in graph.layers if layer in kept for name in layer.nodes]
-    ordered = [layer for layer in graph.layers if layer in kept]
-    return Choice(
-        ordered,
-        MixedPrecision(
-            budget=str(budget),
-            measured_on=meter.description if meter is not None else error.description,
-            steps=search.steps,
-            layers=[layer.name for layer in ordered],
-            keep_float=names,
+
+    def __init__(
+        self,
+        graph: MixedGraph,
+        sensitivity: Sequence[LayerSensitivity],
+        budget: AccuracyBudget,
+        error: OutputError,
+        meter: TopOneLoss | None,
+    ) -> None:
+        self.graph = graph
+        self._sensitivity = {found.layer: found for found in sensitivity}
+        self._budget, self._error, self._meter = budget, error, meter
+        self._base = estimated_instructions(graph.draft(), graph.target)
+        self._steps: list[BudgetStep] = []
+
+    def run(self, on_step: Callable[[], Any] = lambda: None) -> tuple[list[Layer], MixedPrecision]:
+        """The layers, in graph order, and the record. If int8 throughout keeps the budget, there are none.
+
+        Args:
+            on_step: Called after each measurement.
+        """
+        self._steps = []
+        kept: list[Layer] = []
+        met = self._measured("everything in int8", kept, on_step)
+        order = sorted(self.graph.layers, key=self._score, reverse=True)
+        while not met and len(kept) < len(order):
+            more = order[len(kept) : len(kept) + max(1, len(kept) // _STEPS)]
+            kept = [*kept, *more]
+            met = self._measured(f"{', '.join(layer.name for layer in more)} in float", kept, on_step)
+        if met:
+            kept = self._without_needless(kept, on_step)
+        layers = [layer for layer in self.graph.layers if layer in kept]
+        record = MixedPrecision(
+            budget=str(self._budget),
+            measured_on=(self._meter or self._error).description,
+            steps=self._steps,
+            layers=[layer.name for layer in layers],
+            keep_float=[name for layer in layers for name in layer.nodes],
             met=met,
-        ),
-    )
+        )
+        return layers, record
+
+    def checked(self, record: MixedPrecision, artifact: Runner) -> MixedPrecision:
+        """The record with what the artifact that was made of it loses."""
+        meter = self._meter
+        figure = self._error.sqnr_db(artifact) if meter is None else meter.lost_points(artifact)
+        return replace(record, final=figure, final_met=self._keeps(figure))
+
+    def _score(self, layer: Layer) -> float:
+        found = self._sensitivity[layer.name]
+        return found.noise / (max(found.cost - 1.0, 0.0) + _PRICE_OF_ANY)
+
+    def _without_needless(self, kept: list[Layer], on_step: Callable[[], Any]) -> list[Layer]:
+        """Without the layers that the budget can be kept without, the dearest tried first."""
+        for layer in sorted(kept, key=lambda layer: -self._sensitivity[layer.name].cost):
+            fewer = [other for other in kept if other is not layer]
+            if fewer and self._measured(f"{layer.name} back in int8", fewer, on_step):
+                kept = fewer
+        return kept
+
+    def _measured(self, change: str, layers: Sequence[Layer], on_step: Callable[[], Any]) -> bool:
+        """Whether the budget is kept with those layers in float; notes the figures."""
+        qdq = self.graph.draft(layers)
+        session = OnnxSession(qdq, optimize=False)
+        cost = estimated_instructions(qdq, self.graph.target) / self._base
+        sqnr_db = self._error.sqnr_db(session)
+        lost = None if self._meter is None else self._meter.lost_points(session)
+        self._steps.append(BudgetStep(change, len(layers), cost, sqnr_db, lost))
+        on_step()
+        return self._keeps(sqnr_db if lost is None else lost)
+
+    def _keeps(self, figure: float) -> bool:
+        """Whether an SQNR, or a loss in points, is within the budget."""
+        if self._budget.points is not None:
+            return figure <= self._budget.points
+        assert self._budget.sqnr_db is not None
+        return figure >= self._budget.sqnr_db
 
 
 _PRICE_OF_ANY = 0.02
 """What a layer in float costs beside its instructions, as a share of the whole: borders, another thing to
 watch. Without it, many layers that do next to nothing would go first."""
 
-_STEPS = 6  # a step is of one layer up to so many, and grows by a sixth
-
-
-def _listed(layers: Sequence[Layer]) -> str:
-    return ", ".join(layer.name for layer in layers)
-
-
-def _without_needless(kept: list[Layer], costs: dict[str, float], search: _Search) -> list[Layer]:
-    """Without the layers that the budget can be kept without, the dearest tried first."""
-    for layer in sorted(kept, key=lambda layer: -costs[layer.name]):
-        fewer = [other for other in kept if other is not layer]
-        if fewer and search.measure(f"{layer.name} back in int8", fewer):
-            kept = fewer
-    return kept
-
-
-class _Search:
-    def __init__(
-        self,
-        graph: MixedGraph,
-        budget: AccuracyBudget,
-        error: OutputError,
-        meter: Meter | None,
-        on_step: Callable[[], Any],
-    ) -> None:
-        self._graph, self._budget, self._error = graph, budget, error
-        self._meter, self._on_step = meter, on_step
-        self._base = estimated_instructions(graph.draft(), graph.target)
-        self.steps: list[BudgetStep] = []
-
-    def measure(self, change: str, layers: Sequence[Layer]) -> bool:
-        """Whether the budget is kept with those layers in float; notes the figures."""
-        qdq = self._graph.draft(layers)
-        cost = estimated_instructions(qdq, self._graph.target) / self._base
-        session = OnnxSession(qdq, optimize=False)
-        sqnr_db = self._error.sqnr_db(session)
-        lost = None if self._meter is None else self._meter.lost_points(session)
-        self.steps.append(BudgetStep(change, len(layers), cost, sqnr_db, lost))
-        self._on_step()
-        if lost is not None:
-            assert self._budget.points is not None
-            return lost <= self._budget.points
-        assert self._budget.sqnr_db is not None
-        return sqnr_db >= self._budget.sqnr_db
+_STEPS = 6  # a step is of one layer, and of more when there are twice so many, three times so many, ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from mobiledeploy.calibrators import SEARCH
 from mobiledeploy.exporters.lowerings.registry import has_integer_form
 from mobiledeploy.exporters.onnx_graph import tidy
 from mobiledeploy.progress import SILENT, Progress
@@ -24,9 +25,10 @@ from mobiledeploy.quantize.fit_scales import fit_scales
 from mobiledeploy.quantize.insert_qdq import insert_qdq
 from mobiledeploy.quantize.keep_float import keep_float
 from mobiledeploy.quantize.mixed_graph import MixedGraph
+from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.quantize.points import find_points
 from mobiledeploy.quantize.ranges import METHODS
-from mobiledeploy.quantize.recipe import SEARCH, QuantizeRecipe
+from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.quantize.search_ranges import START, RangeSearch, search_ranges
 from mobiledeploy.quantize.statistics_cache import StatisticsCache
 from mobiledeploy.runtimes import Sample
@@ -45,6 +47,7 @@ class Quantized:
         graph: The network as it was decided about, from which other mixtures of int8 and float can be had.
         kept: Names of the results that stay in float because the recipe says so.
         widened: One line for each range that was widened so that the target takes the op.
+        reconstruction: What high effort did, a line each; empty without it.
         biases: How far bias correction moved each layer; empty when it was off.
         search: Which method chose which range; None where one method chose all of them.
         calibrators: What each of them would give, best first; empty when they were not compared.
@@ -53,6 +56,7 @@ class Quantized:
     graph: MixedGraph
     kept: list[str]
     widened: list[str]
+    reconstruction: list[str]
     biases: list[BiasCorrection]
     search: RangeSearch | None
     calibrators: list[CalibratorScore]
@@ -97,9 +101,13 @@ def quantize_model(
             search = search_ranges(model, plan, statistics, samples[:_SEARCH_SAMPLES], target, advance)
     calibrators: list[CalibratorScore] = []
     if compare_on:
-        more = {SEARCH: plan} if searching else {}
-        with progress.step("compare calibrators", len(METHODS) + len(more)) as advance:
-            calibrators = compare_calibrators(model, plan, statistics, compare_on, target, more, advance)
+        with progress.step("compare calibrators", len({recipe.method, *METHODS})) as advance:
+            calibrators = compare_calibrators(
+                model, plan, recipe.method, statistics, compare_on, target, advance
+            )
+    reconstruction: list[str] = []
+    if recipe.reconstructs:
+        reconstruction = _reconstructed(model, plan, samples, target, recipe, progress)
     biases: list[BiasCorrection] = []
     if recipe.correct_bias:
         draft = MixedGraph(exact, model, plan, target, dtype).draft()
@@ -109,4 +117,20 @@ def quantize_model(
     graph = MixedGraph(exact, model, plan, target, dtype)
     insert_qdq(model, plan)
     tidy(model)
-    return Quantized(graph, kept, widened, biases, search, calibrators)
+    return Quantized(graph, kept, widened, reconstruction, biases, search, calibrators)
+
+
+def _reconstructed(
+    model: ir.Model,
+    plan: Plan,
+    samples: Sequence[Sample],
+    target: Target,
+    recipe: QuantizeRecipe,
+    progress: Progress,
+) -> list[str]:
+    """The log of reconstructing all blocks, in place."""
+    from mobiledeploy.quantize.reconstruct import ReconstructSettings, reconstruct, reconstruction_steps
+
+    settings = ReconstructSettings(seed=recipe.seed)
+    with progress.step("reconstruct blocks", reconstruction_steps(model, plan, settings)) as advance:
+        return reconstruct(model, plan, samples, target, settings=settings, on_step=advance)

@@ -7,17 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mobiledeploy.calibrators import CALIBRATORS
 from mobiledeploy.errors import InputError
-from mobiledeploy.quantize.ranges import METHODS
 
-__all__ = ["CALIBRATORS", "SEARCH", "Effort", "QuantizeRecipe"]
-
-SEARCH = "search"
-"""The calibrator that chooses among the methods, group by group, by the error at the network's outputs."""
-
-CALIBRATORS = (*METHODS, SEARCH)
-
-Effort = Literal["default", "high"]
+__all__ = ["QuantizeRecipe"]
 
 
 @dataclass(frozen=True)
@@ -28,14 +21,18 @@ class QuantizeRecipe:
         calibrator: How activation ranges are chosen: one of ``CALIBRATORS``. int16 has steps so small that
             clipping never pays: its ranges are always twice those of min-max.
         correct_bias: Whether biases take back what rounding shifts on average.
+        effort: "high" learns how to round, and the scales, from what the float network computes. int8 only.
         keep_float: What stays in float: shell-style patterns of layers' names, or of op types after "op:".
         activations: Type of the activations.
+        seed: Of all that is drawn at random.
     """
 
     calibrator: str = "mse"
     correct_bias: bool = True
+    effort: Literal["default", "high"] = "default"
     keep_float: tuple[str, ...] = ()
     activations: Literal["int8", "int16"] = "int8"
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.calibrator not in CALIBRATORS:
@@ -47,6 +44,11 @@ class QuantizeRecipe:
     def method(self) -> str:
         """How ranges are chosen in fact."""
         return self.calibrator if self.activations == "int8" else "min-max"
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether blocks are reconstructed in fact."""
+        return self.effort == "high" and self.activations == "int8"
 
     @property
     def dtype(self) -> np.dtype[Any]:

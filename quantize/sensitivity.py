@@ -65,7 +65,7 @@ class OutputError:
         session = OnnxSession(model)
         self._samples = samples
         self._wanted = [list(session.run(sample).values()) for sample in samples]
-        self.description = f"SQNR of the outputs on {len(samples)} inputs that were held back"
+        self.description = f"dB of SQNR at the outputs on {len(samples)} inputs that were held back"
 
     def sqnr_db(self, runner: Runner) -> float:
         """Over all samples together, as in the report's checks."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import get_args
 
 import onnx
 import pytest
 
 import mobiledeploy
-from mobiledeploy.api import Calibrator
 from mobiledeploy.errors import InputError
 from mobiledeploy.progress import Advance
-from mobiledeploy.quantize.recipe import CALIBRATORS
 
 SOURCE = f"{Path(__file__).parent / 'tiny_networks.py'}:squeeze_excite"
 
@@ -119,5 +116,18 @@ def test_settings_that_cannot_be_are_refused(settings: mobiledeploy.ExportSettin
         mobiledeploy.run_export(settings, Recorded())
 
 
-def test_the_calibrators_are_those_of_the_recipe() -> None:
-    assert get_args(Calibrator) == CALIBRATORS
+@pytest.mark.parametrize(
+    ("settings", "flag"),
+    [
+        ({"keep_float": ["op:Mul"]}, "--keep-float"),
+        ({"accuracy_budget": 0.5}, "--accuracy-budget"),
+        ({"sensitivity": True}, "--sensitivity"),
+    ],
+)
+def test_what_is_about_int8_needs_an_int8_artifact(
+    settings: dict[str, object], flag: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=f"{flag} without an int8 artifact, expected one; add --int8"):
+        mobiledeploy.export(SOURCE, out=tmp_path, **settings)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="expected points of top-1 such as"):
+        mobiledeploy.export(SOURCE, int8=True, accuracy_budget="some", out=tmp_path)

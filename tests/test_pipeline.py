@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -18,10 +19,11 @@ from PIL import Image
 
 import mobiledeploy
 from mobiledeploy.api import ExportResult
+from mobiledeploy.calibrators import CALIBRATORS
+from mobiledeploy.errors import InputError
 from mobiledeploy.exporters.onnx_graph import load_onnx
 from mobiledeploy.partitions import forecast_partitions
 from mobiledeploy.quantize.histogram import Histogram
-from mobiledeploy.quantize.recipe import CALIBRATORS
 from mobiledeploy.runtimes import TfliteSession
 from mobiledeploy.targets import LITERT_2_3
 
@@ -48,6 +50,7 @@ def test_an_int8_export_writes_what_it_promises(exported: ExportResult) -> None:
         f"{stem}_fp32.tflite",
         f"{stem}_int8.tflite",
         "report.json",
+        "report.html",
     }
     assert {path.name for path in exported.artifacts.values()} == names
     assert exported.passed
@@ -125,7 +128,7 @@ def test_calibrators_are_compared_on_request(exported: ExportResult, tmp_path: P
 
 def test_without_int8_there_are_the_float_artifacts_alone(tmp_path: Path) -> None:
     result = mobiledeploy.export(SOURCE, num_classes=3, out=tmp_path)
-    assert set(result.artifacts) == {"onnx", "fp32", "report"}
+    assert set(result.artifacts) == {"onnx", "fp32", "report", "html"}
     assert result.report.calibration is None and not result.report.warnings
     assert TfliteSession(result.artifacts["fp32"]).outputs["output"]["shape"].tolist() == [1, 3]
 
@@ -168,7 +171,7 @@ def scales_of_file(path: Path) -> set[bytes]:
 
 def test_a_qdq_file_keeps_its_scales_to_the_bit(exported: ExportResult, tmp_path: Path) -> None:
     result = mobiledeploy.export(str(exported.artifacts["qdq"]), out=tmp_path)
-    assert set(result.artifacts) == {"qdq", "int8", "report"}
+    assert set(result.artifacts) == {"qdq", "int8", "report", "html"}
     assert result.name == "squeeze_excite"
     session = TfliteSession(result.artifacts["int8"], delegate=False)
     kept = {
@@ -259,3 +262,64 @@ def test_calibration_images_and_their_warnings_reach_the_report(
     assert result.report.calibration["inputs"].startswith("4 images, 2 held back; val, ")
     assert str(tmp_path) not in (tmp_path / "out" / "report.json").read_text()
     assert result.report.warnings == ["left out, as they cannot be read: 1/broken.png (not a JPEG or PNG)"]
+
+
+def test_what_is_kept_in_float_by_name_is_float_in_the_artifact(
+    exported: ExportResult, tmp_path: Path
+) -> None:
+    source = str(exported.artifacts["onnx"])
+    result = mobiledeploy.export(source, int8=True, samples=8, keep_float=["op:HardSwish"], out=tmp_path)
+    ops = [node["op_name"] for node in TfliteSession(result.artifacts["int8"], delegate=False).nodes()]
+    assert "HARD_SWISH" in ops
+    partitions = result.report.artifacts["int8"].partitions
+    assert partitions is not None and (partitions.count, partitions.outside) == (1, ())
+    assert result.passed and result.report.kept_float
+    # The file says so, too: made again from the QDQ graph, it is the same.
+    again = mobiledeploy.export(str(result.artifacts["qdq"]), out=tmp_path / "again")
+    assert hashes(again)["int8"] == hashes(result)["int8"]
+
+
+def test_an_accuracy_budget_in_db(exported: ExportResult, tmp_path: Path) -> None:
+    source = str(exported.artifacts["onnx"])
+    demanded = exported.report.against_fp32("int8")
+    assert demanded is not None
+    result = mobiledeploy.export(
+        source, int8=True, samples=16, accuracy_budget=f"{demanded.sqnr_db + 3}dB", out=tmp_path
+    )
+    mixed, reached = result.report.mixed_precision, result.report.against_fp32("int8")
+    assert mixed is not None and reached is not None and result.passed
+    assert mixed.met and 0 < len(mixed.layers) < len(result.report.sensitivity)
+    assert mixed.final == pytest.approx(reached.sqnr_db, abs=0.5)
+    # What it says of --keep-float gives the same layers.
+    again = mobiledeploy.export(
+        source, int8=True, samples=16, keep_float=mixed.keep_float, out=tmp_path / "again"
+    )
+    assert again.report.kept_float == mixed.keep_float
+
+
+def test_a_budget_in_points_leaves_other_images_to_measure_accuracy_on(
+    exported: ExportResult, labelled: Path, tmp_path: Path
+) -> None:
+    source = str(exported.artifacts["onnx"])
+    result = mobiledeploy.export(
+        source, int8=True, samples=4, accuracy_budget=50, validation=labelled, out=tmp_path / "out"
+    )
+    mixed = result.report.mixed_precision
+    assert mixed is not None and mixed.layers == [] and mixed.final is not None and mixed.final <= 50
+    chosen_on = int(mixed.measured_on.split(" on ")[1].split()[0])
+    assert chosen_on + result.report.accuracy[0].samples == 6  # one of 7 is broken
+    assert "of the labelled images, on which accuracy is then not measured" in mixed.measured_on
+
+
+def test_a_budget_in_points_needs_a_classifier(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--accuracy-budget 20dB"):
+        mobiledeploy.export(f"{NETWORKS}:two_heads", int8=True, accuracy_budget=0.5, out=tmp_path)
+
+
+def test_the_worst_layers_have_reasons(exported: ExportResult) -> None:
+    findings = exported.report.findings
+    assert len({found.layer for found in findings}) == 5
+    for found in findings:
+        assert found.text and found.remedy and math.isfinite(found.sqnr_db + found.own_sqnr_db)
+    page = exported.artifacts["html"].read_text()
+    assert all(found.layer in page for found in findings)

@@ -11,7 +11,10 @@ from rich.console import Console, RenderableType
 from mobiledeploy.metrics import compare
 from mobiledeploy.partitions import OutsideOp, Partitions
 from mobiledeploy.quantize.compare_calibrators import CalibratorScore
-from mobiledeploy.report import ArtifactRecord, Report, TensorRecord, as_json, tables
+from mobiledeploy.quantize.layer_findings import LayerFinding
+from mobiledeploy.quantize.mixed_precision import BudgetStep, MixedPrecision
+from mobiledeploy.quantize.sensitivity import LayerSensitivity
+from mobiledeploy.report import ArtifactRecord, Report, TensorRecord, as_json, detailed_tables, tables
 from mobiledeploy.thresholds import Limit
 from mobiledeploy.verify import AccuracyReport, ActivationCost, Check, LayerDifference
 
@@ -118,7 +121,34 @@ def test_names_that_look_like_markup_stay_as_they_are() -> None:
 
 
 def test_calibrators_stand_side_by_side() -> None:
-    scores = [CalibratorScore("mse", "y", 25.71, 16), CalibratorScore("min-max", "y", 24.33, 16)]
+    scores = [
+        CalibratorScore("mse", "y", 25.71, 0.0, 0.0, 16),
+        CalibratorScore("min-max", "y", 24.33, -1.21, 0.44, 16),
+    ]
     lines = [line.split() for line in shown(*tables(report(calibrators=scores))).splitlines()]
-    assert ["mse", "25.7"] in lines and ["min-max", "24.3"] in lines
+    assert ["mse", "25.7", "0.0", "±", "0.0"] in lines
+    assert ["min-max", "24.3", "-1.2", "±", "0.4"] in lines
     assert json.loads(report(calibrators=scores).to_bytes())["calibrators"][1]["sqnr_db"] == 24.33
+
+
+def test_the_worst_layers_stand_with_reasons_and_what_they_spoil() -> None:
+    found = LayerFinding("stem", "Conv", 18.24, 19.0, "clipping", "94 % is cut off", "min-max", ("a", "b"))
+    text = shown(*tables(report(findings=[found], layers=[LayerDifference("other", 1.0)])))
+    assert "18.2" in text and "94 % is cut off. Remedy: min-max." in text
+    assert "2 layers after it have that from it, such as a." in text and "other" not in text
+    (read,) = json.loads(report(findings=[found]).to_bytes())["findings"]
+    assert read["reason"] == "clipping" and read["heirs"] == ["a", "b"]
+
+
+def test_a_budget_and_the_sensitivity_behind_it() -> None:
+    steps = [
+        BudgetStep("everything in int8", 0, 1.0, 18.0, 1.25),
+        BudgetStep("stem in float", 1, 1.08, 22.0, 0.25),
+    ]
+    missed = MixedPrecision("at most 0.5", "points", steps, ["stem"], ["stem"], True, 0.75, False)
+    found = report(mixed_precision=missed, sensitivity=[LayerSensitivity("stem", "Conv", 0.5, 24.0, 1.08)])
+    text = shown(*tables(found))
+    assert "1.25" in text and "1.080" in text and "in float: stem" in text and "0.75" not in text
+    assert "+0.50" in shown(*detailed_tables(found)) and "+8.0 %" in shown(*detailed_tables(found))
+    assert "misses the accuracy budget: 0.75 points; demanded is at most 0.5" in found.failures[-1]
+    assert detailed_tables(report()) == []

@@ -42,6 +42,18 @@ def test_delegates(op: str, in_float: bool, in_int8: bool) -> None:
         assert (reason is None) is answers[precision]
 
 
+def test_int8_weights_and_float_activations() -> None:
+    taken = {op for op in LITERT_2_3.ops if LITERT_2_3.delegates(op, "dynamic")}
+    assert taken == {"CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
+
+
+def test_nothing_in_int16() -> None:
+    for op in (*LITERT_2_3.ops, "GATHER"):
+        reason = LITERT_2_3.why_not(OpUse(op, "int16"))
+        assert reason == "nothing is delegated in int16 by litert-2.3"
+    assert not LITERT_2_3.delegates_any("int16") and LITERT_2_3.delegates_any("int8")
+
+
 def test_reasons() -> None:
     def why_not(op: str, precision: Precision = "int8") -> str | None:
         return LITERT_2_3.why_not(OpUse(op, precision))
@@ -107,3 +119,15 @@ def test_smallest_and_largest_weight_scale_count() -> None:
 )
 def test_other_conditions(use: OpUse, reason: str | None) -> None:
     assert LITERT_2_3.why_not(use) == reason
+
+
+def test_a_target_as_if_it_took_an_op() -> None:
+    taking = LITERT_2_3.taking("HARD_SWISH", "int8")
+    assert taking.delegates("HARD_SWISH", "int8") and taking.delegates("HARD_SWISH", "float32")
+    assert not LITERT_2_3.delegates("HARD_SWISH", "int8")
+    assert LITERT_2_3.taking("NEW_OP", "float32").delegates("NEW_OP", "float32")
+
+
+def test_float_costs_more_than_int8() -> None:
+    int8, in_float = LITERT_2_3.costs["int8"], LITERT_2_3.costs["float32"]
+    assert 2 < in_float.dense / int8.dense < 3 and 1.5 < in_float.depthwise / int8.depthwise < 2.5

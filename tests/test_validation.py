@@ -137,3 +137,16 @@ def test_grey_input(tmp_path: Path) -> None:
     ((sample, _),) = LabelledImages(tmp_path, {"image": (1, 1, 8, 8)}, None, classes=1)
     assert sample["image"].shape == (1, 1, 8, 8)
     assert sample["image"].dtype == np.float32
+
+
+def test_a_part_to_choose_by_and_the_others_to_measure_on(tmp_path: Path) -> None:
+    names = [f"{label}/{number}.png" for label in "01" for number in range(5)]
+    images = LabelledImages(write_images(tmp_path, *names), INPUTS, None, classes=2)
+    for most, count in ((100, 5), (3, 3), (1, 1)):
+        part, others = images.parted(most)
+        assert (len(part), len(others)) == (count, 10 - count)
+        read = [sample["image"].tobytes() for half in (part, others) for sample, _ in half]
+        assert len(read) == 10
+    labels = [label for _, label in images.parted(100)[0]]
+    assert set(labels) == {0, 1}  # from all of the list, not from its beginning
+    assert len(images) == 10

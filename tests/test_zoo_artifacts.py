@@ -8,20 +8,42 @@ from pathlib import Path
 import pytest
 
 import mobiledeploy
+from mobiledeploy.partitions import forecast_partitions
+from mobiledeploy.precisions import KINDS
 from mobiledeploy.runtimes import TfliteSession
+from mobiledeploy.targets import LITERT_2_3
 
 SIZE = 32  # pixels
 
 
 def exported(name: str, folder: Path, **options: float) -> mobiledeploy.ExportResult:
     result = mobiledeploy.export(
-        name, int8=True, weights="random", size=SIZE, samples=2, out=folder, options=options
+        name, precision=tuple(KINDS), weights="random", size=SIZE, samples=2, out=folder, options=options
     )
     assert result.passed
-    for key in ("fp32", "int8"):
-        partitions = result.report.artifacts[key].partitions
-        assert partitions is not None and (partitions.count, partitions.outside) == (1, ())
+    for kind in KINDS:
+        partitions = result.report.artifacts[kind].partitions
+        assert partitions is not None and partitions == forecast_partitions(
+            result.artifacts[kind], LITERT_2_3
+        )
+        if kind != "int16x8":
+            assert (partitions.count, partitions.outside) == (1, ())
     return result
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2", "mobilenetv3_small"])
+def test_every_kind_is_smaller_than_float_and_close_to_it(name: str, tmp_path: Path) -> None:
+    result = exported(name, tmp_path)
+    share = {
+        kind: result.report.artifacts[kind].size_bytes / result.report.artifacts["fp32"].size_bytes
+        for kind in KINDS
+    }
+    assert share["fp16"] < 0.52 and max(share["int8"], share["int8-dynamic"], share["int16x8"]) < 0.3
+    int16x8 = result.report.artifacts["int16x8"].partitions
+    assert int16x8 is not None and (int16x8.count, len(int16x8.outside)) == (0, int16x8.ops)
+    # Of the kinds with int8 weights, the one of float activations stands for what int8 weights cost.
+    sqnr = {kind: found.sqnr_db for kind in KINDS if (found := result.report.against_fp32(kind))}
+    assert sqnr["fp16"] > 35 and sqnr["int8-dynamic"] > 8
 
 
 def ops(result: mobiledeploy.ExportResult, key: str) -> Counter[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from mobiledeploy.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Peer", "hand_over", "run_peer"]
+__all__ = ["SCRIPT", "Peer", "hand_over", "run_peer", "run_script"]
 
 SCRIPT = Path(__file__).with_name("peer_litert_torch.py")
 TIMEOUT_S = 1800
@@ -79,23 +80,44 @@ def run_peer(python: str, folder: Path) -> Peer:
     """
     record = folder / "theirs_versions.json"
     if not record.is_file():  # the last file that they write
-        command = [python, str(SCRIPT), "--program", str(folder / "network.pt2")]
-        command += ["--calibration", str(folder / "calibration.npz"), "--out", str(folder / "theirs")]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise InputError(
-                f"{python} cannot be run ({error}); give the peers' Python interpreter"
-            ) from error
-        if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise InputError(
-                f"the peers ended with status {done.returncode} ({last}); README.md in {SCRIPT.parent.name} "
-                "says how to set up their environment"
-            )
+        handed = ["--program", str(folder / "network.pt2"), "--calibration", str(folder / "calibration.npz")]
+        run_script(
+            python, SCRIPT, [*handed, "--out", str(folder / "theirs")], "bench/compare_peers/README.md"
+        )
     return Peer(
         folder / "theirs_fp32.tflite", folder / "theirs_int8.tflite", **json.loads(record.read_text())
     )
+
+
+def run_script(python: str, script: Path, arguments: Sequence[str], manual: str) -> None:
+    """Run a peer's script in its environment.
+
+    Args:
+        python: Python interpreter of that environment.
+        manual: The page that says how to set it up.
+
+    Raises:
+        InputError: the interpreter cannot be run, or the script took too long or ended with an error.
+    """
+    # What makes our modules importable here must not reach into another environment.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    try:
+        done = subprocess.run(
+            [python, str(script), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+            env=environment,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InputError(f"{python} cannot be run ({error}); give the peers' Python interpreter") from error
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise InputError(
+            f"the peers ended with status {done.returncode} ({last}); {manual} says how to set up their "
+            "environment"
+        )
 
 
 def _digest(network: nn.Module, samples: Sequence[NDArray[np.float32]]) -> str:

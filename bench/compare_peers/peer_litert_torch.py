@@ -1,9 +1,11 @@
 """litert-torch and ai-edge-quantizer on a handed-over network; runs in the peers' own environment.
 
     python peer_litert_torch.py --program net.pt2 --calibration inputs.npz --out PREFIX
+    python peer_litert_torch.py --tflite fp32.tflite --calibration inputs.npz --out int8.tflite
 
-Writes PREFIX_fp32.tflite, PREFIX_int8.tflite and PREFIX_versions.json. The file stands alone: it imports
-nothing of mobiledeploy, so the peers' environment needs only the peers.
+The first writes PREFIX_fp32.tflite, PREFIX_int8.tflite and PREFIX_versions.json; the second quantizes a float
+artifact of any origin, and writes int8.tflite and int8.tflite.json. The file stands alone: it imports nothing
+of mobiledeploy, so the peers' environment needs only the peers.
 """
 # mypy: disable-error-code="import-not-found, import-untyped"
 
@@ -16,6 +18,7 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import ai_edge_quantizer
 import litert_torch
@@ -68,14 +71,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description="litert-torch and ai-edge-quantizer on a handed-over network"
     )
-    parser.add_argument("--program", type=Path, required=True, help="network saved by torch.export.save")
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--program", type=Path, help="network saved by torch.export.save")
+    given.add_argument("--tflite", type=Path, help="float artifact, one NHWC input")
     parser.add_argument(
         "--calibration", type=Path, required=True, help=".npz with 'inputs', (count, C, H, W)"
     )
-    parser.add_argument("--out", type=Path, required=True, help="prefix of the files to write")
+    parser.add_argument("--out", type=Path, required=True, help="prefix of the files, or the file, to write")
     args = parser.parse_args()
 
     inputs = np.load(args.calibration)["inputs"]
+    if args.tflite is not None:
+        start = time.perf_counter()
+        quantize(args.tflite, inputs, args.out)
+        record = {"seconds": time.perf_counter() - start, "versions": _versions()}
+        _write(args.out.with_name(args.out.name + ".json"), record)
+        return 0
     fp32, int8, versions = (
         args.out.with_name(args.out.name + end) for end in ("_fp32.tflite", "_int8.tflite", "_versions.json")
     )
@@ -84,12 +95,20 @@ def main() -> int:
     converted = time.perf_counter()
     quantize(fp32, inputs, int8)
     record = {
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": _versions(),
         "convert_s": converted - start,
         "quantize_s": time.perf_counter() - converted,
     }
-    versions.write_text(json.dumps(record, indent=2) + "\n")
+    _write(versions, record)
     return 0
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    path.write_text(json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":

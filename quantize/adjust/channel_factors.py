@@ -8,8 +8,8 @@ A positive factor on a channel travels from the op that computes it to the ops t
     s*x + s*y                = s * (x + y)
     (s*x) * y                = s * (x*y)                  y being the gate of a squeeze-excite block
 
-Slices and concatenations hand the factors of their inputs on. All else fixes the scale of what it reads: inputs
-and outputs of the model, h-swish, and whatever is not homogeneous.
+Slices and concatenations hand the factors of their inputs on. All else fixes the scale of what it reads:
+inputs and outputs of the model, h-swish, and whatever is not homogeneous.
 """
 
 from __future__ import annotations
@@ -45,15 +45,19 @@ class ChannelFactors:
     of: Activations of rank 2 or more -> the factors of their channels (axis 1).
     linear: The ops with constant weights, in graph order.
     fixed_by: Factor -> what demands that it be 1, in words; only factors for which something does.
+    count: How many numbers have been given.
     """
 
     of: dict[ir.Value, Factors]
     linear: list[ir.Node]
     fixed_by: dict[int, str]
+    count: int
 
-    def free(self, value: ir.Value) -> NDArray[np.bool_]:
-        """Which channels of a value may be scaled."""
-        return np.array([factor not in self.fixed_by for factor in self.of[value].tolist()], bool)
+    @property
+    def movable(self) -> Factors:
+        """The numbers of the factors that may differ from 1."""
+        used = {factor for factors in self.of.values() for factor in factors.tolist()}
+        return np.array(sorted(used - set(self.fixed_by)), np.int64)
 
     def why_fixed(self, value: ir.Value) -> str | None:
         """What fixes a channel of a value, if something does."""
@@ -103,7 +107,9 @@ class _Search:
     def result(self) -> ChannelFactors:
         roots = np.array([self._root(factor) for factor in range(len(self.joined))], np.int64)
         of = {value: roots[factors] for value, factors in self.of.items()}
-        return ChannelFactors(of, self.linear, {self._root(f): why for f, why in self.fixed.items()})
+        return ChannelFactors(
+            of, self.linear, {self._root(f): why for f, why in self.fixed.items()}, len(roots)
+        )
 
     def _new(self, channels: int) -> Factors:
         first = len(self.joined)
@@ -193,7 +199,8 @@ def _spread(factors: Factors, shape: Sequence[int]) -> Factors:
 
 
 def _first(held: Factors) -> Factors:
-    return held[(0, slice(None), *[0] * (held.ndim - 2))]
+    firsts: Factors = held[0].reshape(held.shape[1], -1)[:, 0]
+    return firsts
 
 
 def _why_fixed(node: ir.Node) -> str:

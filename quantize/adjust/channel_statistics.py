@@ -1,7 +1,7 @@
 """What each channel of an activation holds on a few samples.
 
-A sample weighs less the more energy the value has in it, as in the histograms of calibration: a few inputs of large
-activations do not rule what is found.
+A sample weighs less the more energy the value has in it, as in the histograms of calibration: a few inputs
+of large activations do not rule what is found.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ class ChannelStatistics:
     high: Numbers
     mean: Numbers
     mean_square: Numbers
+
+    @property
+    def reach(self) -> Numbers:
+        """Largest magnitude."""
+        return np.maximum(np.abs(self.low), np.abs(self.high))
 
     @property
     def variance(self) -> Numbers:

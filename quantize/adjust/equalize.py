@@ -1,18 +1,19 @@
 """Cross-layer equalization: scale channels so that one step per tensor suits them all.
 
-Nagel et al., arXiv 1906.04721, and Meller et al., arXiv 1902.01917, balance the weights of neighbouring layers,
-since their weights share one step per tensor. Here weights have a step per output channel, so what a factor can
-gain lies in the activation between the layers, and what it costs in the weights that read it. With r_c how far
-channel c of the activation reaches and w_c the largest weight that reads it, the factors considered are
+Nagel et al., arXiv 1906.04721, and Meller et al., arXiv 1902.01917, balance the weights of neighbouring
+layers, since their weights share one step per tensor. Here weights have a step per output channel, so what a
+factor can gain lies in the activation between the layers, and what it costs in the weights that read it.
+With r_c how far channel c of the activation reaches and w_c the largest weight that reads it, the factors
+considered are
 
     t_c = w_c^(1 - a) / r_c^a            1/2 <= a <= 1
 
-from equal products of both (a = 1/2, as 1906.04721 has it) to activations that reach equally far (a = 1); cf.
-SmoothQuant, arXiv 2211.10438. They undo any factors that a network came with.
+from equal products of both (a = 1/2, as 1906.04721 has it) to activations that reach equally far (a = 1);
+cf. SmoothQuant, arXiv 2211.10438. They undo any factors that a network came with.
 
-Channels whose t_c is within 4 times of the middle one keep the scale that they have. To level those, too, lowers the
-predicted noise and not the measured one: that every channel then touches the end of the range costs, in values that
-are clipped, what the finer steps gain.
+Channels whose t_c is within 4 times of the middle one keep the scale that they have. To level those, too,
+lowers the predicted noise and not the measured one: where every channel touches the end of the range, one of
+them is clipped more often, or the range grows.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from mobiledeploy.quantize.adjust.channel_factors import Factors
 from mobiledeploy.quantize.adjust.channel_statistics import Numbers
 from mobiledeploy.quantize.adjust.predicted_noise import Reader, Tensor, predicted_noise
 
-__all__ = ["Choice", "choose_factors", "coupled"]
+__all__ = ["Choice", "Part", "choose_factors", "coupled"]
 
 _EXPONENTS = (0.5, 0.625, 0.75, 0.875, 1.0)
 
@@ -41,74 +42,82 @@ _LEAST_GAIN = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
-    """Factors that were chosen together.
+class Part:
+    """What is decided together.
 
     Attributes:
-        held: The tensors that they act on.
-        reading: The ops that read those.
+        held: Tensors.
+        reading: The ops that read them.
         numbers: Of the factors that may differ from 1.
-        exponent: The ``a`` that was chosen; None where it is best to leave everything as it is.
-        before: Predicted noise with all factors 1.
-        after: With the factors that were chosen.
     """
 
     held: Sequence[Tensor]
     reading: Sequence[Reader]
     numbers: Factors
-    exponent: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Factors that were chosen together.
+
+    Attributes:
+        part: Of the graph.
+        before: Predicted noise with all factors 1.
+        after: With the factors that were chosen; the same where these are all 1.
+    """
+
+    part: Part
     before: float
     after: float
 
 
-def coupled(
-    held: Sequence[Tensor], reading: Sequence[Reader], free: Factors
-) -> Iterator[tuple[list[Tensor], list[Reader], Factors]]:
-    """Tensors and readers in parts that share no free factor: each part may be decided alone.
+def coupled(held: Sequence[Tensor], reading: Sequence[Reader], movable: Factors) -> Iterator[Part]:
+    """Tensors and readers in parts that share no movable factor: each part may be decided alone.
 
     Args:
-        free: Numbers of the factors that may differ from 1.
+        movable: Numbers of the factors that may differ from 1.
     """
-    parts: list[tuple[list[Tensor], list[Reader], set[int]]] = []
-    may = set(free.tolist())
-    for item in (*held, *reading):
-        numbers = may.intersection(item.factors.tolist())
+    may = set(movable.tolist())
+    parts: list[Part] = []
+    own = [Part([tensor], [], tensor.factors) for tensor in held]
+    own += [Part([], [reader], reader.factors) for reader in reading]
+    for part in own:
+        numbers = may.intersection(part.numbers.tolist())
         if not numbers:
             continue
-        touched = [part for part in parts if not part[2].isdisjoint(numbers)]
-        parts = [part for part in parts if part not in touched]
-        merged: tuple[list[Tensor], list[Reader], set[int]] = ([], [], numbers)
-        for part in touched:
-            merged[0].extend(part[0])
-            merged[1].extend(part[1])
-            merged[2].update(part[2])
-        (merged[0] if isinstance(item, Tensor) else merged[1]).append(item)  # type: ignore[arg-type]
-        parts.append(merged)
-    for part in parts:
-        yield part[0], part[1], np.array(sorted(part[2]), np.int64)
+        touched = [other for other in parts if not numbers.isdisjoint(other.numbers.tolist())]
+        parts = [other for other in parts if other not in touched]
+        together = [*touched, part]
+        parts.append(
+            Part(
+                [tensor for one in together for tensor in one.held],
+                [reader for one in together for reader in one.reading],
+                np.array(sorted(numbers.union(*(one.numbers.tolist() for one in touched))), np.int64),
+            )
+        )
+    yield from parts
 
 
-def choose_factors(
-    held: Sequence[Tensor], reading: Sequence[Reader], numbers: Factors, factors: Numbers
-) -> Choice:
-    """Choose the factors of those numbers, in place in ``factors``, where all others stay 1."""
+def choose_factors(part: Part, factors: Numbers) -> Choice:
+    """Choose the factors of a part, in place in ``factors``, where all others stay 1."""
+    held, reading, numbers = part.held, part.reading, part.numbers
     trial = factors.copy()
     reach, peak = _reach(held, len(factors)), _peak(reading, len(factors))
     before = best = predicted_noise(held, reading, trial)
-    exponent, chosen = None, trial[numbers]
-    for a in _EXPONENTS:
-        trial[numbers] = _factors(reach[numbers], peak[numbers], a)
+    chosen = trial[numbers]
+    for exponent in _EXPONENTS:
+        trial[numbers] = _factors(reach[numbers], peak[numbers], exponent)
         noise = predicted_noise(held, reading, trial)
         if noise < best:
-            exponent, best, chosen = a, noise, trial[numbers]
+            best, chosen = noise, trial[numbers]
     if best * _LEAST_GAIN > before:
-        return Choice(held, reading, numbers, None, before, before)
+        return Choice(part, before, before)
     factors[numbers] = chosen
-    return Choice(held, reading, numbers, exponent, before, best)
+    return Choice(part, before, best)
 
 
 def _factors(reach: Numbers, peak: Numbers, exponent: float) -> Numbers:
-    """The factors for one exponent; 1 for ordinary channels, and those that hold nothing or that nobody reads."""
+    """The factors for one exponent; 1 for ordinary channels, and for those that are empty or unread."""
     used = (reach > 0) & (peak > 0)
     if not used.any():
         return np.ones(len(reach))

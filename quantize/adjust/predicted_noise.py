@@ -5,9 +5,9 @@ A linear op y = w * x that is computed in int8 gets noise from two sources. With
     activations   step(x)^2 / 12 * sum over o, c of (w_oc / s_c)^2      one step for all channels of a tensor
     weights       sum over o of step_o^2 / 12 * sum over c of (s_c x_c)^2     one step per output channel o
 
-The first falls when the channels of x reach equally far, the second when the columns of w do: a factor trades one
-for the other. Both are divided by the power of y. A depthwise op has one column per output, so a factor costs its
-weights nothing.
+The first falls when the channels of x reach equally far, the second when the columns of w do: a factor
+trades one for the other. Both are divided by the power of y. A depthwise op has one column per output, so a
+factor costs its weights nothing.
 """
 
 from __future__ import annotations
@@ -94,7 +94,6 @@ def tensors(
     reading: Sequence[Reader],
 ) -> list[Tensor]:
     """The groups of values that share a scale, as far as their statistics are known."""
-    count = 1 + max((int(factors.max()) for factors in channels.of.values()), default=0)
     gains: dict[int, Numbers] = {}  # elements of a channel -> gain of each factor
     found = []
     for group in groups:
@@ -102,7 +101,7 @@ def tensors(
         if not known:
             continue
         for elements in {_elements(value) for value in known} - set(gains):
-            gains[elements] = _gains(reading, elements, count)
+            gains[elements] = _gains(reading, elements, channels.count)
         found.append(
             Tensor(
                 np.concatenate([channels.of[value] for value in known]),

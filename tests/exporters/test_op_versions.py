@@ -58,6 +58,52 @@ def test_version(
         assert op_version(Op(name, inputs, [tensor(IMAGE, dtype)], options)) == expected
 
 
+INT16 = [
+    ("CONV_2D", [IMAGE, WEIGHTS, BIAS], 4),
+    ("DEPTHWISE_CONV_2D", [IMAGE, (1, 3, 3, 8), BIAS], 5),
+    ("FULLY_CONNECTED", [(1, 8), (4, 8), (4,)], 7),
+    ("ADD", [IMAGE, IMAGE], 3),
+    ("SUB", [IMAGE, IMAGE], 5),
+    ("MUL", [IMAGE, IMAGE], 4),
+    ("MEAN", [IMAGE], 3),
+    ("TRANSPOSE", [IMAGE], 5),
+    ("RESHAPE", [IMAGE], 1),
+]
+
+
+@pytest.mark.parametrize(("name", "shapes", "expected"), INT16)
+def test_version_with_int16_activations(name: str, shapes: list[tuple[int, ...]], expected: int) -> None:
+    inputs: list[Tensor | None] = [tensor(shape, np.int16) for shape in shapes]
+    if len(shapes) == 3:
+        inputs[1], inputs[2] = tensor(shapes[1], np.int8), tensor(shapes[2], np.int64)
+    assert op_version(Op(name, inputs, [tensor(IMAGE, np.int16)])) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes", "expected"),
+    [
+        ("CONV_2D", [IMAGE, WEIGHTS, BIAS], 5),
+        ("CONV_2D", [IMAGE, HALF, BIAS], 6),
+        ("FULLY_CONNECTED", [(1, 8), (4, 8), (4,)], 12),
+        ("TRANSPOSE_CONV", [(4,), WEIGHTS, IMAGE, BIAS], 3),
+    ],
+)
+def test_version_with_int8_weights_alone(name: str, shapes: list[tuple[int, ...]], expected: int) -> None:
+    inputs: list[Tensor | None] = [tensor(shape, np.float32) for shape in shapes]
+    inputs[1] = tensor(shapes[1], np.int8)
+    assert op_version(Op(name, inputs, [tensor(IMAGE, np.float32)])) == expected
+
+
+def test_borders_of_other_types() -> None:
+    image = tensor(IMAGE, np.float32)
+    per_channel = tensor(WEIGHTS, np.int8)
+    per_channel.params = QuantParams(np.ones(8, np.float32), np.zeros(8, np.int64), axis=0)
+    assert op_version(Op("QUANTIZE", [image], [tensor(IMAGE, np.int16)])) == 2
+    assert op_version(Op("DEQUANTIZE", [tensor(IMAGE, np.int16)], [image])) == 3
+    assert op_version(Op("DEQUANTIZE", [tensor(IMAGE, np.float16)], [image])) == 3
+    assert op_version(Op("DEQUANTIZE", [per_channel], [image])) == 5
+
+
 def test_mul_that_scales_up() -> None:
     inputs: list[Tensor | None] = [tensor(IMAGE, np.int8, 0.5), tensor(IMAGE, np.int8, 0.5)]
     assert op_version(Op("MUL", inputs, [tensor(IMAGE, np.int8, 0.5)])) == 2

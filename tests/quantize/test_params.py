@@ -34,6 +34,13 @@ def test_activation_params(low: float, high: float, scale: float, zero_point: in
     assert dequantize(np.array([zero_point]), params)[0] == 0
 
 
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 3.0), (-3.0, 0.5), (1.0, 3.0)])
+def test_int16_is_symmetric(low: float, high: float) -> None:
+    params = activation_params(low, high, np.dtype(np.int16))
+    assert params.zero_point[0] == 0 and params.dtype == np.int16
+    assert quantize(np.array([-3.0, 0.0, 3.0]), params).tolist() == [-32767, 0, 32767]
+
+
 def test_low_and_high_are_what_int8_can_represent() -> None:
     params = activation_params(-1.0, 3.0)
     assert params.low == pytest.approx(-1.0, abs=0.01) and params.high == pytest.approx(3.0, abs=0.01)

@@ -13,6 +13,7 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
+from mobiledeploy.calibrators import CALIBRATORS
 from mobiledeploy.errors import InputError
 from mobiledeploy.exporters.onnx_graph import constant
 from mobiledeploy.exporters.onnx_to_tflite import lower
@@ -20,7 +21,7 @@ from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.exporters.tflite_writer import write_tflite
 from mobiledeploy.quantize.calibrate import collect_histograms
 from mobiledeploy.quantize.quantize_model import quantize_model
-from mobiledeploy.quantize.recipe import CALIBRATORS, QuantizeRecipe
+from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.runtimes import OnnxSession, Sample, TfliteSession
 from mobiledeploy.targets import LITERT_2_3
 from mobiledeploy.testing import model_from_text, random_sample

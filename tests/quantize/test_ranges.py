@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch.ao.quantization.observer import MovingAverageMinMaxObserver
 
+from mobiledeploy.calibrators import CALIBRATORS, SEARCH
 from mobiledeploy.quantize.histogram import Histogram
 from mobiledeploy.quantize.params import activation_params, dequantize, quantize
 from mobiledeploy.quantize.ranges import METHODS, Range, entropy, min_max, moving_average, mse, percentile
@@ -27,6 +28,10 @@ def with_outliers() -> NDArray[np.float32]:
     values = np.random.default_rng(0).normal(size=1_000_000)
     values[:2] = [12, -10]
     return values.astype(np.float32)
+
+
+def test_every_calibrator_that_can_be_named_is_there() -> None:
+    assert (*METHODS, SEARCH) == CALIBRATORS
 
 
 def test_min_max_is_everything_seen() -> None:

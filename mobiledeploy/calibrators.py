@@ -1,0 +1,14 @@
+"""The names that --calibrator takes. What they do is in quantize/ranges.py and search_ranges.py."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+__all__ = ["CALIBRATORS", "SEARCH", "Calibrator"]
+
+Calibrator = Literal["mse", "min-max", "moving-average", "percentile", "entropy", "search"]
+
+CALIBRATORS: tuple[str, ...] = get_args(Calibrator)
+
+SEARCH = "search"
+"""The calibrator that chooses among the others, group by group, by the error at the network's outputs."""
