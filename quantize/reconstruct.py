@@ -9,7 +9,9 @@ the quantized blocks before it (BRECQ, Li et al., arXiv 2102.05426). Learned are
     arXiv 1902.08153), while activations are left unrounded at random (QDrop, Wei et al., arXiv 2203.05740);
   * the biases.
 
-Then scales and biases of the whole network are tuned together on its outputs, which no block sees.
+Then scales and biases of the whole network are tuned together on its outputs, which no block sees. Of the
+network as it was, after the blocks and after tuning, the one is kept whose outputs are best on samples that
+were held back: few samples are soon known by heart.
 
 A channel of a block's output counts by the squared gradient of the network's outputs, averaged over samples
 and positions: what BRECQ takes from Fisher information, without labels.
@@ -26,6 +28,7 @@ from typing import Any
 import onnx_ir as ir
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mobiledeploy.errors import InputError
 from mobiledeploy.exporters.onnx_graph import shape_of
@@ -40,6 +43,9 @@ from mobiledeploy.runtimes import Sample
 from mobiledeploy.targets import Target
 
 __all__ = ["ReconstructSettings", "reconstruct", "reconstruction_steps"]
+
+
+_HELD_BACK = 8  # one sample in so many
 
 
 @dataclass(frozen=True)
@@ -59,14 +65,14 @@ class ReconstructSettings:
         seed: Of the order of samples, of what is dropped, and of how inputs are varied.
     """
 
-    iterations: int = 200
+    iterations: int = 100
     tuning: int = 150
     batch: int = 32
     drop: float = 0.5
     rounding_rate: float = 0.02
     undecided: float = 0.1
-    scale_rate: float = 2e-3
-    bias_rate: float = 2e-3
+    scale_rate: float = 5e-3
+    bias_rate: float = 3e-3
     most_bytes: int = 1 << 30
     seed: int = 0
 
@@ -98,8 +104,8 @@ def reconstruct(
         on_step: Called ``reconstruction_steps`` times.
 
     Returns:
-        One line for each block, with its error on the samples before and after, and one for each range that
-        was widened.
+        One line for each block, with its error on the samples before and after, one that says what was kept,
+        and one for each range that was widened.
 
     Raises:
         UnsupportedModelError: An op cannot be computed in PyTorch.
@@ -117,6 +123,8 @@ class _Reconstruction:
     """Attributes:
     graph: What learns.
     real: The same graph in float, as it was.
+    samples: To learn from.
+    held_back: Others, by whose outputs it is decided what is kept; the same ones where there are few.
     """
 
     def __init__(
@@ -133,12 +141,18 @@ class _Reconstruction:
         self.real = TorchGraph(model, plan).to(self.device).requires_grad_(False)
         self.real.quantized = False
         self.blocks = find_blocks(model.graph, plan)
-        self.samples = self._stacked(model, samples)
-        self.progress = KeptProgress(model, plan, self.samples, settings)
+        every = self._stacked(model, samples)
+        self.progress = KeptProgress(model, plan, every, settings)
+        learned = _count(every) - _count(every) // _HELD_BACK
+        self.samples = {value: batch[:learned] for value, batch in every.items()}
+        self.held_back = {value: batch[learned:] for value, batch in every.items()}
+        if learned == _count(every):
+            self.held_back = self.samples
         self.importance: dict[ir.Value, Tensor] = {}
 
     def learn(self, on_step: Callable[[], Any]) -> list[str]:
         """All blocks, then the whole; what was done in an earlier run is taken from there."""
+        candidates = [("as it was", self._output_error(), _copied(self.graph))]
         kept = self.progress.load(self.device)
         done, log = 0, list[str]()
         if kept is not None:
@@ -156,13 +170,16 @@ class _Reconstruction:
             learned_before.update(scales)
             quantized, real = self._batched(self.graph, block, quantized), target
             on_step()
+        candidates.append(("after all blocks", self._output_error(), _copied(self.graph)))
         if self.settings.tuning:
-            if done <= len(self.blocks):
-                log.append(self._tune())
-                self.progress.save(len(self.blocks) + 1, log, self.graph.state_dict())
+            self._tune()
+            candidates.append(("after tuning", self._output_error(), _copied(self.graph)))
             on_step()
+        name, _, state = min(candidates, key=lambda candidate: candidate[1])
+        self.graph.load_state_dict(state)
         self.progress.remove()
-        return log
+        errors = ", ".join(f"{error:.3g} {when}" for when, error, _ in candidates)
+        return [*log, f"outputs: error {errors}; kept {name}"]
 
     # Samples
 
@@ -312,35 +329,52 @@ class _Reconstruction:
 
     # The whole network
 
-    def _tune(self) -> str:
+    def _tune(self) -> None:
         """Scales and biases of the whole network, on varied samples."""
         settings = self.settings
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + len(self.blocks))
-        inputs, outputs = self.graph.model.graph.inputs, self.graph.model.graph.outputs
+        inputs = self.graph.model.graph.inputs
         scales = [scale for scale in self.graph.scales if isinstance(scale, ActivationScale)]
 
         def loss_of(step: int) -> Tensor:
             rows = torch.randint(0, _count(self.samples), (settings.batch,), generator=generator)
-            batch = [_varied(self.samples[v][rows], generator).to(self.device) for v in inputs]
-            known = dict(zip(inputs, batch, strict=True))
-            with torch.no_grad():
-                wanted = self.real.run(known, self.real.nodes, outputs)
-            found = self.graph.run(known, self.graph.nodes, outputs)
-            return torch.stack(
-                [(found[v] - wanted[v]).square().mean() / wanted[v].var().clamp_min(1e-30) for v in outputs]
-            ).sum()
+            return self._output_distance({v: _varied(self.samples[v][rows], generator) for v in inputs})
 
-        with torch.no_grad():
-            before = float(loss_of(0))
         _descend(self._rates(self._linears(self.graph.nodes), scales), settings.tuning, loss_of)
+
+    def _output_distance(self, batch: Values) -> Tensor:
+        """Mean squared error of the outputs over their variance in float."""
+        outputs = self.graph.model.graph.outputs
+        known = {value: x.to(self.device) for value, x in batch.items()}
         with torch.no_grad():
-            after = float(loss_of(0))
-        return f"outputs: error {before:.3g} before, {after:.3g} after {settings.tuning} steps"
+            wanted = self.real.run(known, self.real.nodes, outputs)
+        found = self.graph.run(known, self.graph.nodes, outputs)
+        return torch.stack(
+            [(found[v] - wanted[v]).square().mean() / _variance(wanted[v]) for v in outputs]
+        ).sum()
+
+    def _output_error(self) -> float:
+        """The same for the samples that are held back."""
+        batches = list(self._batches(_count(self.held_back)))
+        with torch.no_grad():
+            errors = [
+                float(self._output_distance({v: x[rows] for v, x in self.held_back.items()}))
+                for rows in batches
+            ]
+        return sum(errors) / len(errors)
+
+
+def _copied(graph: TorchGraph) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in graph.state_dict().items()}
+
+
+def _variance(x: Tensor) -> Tensor:
+    return x.var(correction=0).clamp_min(1e-30)
 
 
 def _descend(rates: list[dict[str, Any]], steps: int, loss_of: Callable[[int], Tensor]) -> None:
     """Adam with rates that fall to zero along half a cosine."""
-    optimizer = torch.optim.Adam(rates)
+    optimizer = torch.optim.Adam(rates, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for step in range(steps):
@@ -355,12 +389,17 @@ def _descend(rates: list[dict[str, Any]], steps: int, loss_of: Callable[[int], T
 
 
 def _varied(batch: Tensor, generator: torch.Generator) -> Tensor:
-    """Images mirrored and mixed with each other at random: the float network says what each becomes, so that
-    more inputs than there are samples can be learned from."""
+    """Images mirrored, shifted and mixed with each other at random: the float network says what each becomes,
+    so that more inputs than there are samples can be learned from."""
     if batch.ndim != 4:
         return batch
     mirrored = torch.rand(len(batch), 1, 1, 1, generator=generator) < 0.5
     batch = torch.where(mirrored, batch.flip(3), batch)
+    height, width = batch.shape[2:]
+    reach = min(height, width) // 12
+    down, right = (int(n) for n in torch.randint(0, 2 * reach + 1, (2,), generator=generator))
+    wider = functional.pad(batch, (reach,) * 4, mode="reflect")
+    batch = wider[:, :, down : down + height, right : right + width]
     share = torch.rand(len(batch), 1, 1, 1, generator=generator)
     return batch * share + batch.roll(1, 0) * (1 - share)
 

@@ -165,7 +165,19 @@ def test_steps_are_counted_and_blocks_reported(planned: Planner) -> None:
         model, plan, samples(model, count=4), LITERT_2_3, settings=settings, on_step=lambda: steps.append(1)
     )
     assert len(steps) == total == len(find_blocks(model.graph, plan)) + 1 == len(log)
-    assert log[0].startswith("s: error ")
+    assert log[0].startswith("s: error ") and "; kept " in log[-1]
+
+
+def test_what_makes_the_outputs_worse_is_not_kept(planned: Planner) -> None:
+    model, before = network(), network()
+    plan = planned(model)
+    wild = ReconstructSettings(iterations=3, tuning=3, rounding_rate=10.0, scale_rate=2.0, bias_rate=10.0)
+    log = reconstruct(model, plan, samples(model), LITERT_2_3, settings=wild)
+    assert log[-1].endswith("kept as it was")
+    for old, new in zip(before.graph, model.graph, strict=True):
+        if (linear := plan.linear(new)) is not None:
+            off = np.abs(array_of(old.inputs[1]) - linear.weights)
+            assert off.max() <= 0.5001 * linear.params.scale.max()
 
 
 def test_parameters_that_an_op_demands_stay(planned: Planner) -> None:
