@@ -81,9 +81,9 @@ class Pipeline:
         self.staging, self.progress = staging, progress
         self.recipe = QuantizeRecipe(
             settings.calibrator,
-            settings.correct_bias,
-            settings.effort,
-            settings.keep_float,
+            correct_bias=settings.correct_bias,
+            effort=settings.effort,
+            keep_float=settings.keep_float,
             seed=settings.seed,
         )
         with progress.step("open the inputs"):
@@ -369,7 +369,7 @@ class Pipeline:
     def rewritten(self, model: ir.Model, precision: Precision) -> ir.Model:
         """A copy in the form that the target runs fast in that precision."""
         copy, target = model.clone(), self.target
-        if precision == "int8" and matches_op("HardSwish", self.recipe.keep_float):
+        if precision != "float32" and matches_op("HardSwish", self.recipe.keep_float):
             target = target.taking("HARD_SWISH", precision)  # one op in float, which need not be rewritten
         self.report.rewrites[precision] = asdict(rewrite_for_target(copy, target, precision))
         return copy

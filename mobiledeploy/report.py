@@ -346,10 +346,14 @@ def _activations_table(costs: Sequence[ActivationCost]) -> Table:
 
 
 def _calibrators_table(scores: Sequence[CalibratorScore]) -> Table:
-    caption = f"QDQ against float on {scores[0].samples} inputs held back, before biases are corrected"
-    table = _table("calibrator", "SQNR dB", caption=caption)
+    caption = (
+        f"QDQ against float on {scores[0].samples} inputs held back, before biases are corrected; gain: "
+        "against the calibrator chosen, mean of the inputs"
+    )
+    table = _table("calibrator", "SQNR dB", "gain dB", caption=caption)
     for score in scores:
-        table.add_row(score.calibrator, f"{score.sqnr_db:.1f}")
+        gain = _with_error(score.gain_db, score.gain_error_db)
+        table.add_row(score.calibrator, f"{score.sqnr_db:.1f}", gain)
     return table
 
 

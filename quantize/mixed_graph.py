@@ -21,6 +21,8 @@ from mobiledeploy.targets import Target
 
 __all__ = ["MixedGraph"]
 
+_INT8 = np.dtype(np.int8)
+
 
 class MixedGraph:
     """A float graph with all that has been decided about quantizing it, before it is written.
@@ -34,7 +36,12 @@ class MixedGraph:
     """
 
     def __init__(
-        self, exact: ir.Model, model: ir.Model, plan: Plan, target: Target, dtype: np.dtype[Any]
+        self,
+        exact: ir.Model,
+        model: ir.Model,
+        plan: Plan,
+        target: Target,
+        dtype: np.dtype[Any] = _INT8,
     ) -> None:
         self._has_form = partial(has_integer_form, dtype=dtype)
         self.exact, self._adjusted, self.target = exact, model.clone(), target

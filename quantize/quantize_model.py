@@ -110,9 +110,10 @@ def quantize_model(
             search = search_ranges(model, plan, statistics, samples[:_SEARCH_SAMPLES], target, advance)
     calibrators: list[CalibratorScore] = []
     if compare_on:
-        more = {SEARCH: plan} if searching else {}
-        with progress.step("compare calibrators", len(METHODS) + len(more)) as advance:
-            calibrators = compare_calibrators(model, plan, statistics, compare_on, target, more, advance)
+        with progress.step("compare calibrators", len({recipe.method, *METHODS})) as advance:
+            calibrators = compare_calibrators(
+                model, plan, recipe.method, statistics, compare_on, target, advance
+            )
     reconstruction: list[str] = []
     if recipe.reconstructs:
         reconstruction = _reconstructed(model, plan, samples, target, recipe, progress)
@@ -139,6 +140,6 @@ def _reconstructed(
     """The log of reconstructing all blocks, in place."""
     from mobiledeploy.quantize.reconstruct import ReconstructSettings, reconstruct, reconstruction_steps
 
-    settings, fixed = ReconstructSettings(seed=recipe.seed), fixed_params(plan.points)
+    settings = ReconstructSettings(seed=recipe.seed)
     with progress.step("reconstruct blocks", reconstruction_steps(model, plan, settings)) as advance:
-        return reconstruct(model, plan, samples, target, fixed=fixed, settings=settings, on_step=advance)
+        return reconstruct(model, plan, samples, target, settings=settings, on_step=advance)

@@ -33,8 +33,6 @@ _SURE = 1.0
 # A method that is no better on so many samples is not tried on the others.
 _QUICK = 8
 
-_LEAST_ERROR = 1e-12
-
 Params = Mapping[ir.Value, QuantParams]
 
 
@@ -115,7 +113,7 @@ class _Search:
     def __init__(self, model: ir.Model, plan: Plan, trials: Trials, target: Target) -> None:
         self._graph, self._plan, self._trials, self._target = model.graph, plan, trials, target
         self._refused = refused(model.graph, plan, target)
-        self._sqnr_db = self._measured(plan.activations, slice(None))
+        self._sqnr_db = trials.sqnr_db(plan.activations)
         self.choices: dict[int, RangeChoice] = {}
 
     def improve(self, place: int, candidates: Mapping[str, QuantParams]) -> None:
@@ -141,15 +139,10 @@ class _Search:
 
     def _if_better(self, activations: Params) -> NDArray[np.float64] | None:
         """The SQNR of each sample's outputs in dB; None where the first few are no better."""
-        first = self._measured(activations, slice(_QUICK))
+        first = self._trials.sqnr_db(activations, slice(_QUICK))
         if first.mean() <= self._sqnr_db[:_QUICK].mean():
             return None
-        return np.concatenate([first, self._measured(activations, slice(_QUICK, None))])
-
-    def _measured(self, activations: Params, part: slice) -> NDArray[np.float64]:
-        errors = self._trials.errors(activations, part)
-        sqnr_db: NDArray[np.float64] = -10 * np.log10(np.maximum(errors, _LEAST_ERROR))
-        return sqnr_db
+        return np.concatenate([first, self._trials.sqnr_db(activations, slice(_QUICK, None))])
 
     def _untried(
         self, group: Sequence[ir.Value], candidates: Mapping[str, QuantParams]

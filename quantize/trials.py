@@ -85,6 +85,13 @@ class Trials:
         errors: NDArray[np.float64] = np.reshape(by_output, (len(self._energy), len(found))).mean(axis=0)
         return errors
 
+    def sqnr_db(
+        self, activations: Mapping[ir.Value, QuantParams], part: slice = slice(None)
+    ) -> NDArray[np.float64]:
+        """The same as signal to noise of each sample in dB, (samples,), at most 120."""
+        found: NDArray[np.float64] = -10 * np.log10(np.maximum(self.errors(activations, part), 1e-12))
+        return found
+
 
 def _copied(model: ir.Model, plan: Plan) -> tuple[ir.Model, Plan]:
     """A copy of a graph, and the same plan for it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from PIL import Image
 import mobiledeploy
 from mobiledeploy.api import ExportResult
 from mobiledeploy.calibrators import CALIBRATORS
+from mobiledeploy.errors import InputError
 from mobiledeploy.exporters.onnx_graph import load_onnx
 from mobiledeploy.partitions import forecast_partitions
 from mobiledeploy.quantize.histogram import Histogram
@@ -310,12 +312,14 @@ def test_a_budget_in_points_leaves_other_images_to_measure_accuracy_on(
 
 
 def test_a_budget_in_points_needs_a_classifier(tmp_path: Path) -> None:
-    with pytest.raises(mobiledeploy.InputError, match=r"--accuracy-budget 20dB"):
+    with pytest.raises(InputError, match="--accuracy-budget 20dB"):
         mobiledeploy.export(f"{NETWORKS}:two_heads", int8=True, accuracy_budget=0.5, out=tmp_path)
 
 
 def test_the_worst_layers_have_reasons(exported: ExportResult) -> None:
-    layers = {layer.name for layer in exported.report.layers}
-    assert len(exported.report.findings) == 5
-    for found in exported.report.findings:
-        assert found.layer.split("~")[0] in layers | {found.layer} and found.text and found.remedy
+    findings = exported.report.findings
+    assert len({found.layer for found in findings}) == 5
+    for found in findings:
+        assert found.text and found.remedy and math.isfinite(found.sqnr_db + found.own_sqnr_db)
+    page = exported.artifacts["html"].read_text()
+    assert all(found.layer in page for found in findings)

@@ -121,9 +121,13 @@ def test_names_that_look_like_markup_stay_as_they_are() -> None:
 
 
 def test_calibrators_stand_side_by_side() -> None:
-    scores = [CalibratorScore("mse", "y", 25.71, 16), CalibratorScore("min-max", "y", 24.33, 16)]
+    scores = [
+        CalibratorScore("mse", "y", 25.71, 0.0, 0.0, 16),
+        CalibratorScore("min-max", "y", 24.33, -1.21, 0.44, 16),
+    ]
     lines = [line.split() for line in shown(*tables(report(calibrators=scores))).splitlines()]
-    assert ["mse", "25.7"] in lines and ["min-max", "24.3"] in lines
+    assert ["mse", "25.7", "0.0", "±", "0.0"] in lines
+    assert ["min-max", "24.3", "-1.2", "±", "0.4"] in lines
     assert json.loads(report(calibrators=scores).to_bytes())["calibrators"][1]["sqnr_db"] == 24.33
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
-from mobiledeploy.api import Calibrator, ExportSettings
+from mobiledeploy.api import ExportSettings
 from mobiledeploy.bench.accuracy.made import Made
 from mobiledeploy.bench.accuracy.network import FloatNetwork
 from mobiledeploy.bench.accuracy.ours import export_qdq, quantize, quantize_with_plain_hard_swish
 from mobiledeploy.bench.accuracy.peer_tools import quantize_litert_torch, quantize_onnx, quantize_our_fp32
+from mobiledeploy.calibrators import Calibrator
 from mobiledeploy.errors import InputError
 
 __all__ = ["GROUPS", "METHODS", "Method", "choose"]

@@ -40,16 +40,19 @@ class Request:
     weights: Path | None = None
 
     def __str__(self) -> str:
-        return " ".join([self.name, *(f"{name}={value}" for name, value in self.options.items())])
+        # Of a user's own path/to/file.py:factory only the last part: what is published names no folders.
+        name = self.name.rpartition("/")[2]
+        return " ".join([name, *(f"{name}={value}" for name, value in self.options.items())])
 
     def weights_sha256(self) -> str:
-        """Of the file.
+        """Of the file; without one, of the user's own Python file, or "official".
 
         Raises:
             InputError: It is missing.
         """
         if self.weights is None:
-            return "official"
+            path = Path(self.name.rpartition(":")[0])
+            return file_sha256(path) if path.is_file() else "official"
         if not self.weights.is_file():
             raise InputError(f"{self.weights} does not exist, expected trained weights of {self.name}")
         return file_sha256(self.weights)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -110,8 +111,8 @@ def _only_reader(node: ir.Node) -> ir.Node | None:
 def _is_depthwise(node: ir.Node) -> bool:
     weights = float_array(node.inputs[1])
     assert weights is not None
-    groups: int = node.attributes.get_int("group", 1)
-    return groups == weights.shape[0] > 1 and weights.shape[1] == 1
+    groups = int(node.attributes.get_int("group", 1))
+    return groups == len(weights) > 1 and weights.shape[1] == 1
 
 
 def _replace(node: ir.Node, place: int, array: NDArray[np.float32]) -> None:
@@ -145,9 +146,11 @@ def measure_outliers(
     folder.mkdir(parents=True, exist_ok=True)
     scaled = folder / "scaled.onnx"
     scaled.write_bytes(ir.to_proto(model).SerializeToString())
-    trained_figures, scaled_figures, function_db = {}, {}, 0.0
-    for equalize in (True, False):
-        key = "on" if equalize else "off"
+    trained_figures: dict[str, Figures] = {}
+    scaled_figures: dict[str, Figures] = {}
+    function_db = 0.0
+    for key in ("on", "off"):
+        settings: dict[str, Any] = {"equalize": key == "on"}
         for source, figures in ((network.onnx, trained_figures), (scaled, scaled_figures)):
             result = mobiledeploy.export(
                 source,
@@ -155,9 +158,9 @@ def measure_outliers(
                 calibration=inputs.for_export,
                 samples=inputs.samples,
                 seed=inputs.seed,
-                equalize=equalize,
                 cache=False,
                 out=folder / f"{source.stem}_{key}",
+                **settings,
             )
             figures[key] = _figures(result.artifacts["int8"], network)
             if source == scaled:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from mobiledeploy.calibrators import CALIBRATORS, SEARCH
 from mobiledeploy.exporters.lowerings.registry import has_int8_form
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.quantize.calibrate import collect_histograms
@@ -98,11 +99,26 @@ def test_ranges_that_the_target_refuses_are_not_taken(model: ir.Model, samples: 
 def test_calibrators_are_compared_on_other_samples(model: ir.Model, samples: list[Sample]) -> None:
     plan, statistics = planned(model, samples)
     others = [random_sample(model, seed, scale=1.0) for seed in range(50, 54)]
-    scores = compare_calibrators(model, plan, statistics, others, LITERT_2_3, {"mine": plan})
-    assert {score.calibrator for score in scores} == {*METHODS, "mine"}
-    found = {score.calibrator: score.sqnr_db for score in scores}
-    assert found["mine"] == found[START]
-    assert [score.sqnr_db for score in scores] == sorted(found.values(), reverse=True)
-    assert all((score.output, score.samples) == ("y", 4) for score in scores)
-    errors = Trials(model, plan, others).errors(plan.activations)
-    assert found[START] == pytest.approx(-10 * np.log10(errors.mean()), abs=1e-6)
+    scores = compare_calibrators(model, plan, START, statistics, others, LITERT_2_3)
+    found = {score.calibrator: score for score in scores}
+    assert set(found) == set(METHODS)
+    gains = [score.gain_db for score in scores]
+    assert gains == sorted(gains, reverse=True) and found[START].gain_db == found[START].gain_error_db == 0
+    trials = Trials(model, plan, others)
+    for method, score in found.items():
+        tried = plan_ranges(plan.points, statistics, method)
+        assert score.sqnr_db == pytest.approx(-10 * np.log10(trials.errors(tried.activations).mean()))
+        gain = trials.sqnr_db(tried.activations) - trials.sqnr_db(plan.activations)
+        assert score.gain_db == pytest.approx(gain.mean(), abs=1e-9)
+        assert (score.output, score.samples) == ("y", 4)
+
+
+def test_the_calibrator_that_was_chosen_is_compared_with_its_own_plan(
+    model: ir.Model, samples: list[Sample]
+) -> None:
+    plan, statistics = planned(model, samples)
+    search_ranges(model, plan, statistics, samples, LITERT_2_3)
+    scores = compare_calibrators(model, plan, SEARCH, statistics, samples, LITERT_2_3)
+    found = {score.calibrator: score.gain_db for score in scores}
+    assert set(found) == set(CALIBRATORS)
+    assert found[SEARCH] == 0 and found[START] < -3

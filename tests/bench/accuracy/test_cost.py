@@ -7,7 +7,7 @@ import pytest
 from mobiledeploy.bench.accuracy.cost import Cost, main, page
 
 
-def test_steps_of_an_export_in_a_process_of_its_own(
+def test_an_export_that_fails_in_its_process_says_why(
     network: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--network", network, "--size", "16", "--samples", "4", "--out", str(tmp_path / "out")]

@@ -61,5 +61,5 @@ def test_an_environment_without_the_peers_is_explained(tmp_path: Path) -> None:
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
     bare.chmod(0o755)
-    with pytest.raises(InputError, match=r"ModuleNotFoundError.*README.md in compare_peers"):
+    with pytest.raises(InputError, match=r"ModuleNotFoundError.*bench/compare_peers/README.md"):
         run_peer(str(bare), tmp_path)
