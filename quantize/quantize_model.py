@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.calibrators import SEARCH
 from mobiledeploy.exporters.lowerings.registry import has_integer_form
 from mobiledeploy.exporters.onnx_graph import tidy
 from mobiledeploy.progress import SILENT, Progress
+from mobiledeploy.quantize.adjust.adjust_log import AdjustLog
+from mobiledeploy.quantize.adjust.adjust_weights import adjust_weights
 from mobiledeploy.quantize.calibrate import collect_histograms
 from mobiledeploy.quantize.choose_ranges import fixed_params, merged_by_group, plan_ranges
 from mobiledeploy.quantize.compare_calibrators import CalibratorScore, compare_calibrators
@@ -45,6 +48,7 @@ class Quantized:
 
     Attributes:
         graph: The network as it was decided about, from which other mixtures of int8 and float can be had.
+        adjusted: What was done to weights before rounding.
         kept: Names of the results that stay in float because the recipe says so.
         widened: One line for each range that was widened so that the target takes the op.
         reconstruction: What high effort did, a line each; empty without it.
@@ -54,6 +58,7 @@ class Quantized:
     """
 
     graph: MixedGraph
+    adjusted: AdjustLog
     kept: list[str]
     widened: list[str]
     reconstruction: list[str]
@@ -83,6 +88,10 @@ def quantize_model(
         InputError: The recipe names a layer that is not there, or the samples are no use.
     """
     dtype = recipe.dtype
+    adjusted = AdjustLog()
+    if recipe.equalize and dtype == np.int8:  # steps of int16 are fine enough for any channel
+        with progress.step("adjust weights"):
+            adjusted = adjust_weights(model, samples, target)
     add_zero_biases(model)
     kept = keep_float(model.graph, target, recipe.keep_float)
     exact = model.clone()
@@ -117,7 +126,7 @@ def quantize_model(
     graph = MixedGraph(exact, model, plan, target, dtype)
     insert_qdq(model, plan)
     tidy(model)
-    return Quantized(graph, kept, widened, reconstruction, biases, search, calibrators)
+    return Quantized(graph, adjusted, kept, widened, reconstruction, biases, search, calibrators)
 
 
 def _reconstructed(

@@ -20,6 +20,7 @@ class QuantizeRecipe:
     Attributes:
         calibrator: How activation ranges are chosen: one of ``CALIBRATORS``. int16 has steps so small that
             clipping never pays: its ranges are always twice those of min-max.
+        equalize: Whether channels that stand out are scaled, where that changes nothing in float.
         correct_bias: Whether biases take back what rounding shifts on average.
         effort: "high" learns how to round, and the scales, from what the float network computes. int8 only.
         keep_float: What stays in float: shell-style patterns of layers' names, or of op types after "op:".
@@ -28,6 +29,7 @@ class QuantizeRecipe:
     """
 
     calibrator: str = "mse"
+    equalize: bool = True
     correct_bias: bool = True
     effort: Literal["default", "high"] = "default"
     keep_float: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ from mobiledeploy.quantize.points import find_points
 from mobiledeploy.runtimes import Sample
 from mobiledeploy.targets import Target
 
-__all__ = ["adjust_weights"]
+__all__ = ["adjust_weights", "scale_channels"]
 
 _RULE = "Equalize"
 
@@ -58,7 +58,7 @@ def adjust_weights(model: ir.Model, samples: Iterable[Sample], target: Target) -
     held = tensors(groups, channels, seen, reading)
     factors = np.ones(channels.count)
     choices = [choose_factors(part, factors) for part in coupled(held, reading, channels.movable)]
-    _apply(model.graph, channels, factors)
+    scale_channels(model.graph, channels, factors)
     return AdjustLog(
         tuple(
             _equalized(choice, channels, factors, known) for choice in choices if choice.after < choice.before
@@ -72,8 +72,12 @@ def adjust_weights(model: ir.Model, samples: Iterable[Sample], target: Target) -
     )
 
 
-def _apply(graph: ir.Graph, channels: ChannelFactors, factors: Numbers) -> None:
-    """Scale the weights and biases of the linear ops that compute and read scaled channels."""
+def scale_channels(graph: ir.Graph, channels: ChannelFactors, factors: Numbers) -> None:
+    """Scale the weights and biases of the linear ops that compute and read channels, in place.
+
+    Args:
+        factors: By number; positive.
+    """
     for node in channels.linear:
         x, weights = node.inputs[0], float_array(node.inputs[1])
         assert x is not None and weights is not None

@@ -104,7 +104,7 @@ def test_a_depthwise_op_parts_the_factors() -> None:
 def test_slices_and_concatenations_hand_factors_on() -> None:
     channels, why = found(
         "h = Slice(a, first, second, axis) r = Relu(a) z = Concat<axis=1>(a, r)",
-        leave="c = Conv(h, leave_half) y = Conv(z, leave_double)",
+        leave="c = Conv(h, leave_half) e = Conv(z, leave_double) y = Add(c, e)",
     )
     named = {value.name: value for value in channels.of}
     own = channels.of[named["a"]].tolist()
@@ -124,7 +124,8 @@ def test_a_flattened_channel_has_one_factor() -> None:
 
 def test_one_channel_that_is_fixed_fixes_no_other() -> None:
     channels, _ = found(
-        "h = Slice(a, first, second, axis) s = Sigmoid(h)", leave="y = Conv(a, leave) c = Conv(s, leave_half)"
+        "h = Slice(a, first, second, axis) s = Sigmoid(h)",
+        leave="c = Conv(s, leave_half) e = Conv(a, leave) y = Add(c, e)",
     )
     a = next(value for value in channels.of if value.name == "a")
     assert [number in channels.fixed_by for number in channels.of[a].tolist()] == [True, True, False, False]
