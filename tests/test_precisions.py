@@ -43,7 +43,7 @@ def test_names_in_any_order() -> None:
 
 
 def test_every_kind_is_written_checked_and_close(exported: mobiledeploy.ExportResult) -> None:
-    assert {"fp32", "onnx", "qdq", "qdq_int16x8", "report", *INNER} == set(exported.artifacts)
+    assert {"fp32", "onnx", "qdq", "qdq_int16x8", "report", "html", *INNER} == set(exported.artifacts)
     assert exported.passed
     found = {(check.candidate, check.reference): check for check in exported.report.checks}
     assert found["int16x8 TFLite", "QDQ in ONNX Runtime"].difference.sqnr_db > 60
@@ -84,7 +84,7 @@ def test_the_table_has_what_each_costs(exported: mobiledeploy.ExportResult) -> N
 
 def test_an_int16_qdq_file_keeps_its_scales(exported: mobiledeploy.ExportResult, tmp_path: Path) -> None:
     result = mobiledeploy.export(str(exported.artifacts["qdq_int16x8"]), out=tmp_path)
-    assert set(result.artifacts) == {"qdq_int16x8", "int16x8", "report"}
+    assert set(result.artifacts) == {"qdq_int16x8", "int16x8", "report", "html"}
     assert result.artifacts["int16x8"].read_bytes() == exported.artifacts["int16x8"].read_bytes()
 
 

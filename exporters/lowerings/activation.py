@@ -16,6 +16,7 @@ __all__ = [
     "ACTIVATION_BOUNDS",
     "clip",
     "elu",
+    "hard_sigmoid",
     "hard_swish",
     "leaky_relu",
     "prelu",
@@ -72,6 +73,21 @@ def clip(b: Builder, x: Tensor, low: Tensor | None = None, high: Tensor | None =
 @lowers("HardSwish", int16=False)
 def hard_swish(b: Builder, x: Tensor) -> Tensor:
     return b.op("HARD_SWISH", x)
+
+
+@lowers("HardSigmoid", int8=False)
+def hard_sigmoid(b: Builder, x: Tensor, *, alpha: float = 0.2, beta: float = 0.5) -> Tensor:
+    """max(0, min(1, alpha x + beta)) = relu6(6 alpha x + 6 beta) / 6, since TFLite clamps to 6 in one op.
+
+    A float network has it rewritten before (``rewrites/hard_sigmoid.py``); a user's QDQ model may hold it.
+    """
+    if abs(6 * alpha - 1) > 1e-6:  # 1/6 is no float32
+        slope = b.constant(np.array(6 * alpha, np.float32), "slope")
+        x = b.op("MUL", x, slope, to=b.result.with_shape(x.shape, "sloped"))
+    offset = b.constant(np.array(6 * beta, np.float32), "offset")
+    clamped = b.result.with_shape(x.shape, "clamped")
+    b.op("ADD", x, offset, to=clamped, fused_activation_function="RELU6")
+    return b.op("MUL", clamped, b.constant(np.array(1 / 6, np.float32), "sixth"))
 
 
 def _fixed_output(b: Builder, name: str, x: Tensor, **options: Any) -> Tensor:

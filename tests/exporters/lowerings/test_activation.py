@@ -18,6 +18,8 @@ CASES = {
     "Elu": ("y = Elu(x[1,3,4,4])", "ELU"),
     "PRelu": ("y = PRelu(x[1,3,4,4], s[3,1,1])", "PRELU"),
     "HardSwish": ("y = HardSwish(x[1,3,4,4])", "HARD_SWISH"),
+    "HardSigmoid": ("y = HardSigmoid<alpha=0.16666667>(x[1,3,4,4])", "ADD MUL"),
+    "HardSigmoid, another slope": ("y = HardSigmoid<alpha=0.2,beta=0.4>(x[1,3,4,4])", "MUL ADD MUL"),
     "Softmax, rank 2": ("y = Softmax<axis=-1>(x[2,5])", "SOFTMAX"),
     "Softmax of channels": ("y = Softmax<axis=1>(x[1,3,4,4])", "SOFTMAX"),
     "Abs": ("y = Abs(x[1,3,4,4])", "ABS"),
