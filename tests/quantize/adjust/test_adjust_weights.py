@@ -120,8 +120,7 @@ def test_outlier_channels_are_named_with_what_became_of_them() -> None:
         assert max(outliers.left) < 4
         assert outliers.reason is None
     assert [e.values for e in log.equalized] == [("expanded",), ("depthwise", "pooled", "gated")]
-    assert [e.channels for e in log.equalized] == [2, 1]
-    assert all(1 / 200 < e.smallest <= e.largest < 1 / 5 and e.gain_db > 10 for e in log.equalized)
+    assert all(1 / 200 < e.smallest < 1 / 5 and e.gain_db > 10 for e in log.equalized)
     assert json.loads(json.dumps(asdict(log)))["equalized"][0]["values"] == ["expanded"]
 
 
