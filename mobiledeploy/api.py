@@ -39,6 +39,7 @@ class ExportSettings:
         calibrator: How activation ranges are chosen; "search": of the others, what is best for each tensor.
         compare_calibrators: Whether to measure what each of them would give.
         cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
+        equalize: Whether channels that stand out are scaled, where that changes nothing in float.
         correct_bias: Whether biases take back what rounding shifts on average.
         effort: "high" learns how to round, and the scales, from what the float network computes; minutes.
         keep_float: What stays in float: patterns of layers' names, or of op types after "op:".
@@ -61,6 +62,7 @@ class ExportSettings:
     calibrator: Calibrator = "mse"
     compare_calibrators: bool = False
     cache: bool = True
+    equalize: bool = True
     correct_bias: bool = True
     effort: Effort = "default"
     keep_float: tuple[str, ...] = ()
@@ -122,6 +124,7 @@ def export(
     calibrator: Calibrator = "mse",
     compare_calibrators: bool = False,
     cache: bool = True,
+    equalize: bool = True,
     correct_bias: bool = True,
     effort: Effort = "default",
     keep_float: Sequence[str] = (),
@@ -157,6 +160,7 @@ def export(
         calibrator: How activation ranges are chosen; "search": of the others, what is best for each tensor.
         compare_calibrators: Whether to measure what each of them would give.
         cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
+        equalize: Whether channels that stand out are scaled, where that changes nothing in float.
         correct_bias: Whether biases take back what rounding shifts on average.
         effort: "high" learns how to round, and the scales, from what the float network computes; minutes.
         keep_float: What stays in float: shell-style patterns of layers' names, as report.json has them, or of
@@ -200,6 +204,7 @@ def export(
         calibrator=calibrator,
         compare_calibrators=compare_calibrators,
         cache=cache,
+        equalize=equalize,
         correct_bias=correct_bias,
         effort=effort,
         keep_float=tuple(keep_float),

@@ -159,6 +159,7 @@ def _export(options: argparse.Namespace) -> int:
             sensitivity=options.sensitivity,
             compare_calibrators=options.compare_calibrators,
             cache=options.cache,
+            equalize=options.equalization,
             correct_bias=options.bias_correction,
             effort=options.effort,
             validation=options.validation,
@@ -210,7 +211,20 @@ def _details(report: Report) -> Iterator[str]:
         for refusal in log["refused"]:
             yield f"{precision}: {refusal['rule']} not at {refusal['node']}: {refusal['reason']}"
     calibration = report.calibration or {}
+    adjusted = calibration.get("weight_adjustment", {})
+    for part in adjusted.get("equalized", ()):
+        yield (
+            f"{', '.join(part['values'])}: {part['channels']} channels scaled by {part['smallest']:.2g} to "
+            f"{part['largest']:.2g}, rounding noise {part['gain_db']:.1f} dB lower as predicted"
+        )
+    for outlier in adjusted.get("outliers", ()):
+        if outlier["reason"] is not None:
+            yield (
+                f"{outlier['value']}: channels {', '.join(map(str, outlier['channels']))} reach up to "
+                f"{max(outlier['ratios']):.0f} times as far as the middle one: {outlier['reason']}"
+            )
     yield from calibration.get("widened", ())
+    yield from calibration.get("reconstruction", ())
     if (search := calibration.get("search")) is not None:
         yield "ranges by " + ", ".join(f"{method} x {count}" for method, count in search["methods"].items())
         for group in search["changed"]:
@@ -355,6 +369,12 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         default="default",
         help="high: learn how to round, and the scales, from what the float network computes; takes minutes "
         "and no labels, goes on where an interrupted run left off (default: default)",
+    )
+    add(
+        "--no-equalization",
+        dest="equalization",
+        action="store_false",
+        help="leave channels that reach much further than others as they are",
     )
     add(
         "--no-bias-correction",

@@ -81,6 +81,7 @@ class Pipeline:
         self.staging, self.progress = staging, progress
         self.recipe = QuantizeRecipe(
             settings.calibrator,
+            equalize=settings.equalize,
             correct_bias=settings.correct_bias,
             effort=settings.effort,
             keep_float=settings.keep_float,
@@ -211,6 +212,7 @@ class Pipeline:
                 "sha256": self.inputs.fingerprint(),
                 "samples": len(samples),
                 "calibrator": recipe.method,
+                "weight_adjustment": asdict(log.adjusted),
                 "widened": log.widened,
                 "search": None if log.search is None else asdict(log.search),
                 "reconstruction": log.reconstruction,
