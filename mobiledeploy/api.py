@@ -304,6 +304,8 @@ def _asked_of_int8(settings: ExportSettings) -> dict[str, bool]:
         "--keep-float": bool(settings.keep_float),
         "--accuracy-budget": settings.accuracy_budget is not None,
         "--sensitivity": settings.sensitivity,
+        "--effort high": settings.effort == "high",
+        "--compare-calibrators": settings.compare_calibrators,
     }
 
 
