@@ -90,6 +90,8 @@ class OnnxSession:
         return [sample[name] if name in sample else results[name] for name in names]
 
     def _run(self, names: Sequence[str], sample: Sample) -> list[NDArray[np.float32]]:
+        if not names:  # ONNX Runtime would take that for all outputs
+            return []
         with _explained():
             results: list[NDArray[np.float32]] = self._session.run(list(names), dict(sample))
         return results

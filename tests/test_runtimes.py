@@ -101,3 +101,9 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         TfliteSession(tmp_path / "text.tflite")
     with pytest.raises(InputError, match=r"gone\.tflite: no such file"):
         TfliteSession(tmp_path / "gone.tflite")
+
+
+def test_inputs_alone_are_values_too() -> None:
+    session = OnnxSession(model_from_text(FLOAT))
+    (found,) = session.values({"x": X}, ["x"])
+    assert found is X
