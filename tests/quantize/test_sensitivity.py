@@ -35,7 +35,7 @@ def network() -> tuple[ir.Model, MixedGraph, list[Sample]]:
     model = model_from_text(TEXT, w2=w2 * SPREAD[:, None], w3=w3 / SPREAD)
     before = model.clone()
     samples = [random_sample(model, seed) for seed in range(16)]
-    recipe = QuantizeRecipe(calibrator="min-max", correct_bias=False)
+    recipe = QuantizeRecipe(calibrator="min-max", equalize=False, correct_bias=False)
     return before, quantize_model(model, samples, LITERT_2_3, recipe).graph, samples
 
 
