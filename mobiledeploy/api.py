@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mobiledeploy.artifacts import staging_folder
-from mobiledeploy.calibrators import Calibrator
+from mobiledeploy.calibrators import DEFAULT_CALIBRATOR, Calibrator
 from mobiledeploy.errors import InputError
 from mobiledeploy.precisions import KINDS, PrecisionKind, choose_kinds
 from mobiledeploy.progress import Progress, Silent, Timed
@@ -59,7 +59,7 @@ class ExportSettings:
     model: ModelOptions = field(default_factory=ModelOptions)
     calibration: Path | None = None
     samples: int = 64
-    calibrator: Calibrator = "mse"
+    calibrator: Calibrator = DEFAULT_CALIBRATOR
     compare_calibrators: bool = False
     cache: bool = True
     equalize: bool = True
@@ -121,7 +121,7 @@ def export(
     options: Mapping[str, float | str] | None = None,
     calibration: str | Path | None = None,
     samples: int = 64,
-    calibrator: Calibrator = "mse",
+    calibrator: Calibrator = DEFAULT_CALIBRATOR,
     compare_calibrators: bool = False,
     cache: bool = True,
     equalize: bool = True,

@@ -289,7 +289,7 @@ def _parser() -> Parser:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    from mobiledeploy.calibrators import CALIBRATORS
+    from mobiledeploy.calibrators import CALIBRATORS, DEFAULT_CALIBRATOR
     from mobiledeploy.precisions import KINDS
     from mobiledeploy.targets import LITERT_2_3, TARGETS
 
@@ -348,9 +348,9 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add(
         "--calibrator",
         choices=CALIBRATORS,
-        default="mse",
+        default=DEFAULT_CALIBRATOR,
         help="how activation ranges are chosen; search tries all on each tensor and keeps what is best at "
-        "the outputs (default: mse)",
+        "the outputs (default: cubed)",
     )
     add(
         "--compare-calibrators",

@@ -12,6 +12,7 @@ import onnx_ir as ir
 from torch import Tensor, nn
 
 from mobiledeploy.errors import InputError
+from mobiledeploy.calibrators import DEFAULT_CALIBRATOR
 from mobiledeploy.exporters.lowerings.registry import has_int8_form
 from mobiledeploy.exporters.onnx_graph import is_quantized
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
@@ -36,7 +37,7 @@ def fake_quantized(
     inputs: Mapping[str, tuple[int, ...]] | None = None,
     *,
     target: Target = LITERT_2_3,
-    calibrator: str = "mse",
+    calibrator: str = DEFAULT_CALIBRATOR,
 ) -> FakeQuantized:
     """A network in the form that int8 will have, with ranges from calibration, ready to be trained.
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mobiledeploy.calibrators import CALIBRATORS
+from mobiledeploy.calibrators import CALIBRATORS, DEFAULT_CALIBRATOR
 from mobiledeploy.errors import InputError
 
 __all__ = ["QuantizeRecipe"]
@@ -28,7 +28,7 @@ class QuantizeRecipe:
         seed: Of all that is drawn at random.
     """
 
-    calibrator: str = "mse"
+    calibrator: str = DEFAULT_CALIBRATOR
     equalize: bool = True
     correct_bias: bool = True
     effort: Literal["default", "high"] = "default"

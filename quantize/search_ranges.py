@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mobiledeploy.calibrators import DEFAULT_CALIBRATOR
 from mobiledeploy.quantize.choose_ranges import fixed_params
 from mobiledeploy.quantize.fit_scales import refused
 from mobiledeploy.quantize.histogram import Histogram
@@ -23,7 +24,7 @@ from mobiledeploy.targets import Target
 
 __all__ = ["START", "RangeChoice", "RangeSearch", "search_ranges"]
 
-START = "mse"
+START = DEFAULT_CALIBRATOR
 """The method that all groups start from."""
 
 # A method must win by more than this many standard errors of its gain, or the search would learn its samples

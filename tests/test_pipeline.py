@@ -124,7 +124,7 @@ def test_calibrators_are_compared_on_request(exported: ExportResult, tmp_path: P
     assert scores["moving-average"] < scores["search"] - 10  # images differ, and an average fits none
     read = json.loads(result.artifacts["report"].read_text())
     assert read["calibrators"][0]["samples"] == 16
-    assert read["calibration"]["search"]["methods"]["mse"] > 0
+    assert read["calibration"]["search"]["methods"]["cubed"] > 0
 
 
 def test_without_int8_there_are_the_float_artifacts_alone(tmp_path: Path) -> None:
