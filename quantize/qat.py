@@ -11,8 +11,8 @@ from typing import Any
 import onnx_ir as ir
 from torch import Tensor, nn
 
-from mobiledeploy.errors import InputError
 from mobiledeploy.calibrators import DEFAULT_CALIBRATOR
+from mobiledeploy.errors import InputError
 from mobiledeploy.exporters.lowerings.registry import has_int8_form
 from mobiledeploy.exporters.onnx_graph import is_quantized
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
