@@ -107,7 +107,7 @@ def test_an_interruption_leaves_the_folder_as_it_was(onnx_file: str, tmp_path: P
         ),
         (
             mobiledeploy.ExportSettings(SOURCE, calibrator="best"),  # type: ignore[arg-type]
-            "--calibrator is 'best', expected one of mse, min-max, .*, search",
+            "--calibrator is 'best', expected one of cubed, mse, min-max, .*, search",
         ),
     ],
 )

@@ -98,7 +98,7 @@ def test_results_go_to_stdout_and_the_rest_to_stderr(
     flags = ["--int8", "--samples", "8", "-v", "--calibrator", "search", "--compare-calibrators"]
     code, text, errors = run(capsys, "export", source, *flags, "--out", str(tmp_path))
     assert code == 0
-    assert "ranges by mse x " in text and "moving-average" in text
+    assert "ranges by cubed x " in text and "moving-average" in text
     assert "squeeze_excite_int8.tflite" in text and f"written to {tmp_path}" in text
     assert "int8: HardSwishToRelu6 x 1" in text and " s  calibrate" in text
     assert "calibrate ...\n" in errors

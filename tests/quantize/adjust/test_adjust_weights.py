@@ -97,7 +97,7 @@ def sqnr_db(exact: ir.Model, model: ir.Model, recipe: QuantizeRecipe) -> float:
     return compare([before.run(s)["y"] for s in inputs], [after.run(s)["y"] for s in inputs]).sqnr_db
 
 
-@pytest.mark.parametrize(("factor", "harm_db"), [(30.0, 5), (1 / 30, 2)])
+@pytest.mark.parametrize(("factor", "harm_db"), [(30.0, 3), (1 / 30, 2)])
 def test_int8_outputs_survive_outlier_channels(factor: float, harm_db: float) -> None:
     exact = block()
     usual = sqnr_db(exact, block(), PLAIN)
