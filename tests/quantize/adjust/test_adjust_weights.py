@@ -27,7 +27,7 @@ from mobiledeploy.testing import (
     random_sample,
 )
 
-PLAIN = replace(QuantizeRecipe(), equalize=False)
+PLAIN = QuantizeRecipe(calibrator="min-max", equalize=False)  # ranges that do not hide outliers by clipping
 
 BLOCK = """
     g (float[1,3,16,16] x) => (float[1,10] y)
@@ -97,7 +97,7 @@ def sqnr_db(exact: ir.Model, model: ir.Model, recipe: QuantizeRecipe) -> float:
     return compare([before.run(s)["y"] for s in inputs], [after.run(s)["y"] for s in inputs]).sqnr_db
 
 
-@pytest.mark.parametrize(("factor", "harm_db"), [(30.0, 3), (1 / 30, 2)])
+@pytest.mark.parametrize(("factor", "harm_db"), [(30.0, 4), (1 / 30, 2)])
 def test_int8_outputs_survive_outlier_channels(factor: float, harm_db: float) -> None:
     exact = block()
     usual = sqnr_db(exact, block(), PLAIN)
