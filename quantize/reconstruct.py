@@ -287,7 +287,7 @@ class _Reconstruction:
             return loss
 
         self.graph.mix = lambda x, rounded: self._mixed(x, rounded, generator)
-        _descend(rates, settings.iterations, loss_of)
+        _descend(rates, settings.iterations, loss_of, scales)
         self.graph.mix = None
         for (node, linear), rounding in zip(linears, roundings, strict=True):
             linear.soft_rounding = None
@@ -340,7 +340,7 @@ class _Reconstruction:
             rows = torch.randint(0, _count(self.samples), (settings.batch,), generator=generator)
             return self._output_distance({v: _varied(self.samples[v][rows], generator) for v in inputs})
 
-        _descend(self._rates(self._linears(self.graph.nodes), scales), settings.tuning, loss_of)
+        _descend(self._rates(self._linears(self.graph.nodes), scales), settings.tuning, loss_of, scales)
 
     def _output_distance(self, batch: Values) -> Tensor:
         """Mean squared error of the outputs over their variance in float."""
@@ -372,8 +372,17 @@ def _variance(x: Tensor) -> Tensor:
     return x.var(correction=0).clamp_min(1e-30)
 
 
-def _descend(rates: list[dict[str, Any]], steps: int, loss_of: Callable[[int], Tensor]) -> None:
-    """Adam with rates that fall to zero along half a cosine."""
+def _descend(
+    rates: list[dict[str, Any]],
+    steps: int,
+    loss_of: Callable[[int], Tensor],
+    scales: Iterable[ActivationScale],
+) -> None:
+    """Adam with rates that fall to zero along half a cosine. Activation scales may only grow.
+
+    A few hundred inputs teach a smaller step, and with it to clip the large values of rarer inputs: of a
+    trained ShuffleNetV2 1.0x the SQNR on other images fell by 6 dB so.
+    """
     optimizer = torch.optim.Adam(rates, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -383,6 +392,9 @@ def _descend(rates: list[dict[str, Any]], steps: int, loss_of: Callable[[int], T
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         optimizer.step()
+        with torch.no_grad():
+            for scale in scales:
+                scale.log_factor.clamp_(min=0.0)
         schedule.step()
     for parameter in parameters:
         parameter.grad = None
