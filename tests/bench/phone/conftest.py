@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.bench.virtual_phone.phone import VirtualPhone
     from tests.bench.virtual_phone.phones import Phones
 
-_CLEAN_WITHIN_S = 5.0
+_CLEAN_WITHIN_S = 60.0
 
 
 @pytest.fixture(scope="session")

@@ -396,7 +396,7 @@ def test_a_run_that_is_killed_leaves_nothing(
     wait_until(lambda: bool(phone.launches))
     time.sleep(0.2)
     program.send_signal(number)
-    assert program.wait(10) != 0
+    assert program.wait(60) != 0
     assert_clean(phone)
 
 
@@ -408,7 +408,7 @@ def command(process: int) -> str:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 15
+    until = time.monotonic() + 60  # on a busy machine; it takes a second
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)
