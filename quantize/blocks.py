@@ -86,4 +86,4 @@ def _activations(graph: ir.Graph) -> Iterator[ir.Value]:
 def _is_kept_apart(value: ir.Value, plan: Plan) -> bool:
     """Whether ops before and after a value compute apart: false between an op and its fused activation."""
     node = value.producer()
-    return value in plan.activations or node is None or node not in plan.points.int8_nodes
+    return value in plan.activations or node is None or node not in plan.points.integer_nodes

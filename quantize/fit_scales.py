@@ -55,7 +55,7 @@ def fit_scales(graph: ir.Graph, plan: Plan, fixed: Collection[ir.Value], target:
     for _ in range(_ROUNDS):
         before = len(log)
         for node in graph:
-            used = _use(node, plan, target) if node in points.int8_nodes else None
+            used = _use(node, plan, target) if node in points.integer_nodes else None
             if used is None or (reason := target.why_not(used[0])) is None:
                 continue
             for value, factor in _remedies(*used, target):
@@ -73,7 +73,7 @@ def fit_scales(graph: ir.Graph, plan: Plan, fixed: Collection[ir.Value], target:
 
 def refused(graph: ir.Graph, plan: Plan, target: Target) -> set[ir.Node]:
     """The scaled ops in int8 that the target does not take with the scales of a plan."""
-    uses = {node: _use(node, plan, target) for node in graph if node in plan.points.int8_nodes}
+    uses = {node: _use(node, plan, target) for node in graph if node in plan.points.integer_nodes}
     return {node for node, used in uses.items() if used is not None and target.why_not(used[0]) is not None}
 
 

@@ -29,7 +29,7 @@ def insert_qdq(model: ir.Model, plan: Plan) -> None:
         model.opset_imports[""] = max(model.opset_imports.get("", 0), _FIRST_OPSET_WITH_INT16)
     writer = _Writer(model.graph)
     for node in list(model.graph):
-        if node in plan.points.int8_nodes:
+        if node in plan.points.integer_nodes:
             _quantize_constants(writer, node, plan)
     for value in plan.points.values:
         writer.insert_pair(value, plan.activations[value])

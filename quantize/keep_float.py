@@ -1,8 +1,9 @@
 """Which nodes stay in float because the user says so, or because an accuracy budget needs it.
 
-A node that stays in float is marked, and `has_int8_form` is no for it from then on: what finds quantization
-points gives it none of its own, and what folds Q and DQ into ops leaves it between them. The mark is part of
-the ONNX file, since DequantizeLinear -> op -> QuantizeLinear alone would say that the op is an int8 one.
+A node that stays in float is marked, and `has_integer_form` is no for it from then on: what finds
+quantization points gives it none of its own, and what folds Q and DQ into ops leaves it between them. The
+mark is part of the ONNX file, since DequantizeLinear -> op -> QuantizeLinear alone would say that the op is
+an integer one.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def keep_float(graph: ir.Graph, target: Target, patterns: Sequence[str]) -> list
         Names of the results that are now computed in float, in graph order.
 
     Raises:
-        InputError: A pattern matches no node that would compute in int8.
+        InputError: A pattern matches no node that would be quantized.
     """
     nodes = [node for node in graph if has_int8_form(node)]
     chosen: set[ir.Node] = set()

@@ -26,7 +26,7 @@ _ELEMENTWISE = frozenset(
 
 @dataclass(frozen=True)
 class Layer:
-    """Nodes that stay in int8 or in float together.
+    """Nodes that compute on integers or in float together.
 
     Attributes:
         name: Of the result of its first op, the fused activation included: the name in ``Report.layers``.
@@ -46,20 +46,20 @@ class Layer:
         return self.nodes[-1]
 
 
-def layers_of(graph: ir.Graph, int8_nodes: Collection[ir.Node], target: Target) -> list[Layer]:
-    """The layers of a float graph that round in int8, in graph order.
+def layers_of(graph: ir.Graph, integer_nodes: Collection[ir.Node], target: Target) -> list[Layer]:
+    """The layers of a float graph that round when quantized, in graph order.
 
     Args:
-        int8_nodes: The nodes that will compute in int8.
+        integer_nodes: The nodes that will compute on integers.
     """
     layers: list[Layer] = []
     taken: set[ir.Node] = set()
     for node in graph:
-        if node not in int8_nodes or node in taken or node.op_type in SAME_SCALE:
+        if node not in integer_nodes or node in taken or node.op_type in SAME_SCALE:
             continue
         first = _with_fused(node, target)
         linear = weights_of(node) is not None
-        nodes = _with_own_activation(graph, first, int8_nodes) if linear else first
+        nodes = _with_own_activation(graph, first, integer_nodes) if linear else first
         taken.update(nodes)
         names = tuple(each.outputs[0].name or "" for each in nodes)
         layers.append(Layer(names[len(first) - 1], node.op_type, names, linear))
@@ -73,7 +73,7 @@ def _with_fused(node: ir.Node, target: Target) -> list[ir.Node]:
 
 
 def _with_own_activation(
-    graph: ir.Graph, first: Sequence[ir.Node], int8_nodes: Collection[ir.Node]
+    graph: ir.Graph, first: Sequence[ir.Node], integer_nodes: Collection[ir.Node]
 ) -> list[ir.Node]:
     """The nodes, and those that compute elementwise from their last result alone, if no others read it.
 
@@ -85,7 +85,7 @@ def _with_own_activation(
     while pending:
         node = pending.pop(0)
         operands = [value for value in node.inputs if value is not None and constant(value) is None]
-        if node in found or node.op_type not in _ELEMENTWISE or node not in int8_nodes:
+        if node in found or node.op_type not in _ELEMENTWISE or node not in integer_nodes:
             continue
         if all(value in inside for value in operands):
             found.append(node)

@@ -29,7 +29,7 @@ class MixedGraph:
 
     Args:
         exact: The float graph with the weights and biases that an op in float needs.
-        model: The same graph with the constants that an op in int8 needs: weights as they have been
+        model: The same graph with the constants that a quantized op needs: weights as they have been
             reconstructed, biases as they have been corrected. Neither is changed, and both are kept.
         plan: Of `model`.
         dtype: Of the activations, int8 or int16.
@@ -51,15 +51,15 @@ class MixedGraph:
 
     @cached_property
     def layers(self) -> list[Layer]:
-        """All layers that round in int8, in graph order."""
+        """All layers that round, in graph order."""
         graph = self._adjusted.graph
-        int8 = {node for node in graph if self._has_form(node)}
-        return layers_of(graph, int8, self.target)
+        integer_nodes = {node for node in graph if self._has_form(node)}
+        return layers_of(graph, integer_nodes, self.target)
 
     def written(self, in_float: Iterable[Layer] = ()) -> ir.Model:
         """The QDQ graph with those layers in float.
 
-        The parameters of all others are those of the graph that is int8 throughout.
+        The parameters of all others are those of the graph that is quantized throughout.
         """
         return tidy(self.draft(in_float))
 
@@ -78,7 +78,7 @@ class MixedGraph:
         }
         weights = {
             node: params
-            for node in points.int8_nodes
+            for node in points.integer_nodes
             if (params := self._weights.get(node.outputs[0].name or "")) is not None
         }
         return Plan(points, activations, weights)

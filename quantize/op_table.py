@@ -1,7 +1,7 @@
 """How each ONNX op is quantized.
 
-Ops that are not listed quantize the standard way: inputs and outputs in int8, each with parameters of its
-own.
+Ops that are not listed quantize the standard way: inputs and outputs in int8 (or int16), each with
+parameters of its own.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SAME_SCALE = frozenset(
         "SpaceToDepth",
     ]
 )
-"""Ops whose int8 kernels demand that inputs and outputs share one scale and zero point."""
+"""Ops whose integer kernels demand that inputs and outputs share one scale and zero point."""
 
 WEIGHTED = MappingProxyType({"Conv": 0, "ConvTranspose": 1, "Gemm": 0, "MatMul": 1})
 """Ops whose second input is weights -> their output channel axis (Gemm as with transB=1)."""
@@ -60,7 +60,7 @@ WEIGHT_RANK = MappingProxyType({"Conv": 4, "ConvTranspose": 4, "Gemm": 2, "MatMu
 """Rank of those weights; a constant of another rank is an operand like any other."""
 
 CONSTANT_OPERANDS = frozenset(["Add", "Sub", "Mul", "MatMul", "PRelu"])
-"""Ops whose constants are quantized as activations are: int8 per tensor."""
+"""Ops whose constants are quantized as activations are: int8 (or int16) per tensor."""
 
 _PROBABILITY = QuantParams(np.array([1 / 256], np.float32), np.array([-128], np.int64))
 

@@ -24,7 +24,7 @@ class Plan:
     """Steps of quantization read and change it; ``insert_qdq`` carries it out.
 
     Attributes:
-        points: Which values get parameters, which of them share, and which nodes compute in int8.
+        points: Which values get parameters, which of them share, and which nodes compute on integers.
         activations: int8 or int16 parameters of every value in ``points``.
         weights: Parameters of the weights of linear nodes, where a step has chosen others than those that
             cover the largest weight of each output channel.
@@ -40,8 +40,8 @@ class Plan:
         return next((params.dtype for params in self.activations.values()), np.dtype(np.int8))
 
     def linear(self, node: ir.Node) -> LinearOp | None:
-        """What becomes of the constants of a node that applies weights in int8; None for any other node."""
-        weights = weights_of(node) if node in self.points.int8_nodes else None
+        """What becomes of the constants of a node that applies int8 weights; None for any other node."""
+        weights = weights_of(node) if node in self.points.integer_nodes else None
         if weights is None:
             return None
         axis, x = channel_axis(node), node.inputs[0]

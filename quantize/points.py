@@ -19,11 +19,11 @@ __all__ = ["QuantizationPoints", "find_points"]
 class QuantizationPoints:
     """Attributes:
     groups: Values that share parameters, in graph order; most groups have one member.
-    int8_nodes: Nodes that will compute in int8.
+    integer_nodes: Nodes that will compute on integers: int8, or int16 activations with int8 weights.
     """
 
     groups: list[list[ir.Value]] = field(default_factory=list)
-    int8_nodes: set[ir.Node] = field(default_factory=set)
+    integer_nodes: set[ir.Node] = field(default_factory=set)
 
     @property
     def values(self) -> list[ir.Value]:
@@ -32,13 +32,13 @@ class QuantizationPoints:
 
 
 def find_points(
-    graph: ir.Graph, target: Target, has_int8_form: Callable[[ir.Node], bool]
+    graph: ir.Graph, target: Target, has_integer_form: Callable[[ir.Node], bool]
 ) -> QuantizationPoints:
     """Find the quantization points of a float graph that has been rewritten for the target.
 
     A value between an op and the activation that will be fused into it carries none: integers never see it.
     """
-    int8_nodes = {node for node in graph if has_int8_form(node)}
+    integer_nodes = {node for node in graph if has_integer_form(node)}
     group_of: dict[ir.Value, list[ir.Value]] = {}
 
     def add(value: ir.Value) -> None:
@@ -46,23 +46,23 @@ def find_points(
             group_of[value] = [value]
 
     for value in graph.inputs:
-        if any(use.node in int8_nodes for use in value.uses()):
+        if any(use.node in integer_nodes for use in value.uses()):
             add(value)
     for node in graph:
         for operand in node.inputs:
-            if node in int8_nodes and operand is not None and constant(operand) is None:
+            if node in integer_nodes and operand is not None and constant(operand) is None:
                 producer = operand.producer()
                 if producer is None or not will_fuse(producer, node, target):
                     add(operand)
         for value in node.outputs:
             readers = [use.node for use in value.uses()]
-            if node in int8_nodes and not (len(readers) == 1 and will_fuse(node, readers[0], target)):
+            if node in integer_nodes and not (len(readers) == 1 and will_fuse(node, readers[0], target)):
                 add(value)
-        if node.op_type in SAME_SCALE and node in int8_nodes:
+        if node.op_type in SAME_SCALE and node in integer_nodes:
             shared = [v for v in (*node.inputs, *node.outputs) if v is not None and v in group_of]
             _join(group_of, shared)
     unique = {id(group): group for group in group_of.values()}
-    return QuantizationPoints(list(unique.values()), int8_nodes)
+    return QuantizationPoints(list(unique.values()), integer_nodes)
 
 
 def _join(group_of: dict[ir.Value, list[ir.Value]], members: list[ir.Value]) -> None:

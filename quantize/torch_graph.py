@@ -341,7 +341,7 @@ class TorchGraph(nn.Module):
     def _constant(self, node: ir.Node, index: int, array: NDArray[np.float32]) -> tuple[str, str]:
         """Names of the buffers that hold a constant which is no weight: in float, and as int8 has it."""
         rounded = array
-        if node in self.plan.points.int8_nodes and node.op_type in CONSTANT_OPERANDS:
+        if node in self.plan.points.integer_nodes and node.op_type in CONSTANT_OPERANDS:
             own = activation_params(float(array.min()), float(array.max()))
             rounded = dequantize(quantize(array, own), own)
         number = len(list(self.buffers(recurse=False)))

@@ -102,7 +102,7 @@ def _copied(model: ir.Model, plan: Plan) -> tuple[ir.Model, Plan]:
         values.update(zip(node.outputs, twin.outputs, strict=True))
     points = QuantizationPoints(
         [[values[value] for value in group] for group in plan.points.groups],
-        {nodes[node] for node in plan.points.int8_nodes},
+        {nodes[node] for node in plan.points.integer_nodes},
     )
     activations = {values[value]: params for value, params in plan.activations.items()}
     return copy, Plan(points, activations, {nodes[node]: params for node, params in plan.weights.items()})

@@ -59,7 +59,7 @@ def test_ops_without_an_int8_form_stay_in_float() -> None:
         }"""
     )
     assert names(points) == [["b"], ["y"]]
-    assert {node.op_type for node in points.int8_nodes} == {"Add"}
+    assert {node.op_type for node in points.integer_nodes} == {"Add"}
 
 
 def test_constants_and_integers_carry_none() -> None:

@@ -67,7 +67,7 @@ def outputs(model: ir.Model, inputs: list[Sample]) -> NDArray[np.float32]:
 
 def coarse(plan: Plan) -> Plan:
     """Weights of a few steps, so that how they are rounded matters."""
-    for node in plan.points.int8_nodes:
+    for node in plan.points.integer_nodes:
         if (linear := plan.linear(node)) is not None:
             scale = linear.params.scale * np.float32(16)
             plan.weights[node] = type(linear.params)(scale, linear.params.zero_point, linear.params.axis)
