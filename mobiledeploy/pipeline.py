@@ -319,7 +319,7 @@ class Pipeline:
         """Why the worst layers are bad."""
         samples = self.checked[:_FINDING_SAMPLES]
         with self.progress.step("explain layers", len(samples)) as advance:
-            self.report.findings = explain_layers(graph, samples, advance)
+            self.report.findings = explain_layers(graph, samples, advance, equalized=self.recipe.equalize)
 
     def measure_accuracy(self, labelled: LabelledImages) -> None:
         """Accuracy of the artifacts on the user's labelled images."""

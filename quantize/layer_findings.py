@@ -15,6 +15,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mobiledeploy.quantize.adjust.channel_factors import channel_factors
 from mobiledeploy.quantize.keep_float import stem
 from mobiledeploy.quantize.layers import Layer
 from mobiledeploy.quantize.local_loss import LocalLoss, local_losses
@@ -66,7 +67,11 @@ class LayerFinding:
 
 
 def explain_layers(
-    graph: MixedGraph, samples: Sequence[Sample], on_sample: Callable[[], Any] = lambda: None
+    graph: MixedGraph,
+    samples: Sequence[Sample],
+    on_sample: Callable[[], Any] = lambda: None,
+    *,
+    equalized: bool = True,
 ) -> list[LayerFinding]:
     """The five layers of least SQNR, the worst first, each with a reason.
 
@@ -75,8 +80,9 @@ def explain_layers(
     Args:
         samples: A few; values of those layers on all of them are in memory at a time.
         on_sample: Called after each sample, for progress.
+        equalized: Whether equalization was on when the graph was quantized.
     """
-    explainer = _Explainer(graph, local_losses(graph, samples, on_sample))
+    explainer = _Explainer(graph, local_losses(graph, samples, on_sample), equalized)
     worst = explainer.worst()
     names = list(dict.fromkeys(name for loss, _ in worst for name in (loss.layer.name, loss.layer.output)))
     session = OnnxSession(graph.exact, names, optimize=False)
@@ -95,8 +101,8 @@ Found = tuple[Reason, str, str]
 
 
 class _Explainer:
-    def __init__(self, graph: MixedGraph, losses: Sequence[LocalLoss]) -> None:
-        self._graph, self._losses = graph, losses
+    def __init__(self, graph: MixedGraph, losses: Sequence[LocalLoss], equalized: bool) -> None:
+        self._graph, self._losses, self._equalized = graph, losses, equalized
         self._plan = graph.plan(graph.exact.graph)
         self._nodes = {node.outputs[0].name or "": node for node in graph.exact.graph}
         self._by_name = {loss.layer.name: loss for loss in losses}
@@ -228,7 +234,7 @@ class _Explainer:
         needed = max(high, 0.0) - min(low, 0.0)
         if needed > 0 and (wide := (params.high - params.low) / needed) >= _WIDE_SCALE:
             return self._shared(name, wide, keep)
-        return self._spread(layer, params, values, keep)
+        return self._spread(name, params, values, keep)
 
     def _shared(self, name: str, wide: float, keep: str) -> Found:
         text = f"its step is made for a range {wide:.1f} times as wide as its values take"
@@ -242,14 +248,14 @@ class _Explainer:
         remedy = f"{_in_float(joins[-1])}, which is what joins them; or {keep}" if joins else keep
         return "shared scale", text, remedy
 
-    def _spread(self, layer: Layer, params: QuantParams, values: Sequence[Floats], keep: str) -> Found | None:
+    def _spread(self, name: str, params: QuantParams, values: Sequence[Floats], keep: str) -> Found | None:
         channel, ratio, count, few = _outlier_channel(values)
         if few and ratio >= _OUTLIER_CHANNEL:
             text = (
                 f"channel {channel} of {count} is {ratio:.0f} times as large as the median channel, and all "
                 "share one step"
             )
-            return "outlier channel", text, f"{self._equalizing(layer)}; or {keep}, or --effort high"
+            return "outlier channel", text, f"{self._equalizing(name, channel)}; or {keep}, or --effort high"
         magnitudes = np.concatenate([np.abs(value).ravel() for value in values])
         largest, usual = float(magnitudes.max()), float(np.quantile(magnitudes, 0.999))
         if usual > 0 and largest / usual >= _OUTLIER_VALUE:
@@ -261,16 +267,15 @@ class _Explainer:
             return "range", text, f"--calibrator percentile cuts the few off; or {keep}"
         return None
 
-    def _equalizing(self, layer: Layer) -> str:
-        between = [self._nodes[name].op_type for name in layer.nodes[1:]]
-        readers = [use.node.op_type for use in self._nodes[layer.output].outputs[0].uses()]
-        if any(op not in ("Relu", "PRelu", "LeakyRelu") for op in between):
-            return "equalization cannot even that out, since it does not pass through the activation"
-        if any(op not in ("Conv", "Gemm", "MatMul", "Relu") for op in readers):
-            return (
-                f"equalization cannot even that out, since {' and '.join(sorted(set(readers)))} read it, too"
-            )
-        return "equalization evens such channels out: leave out --no-equalization"
+    def _equalizing(self, name: str, channel: int) -> str:
+        """Whether equalization can scale a channel of a value, in words."""
+        channels = channel_factors(self._graph.exact.graph)
+        factor = int(channels.of[self._nodes[name].outputs[0]][channel])
+        if factor in channels.fixed_by:
+            return f"equalization cannot even that out, since {channels.fixed_by[factor]}"
+        if self._equalized:
+            return "equalization does not even that out, since that is not predicted to halve the noise"
+        return "equalization may even that out: leave out --no-equalization"
 
 
 def _activation(loss: LocalLoss, nodes: dict[str, ir.Node]) -> Found:

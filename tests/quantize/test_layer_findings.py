@@ -15,15 +15,19 @@ from mobiledeploy.testing import model_from_text, random_sample
 
 
 def findings(
-    text: str, samples: list[Sample] | None = None, calibrator: str = "min-max", **constants: object
+    text: str,
+    samples: list[Sample] | None = None,
+    calibrator: str = "min-max",
+    equalize: bool = True,
+    **constants: object,
 ) -> dict[str, LayerFinding]:
     """Layer -> what was found about it."""
     model = model_from_text(text, **constants)  # type: ignore[arg-type]
     rewrite_for_target(model, LITERT_2_3, "int8")
     samples = samples or [random_sample(model, seed) for seed in range(8)]
-    recipe = QuantizeRecipe(calibrator=calibrator, correct_bias=False)
+    recipe = QuantizeRecipe(calibrator=calibrator, equalize=equalize, correct_bias=False)
     graph = quantize_model(model, samples, LITERT_2_3, recipe).graph
-    return {found.layer: found for found in explain_layers(graph, samples)}
+    return {found.layer: found for found in explain_layers(graph, samples, equalized=equalize)}
 
 
 ONE = "g (float[1,8,8,8] x) => (float[1,16,8,8] y) <float[16,8,1,1] w> {{ {} }}"
@@ -39,11 +43,26 @@ def loud(channel: int, factor: float) -> np.ndarray:
 def test_an_outlier_channel_is_named_with_what_stands_in_the_way() -> None:
     (plain,) = findings(ONE.format("y = Conv(x, w)"), w=loud(5, 40)).values()
     assert plain.reason == "outlier channel"
-    assert plain.text.startswith("channel 5 of 16 is ") and "leave out --no-equalization" in plain.remedy
+    assert plain.text.startswith("channel 5 of 16 is ")
+    assert "cannot even that out, since 'y' is an output of the model" in plain.remedy
     gated = findings(ONE.format("c = Conv(x, w) y = HardSwish(c)"), w=loud(5, 40))["c"]
     assert gated.reason == "outlier channel"
-    assert "it does not pass through the activation" in gated.remedy
-    assert "--keep-float c" in gated.remedy
+    assert "adds a constant, as h-swish does" in gated.remedy and "--keep-float c" in gated.remedy
+
+
+def test_an_outlier_channel_that_equalization_may_scale() -> None:
+    text = """g (float[1,8,8,8] x) => (float[1,16,8,8] y) <float[16,8,1,1] w, float[16,16,1,1] v> {
+        c = Conv(x, w) y = Conv(c, v)
+    }"""
+    readers = np.random.default_rng(1).normal(size=(16, 16, 1, 1))
+    readers[:, 5] /= 40
+    found = findings(text, equalize=False, w=loud(5, 40), v=readers)["c"]
+    assert found.reason == "outlier channel" and "leave out --no-equalization" in found.remedy
+    scaled = findings(text, w=loud(5, 40), v=readers).values()
+    assert "outlier channel" not in [found.reason for found in scaled]
+    readers[:, 5] *= 40 * 40  # now the result is mostly that channel
+    left = findings(text, w=loud(5, 40), v=readers)["c"]
+    assert "is not predicted to halve the noise" in left.remedy and "leave out" not in left.remedy
 
 
 def test_a_few_values_that_force_a_wide_step() -> None:
