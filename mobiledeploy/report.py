@@ -34,6 +34,7 @@ __all__ = [
     "detailed_tables",
     "layers_table",
     "tables",
+    "with_error",
 ]
 
 _PACKAGES = ("ai-edge-litert", "numpy", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "onnxsim", "torch")
@@ -339,8 +340,8 @@ def _activations_table(costs: Sequence[ActivationCost]) -> Table:
             str(cost.count),
             f"{cost.sqnr_db:.1f}",
             f"{cost.exact_sqnr_db:.1f}",
-            _with_error(cost.cost_db, cost.cost_error_db),
-            _with_error(cost.gate_cost_db, cost.gate_cost_error_db),
+            with_error(cost.cost_db, cost.cost_error_db),
+            with_error(cost.gate_cost_db, cost.gate_cost_error_db),
         )
     return table
 
@@ -352,12 +353,13 @@ def _calibrators_table(scores: Sequence[CalibratorScore]) -> Table:
     )
     table = _table("calibrator", "SQNR dB", "gain dB", caption=caption)
     for score in scores:
-        gain = _with_error(score.gain_db, score.gain_error_db)
+        gain = with_error(score.gain_db, score.gain_error_db)
         table.add_row(score.calibrator, f"{score.sqnr_db:.1f}", gain)
     return table
 
 
-def _with_error(mean: float, error: float | None) -> str:
+def with_error(mean: float, error: float | None) -> str:
+    """A mean with its standard error, if that is known; both in the same unit."""
     return f"{mean:.1f}" if error is None else f"{mean:.1f} ± {error:.1f}"
 
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from mobiledeploy.metrics import Difference
+from mobiledeploy.quantize.compare_calibrators import CalibratorScore
 from mobiledeploy.quantize.layer_findings import LayerFinding
 from mobiledeploy.quantize.mixed_precision import MixedPrecision
 from mobiledeploy.quantize.sensitivity import LayerSensitivity
-from mobiledeploy.report import Report
+from mobiledeploy.report import Report, with_error
 from mobiledeploy.svg_plot import Point, Series, plot
 from mobiledeploy.version import __version__
 
@@ -48,6 +49,7 @@ def to_html(report: Report) -> str:
         _findings(report.findings, report.mixed_precision is not None),
         _sensitivity(report.sensitivity),
         _activations(report),
+        _calibrators(report.calibrators),
         _layers(report),
         _settings(report),
     ]
@@ -202,13 +204,28 @@ def _activations(report: Report) -> str:
             str(cost.count),
             f"{cost.sqnr_db:.1f}",
             f"{cost.exact_sqnr_db:.1f}",
-            f"{cost.cost_db:.1f}",
-            f"{cost.gate_cost_db:.1f}",
+            with_error(cost.cost_db, cost.cost_error_db),
+            with_error(cost.gate_cost_db, cost.gate_cost_error_db),
         )
         for cost in report.activations
     ]
     columns = ("activation", "#count", "#SQNR dB", "#if exact", "#cost dB", "#of it the gate")
     return _section("Activations that int8 computes in several ops", _table(columns, rows)) if rows else ""
+
+
+def _calibrators(scores: Sequence[CalibratorScore]) -> str:
+    if not scores:
+        return ""
+    rows = [
+        (escape(score.calibrator), f"{score.sqnr_db:.1f}", with_error(score.gain_db, score.gain_error_db))
+        for score in scores
+    ]
+    told = (
+        f"QDQ against float on {scores[0].samples} inputs held back, before biases are corrected; gain: "
+        "against the calibrator chosen, mean of the inputs."
+    )
+    table = _table(("calibrator", "#SQNR dB", "#gain dB"), rows)
+    return _section("Calibrators", table + _note(told))
 
 
 def _layers(report: Report) -> str:

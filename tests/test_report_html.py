@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 from mobiledeploy.metrics import Difference
 from mobiledeploy.partitions import OutsideOp, Partitions
+from mobiledeploy.quantize.compare_calibrators import CalibratorScore
 from mobiledeploy.quantize.layer_findings import LayerFinding
 from mobiledeploy.quantize.mixed_precision import BudgetStep, MixedPrecision
 from mobiledeploy.quantize.sensitivity import LayerSensitivity
@@ -48,6 +49,10 @@ def report() -> Report:
         kept_float=["gate"],
         mixed_precision=MIXED,
         accuracy=[AccuracyReport("int8 TFLite", 50, 0.125, None)],
+        calibrators=[
+            CalibratorScore("mse", "y", 25.6, 0.72, 0.12, 16),
+            CalibratorScore("cubed", "y", 24.8, 0.0, None, 16),
+        ],
         warnings=["<script>alert(1)</script> & more"],
     )
 
@@ -97,6 +102,8 @@ def test_the_page_says_everything_and_is_whole_in_itself() -> None:
         "cost against int8 throughout",
         "<script>alert(1)</script> & more",
         "swish",
+        "mse 25.6 0.7 ± 0.1",
+        "on 16 inputs held back",
         "gate",
     ):
         assert said in text, said
@@ -105,8 +112,9 @@ def test_the_page_says_everything_and_is_whole_in_itself() -> None:
 
 def test_a_report_without_anything_special_is_short() -> None:
     plain = replace(report(), findings=[], sensitivity=[], mixed_precision=None, activations=[], layers=[])
-    page = Page(to_html(replace(plain, checks=[], warnings=[], accuracy=[], kept_float=[])))
-    headings = [word for word in page.words if word in ("Artifacts", "Warnings", "Worst layers", "Settings")]
+    page = Page(to_html(replace(plain, checks=[], warnings=[], accuracy=[], kept_float=[], calibrators=[])))
+    known = ("Artifacts", "Calibrators", "Settings", "Warnings", "Worst layers")
+    headings = [word for word in page.words if word in known]
     assert headings == ["Artifacts", "Settings"] and "All checks passed." in page.words
 
 
