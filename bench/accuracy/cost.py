@@ -19,17 +19,19 @@ from pathlib import Path
 from typing import Any
 
 from mobiledeploy.arguments import Parser, at_least
-from mobiledeploy.bench.accuracy.ours import seconds_to_quantize
-from mobiledeploy.bench.accuracy.table import line
+from mobiledeploy.bench.accuracy.markdown import line
+from mobiledeploy.bench.accuracy.steps import quantizes, seconds_to_quantize
+from mobiledeploy.data import open_inputs
 from mobiledeploy.errors import InputError, MobileDeployError
 from mobiledeploy.progress import Advance
-from mobiledeploy.report import as_json
+from mobiledeploy.sources import INPUT_NAME
 from mobiledeploy.terminal import complain
 
 __all__ = ["Cost", "Processor", "measure_cost", "page"]
 
 PROGRAM = "python -m mobiledeploy.bench.accuracy.cost"
 TIMEOUT_S = 3600
+_ERROR = "mobiledeploy: error: "
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,27 @@ def measure_cost(arguments: Sequence[str], samples: int) -> Cost:
         arguments: As of this command, but for the numbers of samples.
 
     Raises:
-        InputError: It failed.
+        InputError: It failed; with its own message if it gave one.
     """
     command = [sys.executable, "-m", "mobiledeploy.bench.accuracy.cost", *arguments]
     command += ["--samples", str(samples), "--only"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        if last.startswith(_ERROR):
+            raise InputError(last.removeprefix(_ERROR))
         raise InputError(f"the export with {samples} images failed ({last}), expected it to end well")
     return Cost(**json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def _require_images(path: Path | None, size: int, samples: int) -> None:
+    """Refuse what an export would refuse only after its process has started, or make do with."""
+    found = open_inputs(path, {INPUT_NAME: (1, 3, size, size)}, None, samples, seed=0)
+    if len(found.calibration) < samples:
+        raise InputError(
+            f"{path} has {len(found.calibration)} images to calibrate with beside {len(found.held_back)} to "
+            f"check on, expected {samples}; pass fewer --samples"
+        )
 
 
 def _here(args: argparse.Namespace) -> Cost:
@@ -119,7 +133,8 @@ def page(costs: Sequence[Cost]) -> str:
         [f"{total(cost.wall_s):.1f} ({total(cost.processor_s):.1f})" for cost in costs]
         for total in (seconds_to_quantize, lambda steps: sum(steps.values()))
     )
-    lines.append(line(["**quantization alone**", *quantized]))
+    counted = ", ".join(filter(quantizes, titles))
+    lines.append(line([f"**quantization alone** ({counted})", *quantized]))
     lines.append(line(["**all**", *whole]))
     lines.append(line(["peak memory, MB", *(f"{cost.peak_mb:.0f}" for cost in costs)]))
     lines.append(line(["of it before calibration, MB", *(f"{cost.before_mb:.0f}" for cost in costs)]))
@@ -134,6 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
         if args.only:
             print(json.dumps(asdict(_here(args))))
             return 0
+        _require_images(args.calibration, args.size, max(args.samples))
         kept: list[str] = ["--network", args.network, "--size", str(args.size), "--out", str(args.out)]
         for flag, value in (("--weights", args.weights), ("--calibration", args.calibration)):
             kept += [] if value is None else [flag, str(value)]
@@ -143,7 +159,9 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     record: dict[str, Any] = {"network": args.network, "size": args.size}
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "cost.json").write_text(as_json({**record, "costs": [asdict(cost) for cost in costs]}))
+    (args.out / "cost.json").write_text(
+        json.dumps({**record, "costs": [asdict(cost) for cost in costs]}, indent=2) + "\n"
+    )
     print(page(costs), end="")
     return 0
 

@@ -13,6 +13,7 @@ from mobiledeploy.artifacts import staging_folder
 from mobiledeploy.bench.accuracy.inputs import Inputs
 from mobiledeploy.bench.accuracy.made import Made
 from mobiledeploy.bench.accuracy.network import FloatNetwork
+from mobiledeploy.bench.accuracy.steps import seconds_to_quantize
 from mobiledeploy.errors import MobileDeployError
 from mobiledeploy.pipeline import Pipeline
 from mobiledeploy.progress import Silent, Timed
@@ -20,10 +21,7 @@ from mobiledeploy.sources import open_source
 from mobiledeploy.targets import LITERT_2_3, Delegated
 from mobiledeploy.version import __version__
 
-__all__ = ["export_qdq", "quantize", "quantize_with_plain_hard_swish", "seconds_to_quantize"]
-
-_OTHER_STEPS = ("open", "load", "check", "compare", "measure", "PyTorch", "ONNX to fp32")
-"""How steps begin that do not quantize: they come before the float graph, or look at the result."""
+__all__ = ["export_qdq", "quantize", "quantize_with_plain_hard_swish"]
 
 
 def quantize(network: FloatNetwork, folder: Path, **settings: Any) -> Made:
@@ -51,11 +49,6 @@ def quantize(network: FloatNetwork, folder: Path, **settings: Any) -> Made:
     )
     _require_same_images(result, inputs)
     return Made(result.artifacts["int8"], seconds_to_quantize(result.seconds), {"mobiledeploy": __version__})
-
-
-def seconds_to_quantize(steps: dict[str, float]) -> float:
-    """Of the steps from the float graph and prepared images to the int8 artifact."""
-    return sum(seconds for step, seconds in steps.items() if not step.startswith(_OTHER_STEPS))
 
 
 def _require_same_images(result: ExportResult, inputs: Inputs) -> None:

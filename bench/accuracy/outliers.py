@@ -23,8 +23,8 @@ from mobiledeploy.arguments import Parser, at_least, number
 from mobiledeploy.bench.accuracy.arguments import add_images
 from mobiledeploy.bench.accuracy.figures import Figures, compare_logits, logits
 from mobiledeploy.bench.accuracy.inputs import Inputs, draw_inputs
+from mobiledeploy.bench.accuracy.markdown import line
 from mobiledeploy.bench.accuracy.network import FloatNetwork, Request
-from mobiledeploy.bench.accuracy.table import line
 from mobiledeploy.errors import InputError, MobileDeployError
 from mobiledeploy.exporters.onnx_graph import float_array, load_onnx
 from mobiledeploy.report import as_json

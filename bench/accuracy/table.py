@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 from mobiledeploy.bench.accuracy.figures import Figures
+from mobiledeploy.bench.accuracy.markdown import line
 from mobiledeploy.bench.accuracy.methods import METHODS
 from mobiledeploy.bench.accuracy.row import Row
 from mobiledeploy.svg_plot import Point, Series, plot
 
-__all__ = ["DEMANDS", "best_of_families", "drawing", "line", "misses", "table"]
+__all__ = ["DEMANDS", "best_of_families", "drawing", "misses", "table"]
 
 DEMANDS = {"default": (0.15, 20.0), "high": (0.05, 23.0)}
 """Method -> largest drop in points, and least SQNR in dB, that it should have on a classifier."""
@@ -89,11 +90,6 @@ def _drop(found: Figures) -> str:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return "; ".join(f"{count} {op}" for op, count in counts.items())
-
-
-def line(cells: Sequence[str]) -> str:
-    """A line of a Markdown table."""
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def misses(rows: Sequence[Row]) -> list[str]:

@@ -12,7 +12,20 @@ def test_an_export_that_fails_in_its_process_says_why(
 ) -> None:
     arguments = ["--network", network, "--size", "16", "--samples", "4", "--out", str(tmp_path / "out")]
     assert main([*arguments, "--weights", str(tmp_path / "none.pt")]) == 2
-    assert "the export with 4 images failed (mobiledeploy: error:" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("mobiledeploy: error: weights file ") and said.count("error:") == 1
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"), [("4", "unpack it and pass the folder"), ("40", "has 29 images to calibrate with")]
+)
+def test_images_that_will_not_do_are_refused_before_any_export(
+    samples: str, said: str, archive: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = archive if samples == "4" else data
+    arguments = ["--network", "no such network", "--size", "16", "--samples", samples]
+    assert main([*arguments, "--calibration", str(given), "--out", str(tmp_path / "out")]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_the_page_has_every_step_and_adds_up_those_that_quantize() -> None:
@@ -23,6 +36,6 @@ def test_the_page_has_every_step_and_adds_up_those_that_quantize() -> None:
     ).splitlines()
     assert lines[0] == "| step, seconds (processor seconds) | 64 images | 256 images |"
     assert "| calibrate | 7.0 (14.0) | 7.0 (14.0) |" in lines
-    assert "| **quantization alone** | 9.0 (18.0) | 9.0 (18.0) |" in lines
+    assert "| **quantization alone** (calibrate, QDQ to int8 TFLite) | 9.0 (18.0) | 9.0 (18.0) |" in lines
     assert "| **all** | 15.0 (30.0) | 15.0 (30.0) |" in lines
     assert "| peak memory, MB | 700 | 702 |" in lines
