@@ -1,1 +1,1 @@
-"""Post-training quantization: calibration statistics, ranges, and the one writer of QDQ."""
+"""Quantization: from a float graph to a QDQ graph, by calibration, reconstruction or training."""

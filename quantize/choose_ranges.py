@@ -65,8 +65,8 @@ def plan_ranges(
         dtype: Of the activations, int8 or int16.
     """
     chosen: dict[ir.Value, QuantParams] = {}
+    room = _ROOM_IN_INT16 if dtype == np.int16 else 1.0
     for group, histogram in zip(points.groups, statistics, strict=True):
         low, high = METHODS[method](histogram)
-        room = _ROOM_IN_INT16 if dtype == np.int16 else 1.0
         chosen.update(dict.fromkeys(group, activation_params(low * room, high * room, dtype)))
     return Plan(points, {**chosen, **fixed_params(points, dtype)})

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,8 +27,7 @@ __all__ = ["BiasCorrection", "add_zero_biases", "copy_biases", "correct_biases",
 _MOST_SAMPLES = 64
 _MOST_BYTES = 1 << 29
 _CHANNEL_AXIS = 1  # NCHW, and (N, C) after Gemm
-_ROOM = MappingProxyType({np.dtype(np.int32): 2.0**30, np.dtype(np.int64): 2.0**46})
-"""Type of biases -> largest magnitude, as where they are first written (``plan.py``)."""
+_MOST_STEPS = 2.0**30  # of a bias, as where it is first written (params.with_room_for_bias)
 
 
 @dataclass(frozen=True)
@@ -145,8 +143,7 @@ def _corrected(
     assert bias is not None
     integers, steps = constant(bias.inputs[0]), constant(bias.inputs[1])
     assert integers is not None and steps is not None
-    room = _ROOM[integers.dtype]
-    moved = np.clip(integers - np.rint(shift / steps), -room, room).astype(integers.dtype)
+    moved = np.clip(integers - np.rint(shift / steps), -_MOST_STEPS, _MOST_STEPS).astype(np.int32)
     _replace(bias.inputs[0], moved)
     taken_back = ((integers.astype(np.float64) - moved) * steps).astype(np.float32)
     quantized.change(node, lambda array: array - taken_back.reshape(1, -1, *[1] * (array.ndim - 2)))
@@ -183,7 +180,7 @@ def _bias(node: ir.Node) -> ir.Node | None:
     if producer is None or producer.op_type != "DequantizeLinear":
         return None
     integers = constant(producer.inputs[0])
-    return producer if integers is not None and integers.dtype in _ROOM else None
+    return producer if integers is not None and integers.dtype == np.int32 else None
 
 
 def _float_name(node: ir.Node) -> str:

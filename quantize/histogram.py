@@ -35,6 +35,7 @@ class Histogram:
     Attributes:
         low: Smallest value seen.
         high: Largest value seen.
+        width: Of a bin; 0 before the first value.
         first: Index of the first bin.
         moving_low: Exponential moving average of each array's smallest value, in the order they came.
         moving_high: The same of each array's largest value.

@@ -18,7 +18,6 @@ from mobiledeploy.metrics import Accumulator
 from mobiledeploy.quantize.layers import Layer
 from mobiledeploy.quantize.mixed_graph import MixedGraph
 from mobiledeploy.quantize.params import QuantParams, dequantize, quantize
-from mobiledeploy.quantize.plan import Plan
 from mobiledeploy.runtimes import OnnxSession, Sample
 
 __all__ = ["LocalLoss", "Part", "local_losses"]
@@ -133,7 +132,7 @@ class _Beside:
             node = self._nodes[name]
             inputs = [None if value is None else mapped.get(value, value) for value in node.inputs]
             if part in ("all", "constants"):
-                inputs = self._with_rounded_constants(node, inputs, self._plan)
+                inputs = self._with_rounded_constants(node, inputs)
             copy = ir.Node(
                 node.domain,
                 node.op_type,
@@ -154,10 +153,8 @@ class _Beside:
             self._rounded_results[layer.name] = result
         return result.name or ""
 
-    def _with_rounded_constants(
-        self, node: ir.Node, inputs: list[ir.Value | None], plan: Plan
-    ) -> list[ir.Value | None]:
-        linear = plan.linear(node)
+    def _with_rounded_constants(self, node: ir.Node, inputs: list[ir.Value | None]) -> list[ir.Value | None]:
+        linear = self._plan.linear(node)
         if linear is not None:
             inputs[1] = self._constant(
                 node, 1, dequantize(quantize(linear.weights, linear.params), linear.params)
@@ -178,7 +175,8 @@ class _Beside:
         zero_point = self._parameter(f"{value.name}/zero_point", params.zero_point[0].astype(params.dtype))
         q = ir.Node("", "QuantizeLinear", [value, scale, zero_point], name=f"{value.name}/Q")
         dq = ir.Node("", "DequantizeLinear", [q.outputs[0], scale, zero_point], name=f"{value.name}/DQ")
-        q.outputs[0].name, q.outputs[0].dtype = f"{value.name}/int8", ir.DataType.INT8
+        q.outputs[0].name = f"{value.name}/{params.dtype}"
+        q.outputs[0].dtype = ir.DataType.from_numpy(params.dtype)
         dq.outputs[0].name, dq.outputs[0].dtype = f"{value.name}/real", ir.DataType.FLOAT
         self._graph.extend([q, dq])
         return dq.outputs[0]

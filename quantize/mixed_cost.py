@@ -46,7 +46,7 @@ def _in_fused(producer: ir.Node) -> bool:
 
 
 def _is_border(node: ir.Node) -> bool:
-    """Whether a Q has its input from an op in float, or a DQ has a reader in float."""
+    """Whether a Q reads, or a DQ feeds, an op in float or the outside of the model."""
     if node.op_type == "QuantizeLinear":
         producer = node.inputs[0].producer() if node.inputs[0] is not None else None
         return producer is None or not has_int8_form(producer)
@@ -60,9 +60,8 @@ def _of_op(node: ir.Node, costs: OpCosts) -> float:
         return costs.element * _elements(result)
     source = node.inputs[0] if node.op_type == "ConvTranspose" else result
     assert source is not None
-    multiply_adds = _elements(source) * math.prod(shape) / shape[channel_axis(node)]
-    if node.op_type == "ConvTranspose":
-        multiply_adds = _elements(source) * math.prod(shape) / shape[0]
+    axis = 0 if node.op_type == "ConvTranspose" else channel_axis(node)  # of the channels of the source
+    multiply_adds = _elements(source) * math.prod(shape) / shape[axis]
     depthwise = node.op_type == "Conv" and shape[1] == 1 and node.attributes.get_int("group", 1) > 1
     return multiply_adds * (costs.depthwise if depthwise else costs.dense)
 

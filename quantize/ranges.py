@@ -1,7 +1,7 @@
 """From a histogram to a range: the calibration methods.
 
 A method maps a Histogram to (low, high), the real numbers that int8 shall cover. To add one: write the
-function, list it in METHODS.
+function, list it in METHODS, and its name in mobiledeploy/calibrators.py.
 """
 
 from __future__ import annotations

@@ -7,10 +7,8 @@ from torch import Tensor, nn
 
 __all__ = ["SoftRounding"]
 
-_STRETCH = (
-    -0.1,
-    1.1,
-)  # zeta and gamma of equation 23: the sigmoid reaches 0 and 1, and has a gradient there.
+# gamma and zeta of equation 23: the sigmoid reaches 0 and 1, and has a gradient there.
+_STRETCH = (-0.1, 1.1)
 
 
 class SoftRounding(nn.Module):

@@ -35,7 +35,6 @@ class Reader:
     """A linear op as the reader of its input.
 
     Attributes:
-        node: The op.
         factors: Of its input channels, (inputs,).
         peaks: Largest magnitude of the weights, (groups, outputs of a group, inputs of a group).
         gain: Noise power per output position for a unit of it on an input channel, relative to the power of
@@ -45,7 +44,6 @@ class Reader:
         elements: Number of elements of an input channel.
     """
 
-    node: ir.Node
     factors: Factors
     peaks: NDArray[np.float64]
     gain: Numbers
@@ -83,7 +81,7 @@ def readers(channels: ChannelFactors, seen: Mapping[ir.Value, ChannelStatistics]
         cost = seen[x].mean_square.reshape(squares.shape) * matrix.shape[3] / power
         peaks = np.abs(matrix).max(axis=3)
         gain = squares.reshape(-1) / power
-        found.append(Reader(node, channels.of[x], peaks, gain, cost, _elements(x)))
+        found.append(Reader(channels.of[x], peaks, gain, cost, _elements(x)))
     return found
 
 

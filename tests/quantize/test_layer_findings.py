@@ -80,11 +80,10 @@ def test_a_few_values_that_force_a_wide_step() -> None:
 def test_what_the_calibrator_cut_off() -> None:
     model = model_from_text(ONE.format("y = Conv(x, w)"))
     samples = [random_sample(model, seed) for seed in range(8)]
-    text = ONE.format("y = Conv(x, w)")
     rewrite_for_target(model, LITERT_2_3, "int8")
     graph = quantize_model(model, samples, LITERT_2_3, QuantizeRecipe(correct_bias=False)).graph
     (found,) = explain_layers(graph, [{"x": samples[0]["x"] * 4}])
-    assert text and found.reason == "clipping" and "is cut off there" in found.text
+    assert found.reason == "clipping" and "is cut off there" in found.text
     assert "--calibrator min-max" in found.remedy
 
 
