@@ -114,15 +114,15 @@ def quantize_model(
             calibrators = compare_calibrators(
                 model, plan, recipe.method, statistics, compare_on, target, advance
             )
-    reconstruction: list[str] = []
-    if recipe.reconstructs:
-        reconstruction = _reconstructed(model, plan, samples, target, recipe, progress)
     biases: list[BiasCorrection] = []
     if recipe.correct_bias:
         draft = MixedGraph(exact, model, plan, target, dtype).draft()
         with progress.step("correct biases", len(correctable_layers(draft))) as advance:
             biases = correct_biases(draft, exact, samples, advance)
         copy_biases(draft, model)
+    reconstruction: list[str] = []
+    if recipe.reconstructs:
+        reconstruction = _reconstructed(model, exact, plan, samples, target, recipe, progress)
     graph = MixedGraph(exact, model, plan, target, dtype)
     insert_qdq(model, plan)
     tidy(model)
@@ -131,6 +131,7 @@ def quantize_model(
 
 def _reconstructed(
     model: ir.Model,
+    exact: ir.Model,
     plan: Plan,
     samples: Sequence[Sample],
     target: Target,
@@ -142,4 +143,4 @@ def _reconstructed(
 
     settings = ReconstructSettings(seed=recipe.seed)
     with progress.step("reconstruct blocks", reconstruction_steps(model, plan, settings)) as advance:
-        return reconstruct(model, plan, samples, target, settings=settings, on_step=advance)
+        return reconstruct(model, exact, plan, samples, target, settings=settings, on_step=advance)

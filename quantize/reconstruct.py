@@ -9,9 +9,11 @@ the quantized blocks before it (BRECQ, Li et al., arXiv 2102.05426). Learned are
     arXiv 1902.08153), while activations are left unrounded at random (QDrop, Wei et al., arXiv 2203.05740);
   * the biases.
 
-Then scales and biases of the whole network are tuned together on its outputs, which no block sees. Of the
-network as it was, after the blocks and after tuning, the one is kept whose outputs are best on samples that
-were held back: few samples are soon known by heart.
+Then the weights, scales and biases of the whole network are tuned together on its outputs, which no block
+sees, by gradients straight through the rounding: what a layer reads is noisy now, and weights that suit clean
+inputs best are not those that suit noisy ones best. Of the network as it was, after the blocks and after
+tuning, the one is kept whose outputs are best on samples that were held back: few samples are soon known by
+heart.
 
 A channel of a block's output counts by the squared gradient of the network's outputs, averaged over samples
 and positions: what BRECQ takes from Fisher information, without labels.
@@ -34,9 +36,10 @@ from mobiledeploy.errors import InputError
 from mobiledeploy.exporters.onnx_graph import shape_of
 from mobiledeploy.quantize.blocks import Block, find_blocks
 from mobiledeploy.quantize.choose_ranges import fixed_params
+from mobiledeploy.quantize.descent import Descent
 from mobiledeploy.quantize.fit_scales import fit_scales
 from mobiledeploy.quantize.plan import Plan
-from mobiledeploy.quantize.reconstruct_progress import KeptProgress
+from mobiledeploy.quantize.reconstruct_progress import Kept, KeptProgress
 from mobiledeploy.quantize.soft_rounding import SoftRounding
 from mobiledeploy.quantize.torch_graph import ActivationScale, LinearConstants, TorchGraph, Values
 from mobiledeploy.runtimes import Sample
@@ -47,6 +50,17 @@ __all__ = ["ReconstructSettings", "reconstruct", "reconstruction_steps"]
 
 _HELD_BACK = 8  # one sample in so many
 
+_VARIATIONS = 3  # of each sample that is held back
+
+_AT_A_TIME = 25  # steps of tuning between two that progress is kept after
+
+_SLOWER = 10.0
+"""Scales and biases learn so many times as slowly on the whole network as in a block, whose error they move
+far less."""
+
+Candidate = tuple[str, float, dict[str, Tensor]]
+"""When, the error of the outputs on samples that were held back, and the state of the graph."""
+
 
 @dataclass(frozen=True)
 class ReconstructSettings:
@@ -54,36 +68,39 @@ class ReconstructSettings:
 
     Attributes:
         iterations: Per block.
-        tuning: Steps on the outputs of the whole network.
+        tuning: Steps on the outputs of the whole network. Scales and biases learn ten times as slowly there.
         batch: Samples per step.
         drop: Share of activations that are left unrounded while a block learns.
         rounding_rate: Learning rate of the rounding variables.
         undecided: Weight of the regulariser, relative to the error of rounding to nearest.
         scale_rate: Learning rate of the logarithms of activation scales.
         bias_rate: Of the biases, in shares of the mean magnitude of a layer's biases.
+        weight_rate: Of the weights while the network is tuned, in steps of their int8 scale.
         most_bytes: Of activations held in memory at a time; more samples than fit are left out.
         seed: Of the order of samples, of what is dropped, and of how inputs are varied.
     """
 
     iterations: int = 100
-    tuning: int = 150
+    tuning: int = 300
     batch: int = 32
     drop: float = 0.5
     rounding_rate: float = 0.02
     undecided: float = 0.1
     scale_rate: float = 5e-3
     bias_rate: float = 3e-3
+    weight_rate: float = 0.01
     most_bytes: int = 1 << 30
     seed: int = 0
 
 
 def reconstruction_steps(model: ir.Model, plan: Plan, settings: ReconstructSettings) -> int:
-    """How often ``reconstruct`` calls ``on_step``: once per block, and once for tuning."""
-    return len(find_blocks(model.graph, plan)) + bool(settings.tuning)
+    """How often ``reconstruct`` calls ``on_step``: once per block, and after every few steps of tuning."""
+    return len(find_blocks(model.graph, plan)) + math.ceil(settings.tuning / _AT_A_TIME)
 
 
 def reconstruct(
     model: ir.Model,
+    exact: ir.Model,
     plan: Plan,
     samples: Iterable[Sample],
     target: Target,
@@ -98,7 +115,9 @@ def reconstruct(
     there, to the same bits.
 
     Args:
-        model: Float, rewritten for the target. Weights come out on the grid of their int8 scale.
+        model: Float, rewritten for the target, with the biases to start from. Weights come out on the grid of
+            their int8 scale.
+        exact: The same with the float network's own weights and biases.
         plan: Complete; its weight scales are kept.
         samples: Calibration inputs.
         on_step: Called ``reconstruction_steps`` times.
@@ -113,7 +132,7 @@ def reconstruct(
     """
     settings = settings or ReconstructSettings()
     fixed = fixed_params(plan.points)
-    run = _Reconstruction(model, plan, samples, fixed, settings)
+    run = _Reconstruction(model, exact, plan, samples, fixed, settings)
     log = run.learn(on_step)
     run.graph.write()
     return log + fit_scales(model.graph, plan, fixed, target)
@@ -130,6 +149,7 @@ class _Reconstruction:
     def __init__(
         self,
         model: ir.Model,
+        exact: ir.Model,
         plan: Plan,
         samples: Iterable[Sample],
         fixed: Collection[ir.Value],
@@ -140,9 +160,10 @@ class _Reconstruction:
         self.graph = TorchGraph(model, plan, fixed).to(self.device)
         self.real = TorchGraph(model, plan).to(self.device).requires_grad_(False)
         self.real.quantized = False
+        self.real.take_constants(exact.graph)
         self.blocks = find_blocks(model.graph, plan)
         every = self._stacked(model, samples)
-        self.progress = KeptProgress(model, plan, every, settings)
+        self.progress = KeptProgress([model, exact], plan, every, settings)
         learned = _count(every) - _count(every) // _HELD_BACK
         self.samples = {value: batch[:learned] for value, batch in every.items()}
         self.held_back = {value: batch[learned:] for value, batch in every.items()}
@@ -153,11 +174,26 @@ class _Reconstruction:
     def learn(self, on_step: Callable[[], Any]) -> list[str]:
         """All blocks, then the whole; what was done in an earlier run is taken from there."""
         candidates = [("as it was", self._output_error(), _copied(self.graph))]
-        kept = self.progress.load(self.device)
-        done, log = 0, list[str]()
-        if kept is not None:
-            done, log = kept.done, kept.log
-            self.graph.load_state_dict(kept.state)
+        kept = self.progress.load(self.device) or Kept(0, [], _copied(self.graph))
+        log = kept.log
+        self.graph.load_state_dict(kept.state)
+        self._learn_blocks(kept.done, log, on_step)
+        candidates.append(("after all blocks", self._output_error(), _copied(self.graph)))
+        if self.settings.tuning:
+            after_blocks = candidates[-1][2]
+            self.graph.load_state_dict(_best(candidates)[2])
+            for tuning in self._tune(kept.tuning):
+                self.progress.save(Kept(len(self.blocks), log, after_blocks, tuning))
+                on_step()
+            candidates.append(("after tuning", self._output_error(), _copied(self.graph)))
+        name, _, state = _best(candidates)
+        self.graph.load_state_dict(state)
+        self.progress.remove()
+        errors = ", ".join(f"{error:.3g} {when}" for when, error, _ in candidates)
+        return [*log, f"outputs: error {errors}; kept {name}"]
+
+    def _learn_blocks(self, done: int, log: list[str], on_step: Callable[[], Any]) -> None:
+        """All blocks after those that are done."""
         learned_before: set[ActivationScale] = set()
         self.importance = self._importance()
         quantized = real = self.samples
@@ -166,20 +202,10 @@ class _Reconstruction:
             scales = [s for s in self._scales(block) if s not in learned_before]
             if index >= done:
                 log.append(self._learn_block(block, index, scales, quantized, real, target))
-                self.progress.save(index + 1, log, self.graph.state_dict())
+                self.progress.save(Kept(index + 1, log, self.graph.state_dict()))
             learned_before.update(scales)
             quantized, real = self._batched(self.graph, block, quantized), target
             on_step()
-        candidates.append(("after all blocks", self._output_error(), _copied(self.graph)))
-        if self.settings.tuning:
-            self._tune()
-            candidates.append(("after tuning", self._output_error(), _copied(self.graph)))
-            on_step()
-        name, _, state = min(candidates, key=lambda candidate: candidate[1])
-        self.graph.load_state_dict(state)
-        self.progress.remove()
-        errors = ", ".join(f"{error:.3g} {when}" for when, error, _ in candidates)
-        return [*log, f"outputs: error {errors}; kept {name}"]
 
     # Samples
 
@@ -259,7 +285,7 @@ class _Reconstruction:
         target: Values,
     ) -> str:
         settings = self.settings
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + index)
+        generator = self._generator(index)
         before = self._error(block, quantized, target)
         linears = self._linears(block.nodes)
         roundings = []
@@ -287,7 +313,7 @@ class _Reconstruction:
             return loss
 
         self.graph.mix = lambda x, rounded: self._mixed(x, rounded, generator)
-        _descend(rates, settings.iterations, loss_of, scales)
+        Descent(rates, settings.iterations, scales).run(loss_of)
         self.graph.mix = None
         for (node, linear), rounding in zip(linears, roundings, strict=True):
             linear.soft_rounding = None
@@ -329,39 +355,76 @@ class _Reconstruction:
 
     # The whole network
 
-    def _tune(self) -> None:
-        """Scales and biases of the whole network, on varied samples."""
+    def _tune(self, tuning: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+        """Weights, scales and biases of the whole network, on varied samples, a few steps at a time.
+
+        Args:
+            tuning: Where an earlier run was.
+
+        Yields:
+            After each few steps, where it is.
+        """
         settings = self.settings
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + len(self.blocks))
         inputs = self.graph.model.graph.inputs
         scales = [scale for scale in self.graph.scales if isinstance(scale, ActivationScale)]
+        linears = self._linears(self.graph.nodes)
+        rates = [
+            *(rate | {"lr": rate["lr"] / _SLOWER} for rate in self._rates(linears, scales)),
+            *(
+                {"params": [linear.weights], "lr": settings.weight_rate * float(linear.initial.median())}
+                for _, linear in linears
+            ),
+        ]
 
         def loss_of(step: int) -> Tensor:
+            generator = self._generator(len(self.blocks) + step)
             rows = torch.randint(0, _count(self.samples), (settings.batch,), generator=generator)
-            return self._output_distance({v: _varied(self.samples[v][rows], generator) for v in inputs})
+            batch = {v: _varied(self.samples[v][rows], generator) for v in inputs}
+            return self._output_distance(batch).mean()
 
-        _descend(self._rates(self._linears(self.graph.nodes), scales), settings.tuning, loss_of, scales)
+        descent = Descent(rates, settings.tuning, scales)
+        if tuning is not None:
+            self.graph.load_state_dict(tuning["graph"])
+            descent.load(tuning["descent"])
+        while descent.done < settings.tuning:
+            descent.run(loss_of, _AT_A_TIME)
+            yield {"graph": self.graph.state_dict(), "descent": descent.state()}
+
+    def _generator(self, number: int) -> torch.Generator:
+        """One for each block, and one for each step of tuning, so that an interrupted run draws the same."""
+        return torch.Generator().manual_seed(self.settings.seed * 1_000_003 + number)
 
     def _output_distance(self, batch: Values) -> Tensor:
-        """Mean squared error of the outputs over their variance in float."""
+        """Squared error of the outputs over their variance in float: the mean for each sample, summed over
+        the outputs."""
         outputs = self.graph.model.graph.outputs
         known = {value: x.to(self.device) for value, x in batch.items()}
         with torch.no_grad():
             wanted = self.real.run(known, self.real.nodes, outputs)
         found = self.graph.run(known, self.graph.nodes, outputs)
-        return torch.stack(
-            [(found[v] - wanted[v]).square().mean() / _variance(wanted[v]) for v in outputs]
-        ).sum()
+        errors = [(found[v] - wanted[v]).square().flatten(1).mean(1) / _variance(wanted[v]) for v in outputs]
+        return torch.stack(errors).sum(0)
 
     def _output_error(self) -> float:
-        """The same for the samples that are held back."""
-        batches = list(self._batches(_count(self.held_back)))
+        """The geometric mean of the same, over the samples that are held back and variations of them.
+
+        One sum over all would be that of the few worst samples; and there are too few samples to tell a
+        tenth of it from chance.
+        """
+        generator = self._generator(0)
+        errors = []
         with torch.no_grad():
-            errors = [
-                float(self._output_distance({v: x[rows] for v, x in self.held_back.items()}))
-                for rows in batches
-            ]
-        return sum(errors) / len(errors)
+            for rows in self._batches(_count(self.held_back)):
+                batch = {v: x[rows] for v, x in self.held_back.items()}
+                errors.append(self._output_distance(batch))
+                for _ in range(_VARIATIONS):
+                    varied = {v: _varied(x, generator) for v, x in batch.items()}
+                    errors.append(self._output_distance(varied))
+        return float(torch.cat(errors).clamp_min(1e-30).log().mean().exp())
+
+
+def _best(candidates: Sequence[Candidate]) -> Candidate:
+    return min(candidates, key=lambda candidate: candidate[1])
 
 
 def _copied(graph: TorchGraph) -> dict[str, Tensor]:
@@ -370,34 +433,6 @@ def _copied(graph: TorchGraph) -> dict[str, Tensor]:
 
 def _variance(x: Tensor) -> Tensor:
     return x.var(correction=0).clamp_min(1e-30)
-
-
-def _descend(
-    rates: list[dict[str, Any]],
-    steps: int,
-    loss_of: Callable[[int], Tensor],
-    scales: Iterable[ActivationScale],
-) -> None:
-    """Adam with rates that fall to zero along half a cosine. Activation scales may only grow.
-
-    A few hundred inputs teach a smaller step, and with it to clip the large values of rarer inputs: of a
-    trained ShuffleNetV2 1.0x the SQNR on other images fell by 6 dB so.
-    """
-    optimizer = torch.optim.Adam(rates, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for step in range(steps):
-        loss = loss_of(step)
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-        optimizer.step()
-        with torch.no_grad():
-            for scale in scales:
-                scale.log_factor.clamp_(min=0.0)
-        schedule.step()
-    for parameter in parameters:
-        parameter.grad = None
 
 
 def _varied(batch: Tensor, generator: torch.Generator) -> Tensor:

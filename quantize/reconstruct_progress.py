@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,25 +27,33 @@ class Kept:
     """Attributes:
     done: How many blocks.
     log: Their lines.
-    state: Of the graph that learns.
+    state: Of the graph that learns, after those blocks.
+    tuning: Where tuning is, once all blocks are done.
     """
 
     done: int
     log: list[str]
     state: dict[str, Tensor]
+    tuning: dict[str, Any] | None = None
 
 
 class KeptProgress:
-    """The progress of one run: of one model, plan, set of samples and settings, on one kind of machine.
+    """The progress of one run: of the same models, plan, set of samples and settings, on one kind of machine.
 
     Args:
         settings: A dataclass.
     """
 
     def __init__(
-        self, model: ir.Model, plan: Plan, samples: Mapping[ir.Value, Tensor], settings: Any
+        self,
+        models: Iterable[ir.Model],
+        plan: Plan,
+        samples: Mapping[ir.Value, Tensor],
+        settings: Any,
     ) -> None:
-        digest = hashlib.sha256(ir.to_proto(model).SerializeToString(deterministic=True))
+        digest = hashlib.sha256()
+        for model in models:
+            digest.update(ir.to_proto(model).SerializeToString(deterministic=True))
         for name, params in _named(plan):
             digest.update(f"{name} {params.axis} {params.dtype}".encode())
             digest.update(params.scale.tobytes() + params.zero_point.tobytes())
@@ -66,14 +74,14 @@ class KeptProgress:
         except Exception:  # missing, cut off or of another version: then all is done anew
             return None
 
-    def save(self, done: int, log: list[str], state: dict[str, Tensor]) -> None:
+    def save(self, kept: Kept) -> None:
         """Keep what is done.
 
         Raises:
             InputError: The cache cannot be written.
         """
         with placed(self._file) as path:
-            torch.save({"done": done, "log": log, "state": state}, path)
+            torch.save(vars(kept), path)
 
     def remove(self) -> None:
         """Forget the run: it is finished."""

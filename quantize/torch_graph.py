@@ -261,6 +261,19 @@ class TorchGraph(nn.Module):
             assert isinstance(scale, ActivationScale)
             scale.start_from(self.plan.activations[group[0]])
 
+    def take_constants(self, graph: ir.Graph) -> None:
+        """Take the weights and biases of another graph with nodes of the same names."""
+        others = {node.outputs[0].name: node for node in graph}
+        with torch.no_grad():
+            for node in self.nodes:
+                if (linear := self.linear(node)) is None:
+                    continue
+                held = others[node.outputs[0].name].inputs
+                for parameter, value in zip((linear.weights, linear.bias), held[1:], strict=False):
+                    array = float_array(value)
+                    if parameter is not None and array is not None:
+                        parameter.copy_(torch.tensor(array).reshape(-1 if array.size == 1 else array.shape))
+
     def write(self) -> None:
         """Put weights, biases and all parameters into the graph and the plan, so that ``insert_qdq`` writes
         the integers of this module.
