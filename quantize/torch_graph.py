@@ -341,7 +341,7 @@ class TorchGraph(nn.Module):
         if bias is not None and (numbers is None or numbers.size not in (1, weights.shape[axis])):
             raise UnsupportedModelError(
                 f"{describe(node)} has the bias {bias.name!r}, expected a constant number per channel; "
-                "quantize without high effort"
+                "quantize without high effort and without training"
             )
         return LinearConstants(
             weights,

@@ -57,7 +57,7 @@ def computation(node: ir.Node) -> Computation:
     if make is None:
         raise UnsupportedModelError(
             f"{describe(node)} cannot be computed in PyTorch, expected one of {', '.join(known_ops())}; "
-            "quantize without high effort, or add the op to quantize/torch_ops.py"
+            "quantize without high effort and without training, or add the op to quantize/torch_ops.py"
         )
     return make(node)
 
@@ -65,7 +65,7 @@ def computation(node: ir.Node) -> Computation:
 def _refuse(node: ir.Node, what: str) -> UnsupportedModelError:
     return UnsupportedModelError(
         f"{describe(node)} {what}, expected a form that computes each sample of a batch alone; "
-        "quantize without high effort"
+        "quantize without high effort and without training"
     )
 
 
