@@ -37,6 +37,7 @@ class BudgetStep:
         cost: Estimated instructions as multiples of those of the graph that is int8 throughout.
         sqnr_db: Of the outputs, against float.
         lost_points: Points of top-1; None for a budget in dB.
+        met: Whether that keeps the budget.
     """
 
     change: str
@@ -44,6 +45,7 @@ class BudgetStep:
     cost: float
     sqnr_db: float
     lost_points: float | None
+    met: bool
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class MixedPrecision:
     met: bool
     final: float | None = None
     final_met: bool = True
+
+    @property
+    def chosen(self) -> BudgetStep:
+        """The step at which those layers were in float."""
+        return [step for step in self.steps if step.met == self.met][-1]
 
     @property
     def failure(self) -> str | None:
@@ -256,8 +263,9 @@ class LayerSearch:
         cost = estimated_instructions(qdq, self.graph.target) / self._base
         sqnr_db = self._error.sqnr_db(session)
         lost = None if self._quick_meter is None else self._quick_meter.lost_points(session)
-        self._steps.append(BudgetStep(change, len(layers), cost, sqnr_db, lost))
-        return self._keeps(sqnr_db if lost is None else lost)
+        met = self._keeps(sqnr_db if lost is None else lost)
+        self._steps.append(BudgetStep(change, len(layers), cost, sqnr_db, lost, met))
+        return met
 
     def _keeps(self, figure: float) -> bool:
         """Whether an SQNR, or a loss in points, is within the budget."""
