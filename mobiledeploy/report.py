@@ -297,7 +297,8 @@ def _heirs(names: Sequence[str]) -> str:
 def _sensitivity_table(sensitivity: Sequence[LayerSensitivity]) -> Table:
     caption = (
         "alone: SQNR of the output with that layer alone in int8; gain: with it alone in float, against int8 "
-        "throughout; cost: estimated instructions with it in float, against int8 throughout"
+        "throughout (both as far as noise adds up); cost: estimated instructions with it in float, against "
+        "int8 throughout"
     )
     table = _table("layer", "op", "alone dB", "gain dB", "cost", title="sensitivity", caption=caption)
     for found in sorted(sensitivity, key=lambda found: found.alone_db):

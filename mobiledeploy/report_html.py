@@ -181,7 +181,8 @@ def _sensitivity(sensitivity: Sequence[LayerSensitivity]) -> str:
     ]
     told = (
         "alone: SQNR of the output with that layer alone in int8; gain: with it alone in float, against int8 "
-        "throughout; cost: estimated instructions with it in float, against int8 throughout."
+        "throughout (both as far as noise adds up); cost: estimated instructions with it in float, against "
+        "int8 throughout."
     )
     columns = ("layer", "op", "#alone dB", "#gain dB", "#cost")
     return _section("Sensitivity", _folded(_table(columns, rows) + _note(told))) if rows else ""

@@ -15,6 +15,7 @@ from mobiledeploy.exporters.onnx_graph import float_array, tidy
 from mobiledeploy.quantize.insert_qdq import insert_qdq
 from mobiledeploy.quantize.keep_float import mark
 from mobiledeploy.quantize.layers import Layer, layers_of
+from mobiledeploy.quantize.mixed_cost import estimated_instructions
 from mobiledeploy.quantize.op_table import CONSTANT_OPERANDS, WEIGHTED
 from mobiledeploy.quantize.params import QuantParams
 from mobiledeploy.quantize.plan import Plan
@@ -91,12 +92,22 @@ class MixedGraph:
         _mark(exact, layers)
         return MixedGraph(exact, model, self.plan(model.graph), self.target, self._dtype)
 
+    def instructions(self, in_float: Iterable[Layer] = ()) -> float:
+        """Estimated, with those layers in float. Constants take none, and are not quantized for it."""
+        model = self._marked(in_float)
+        plan = self.plan(model.graph)
+        insert_qdq(model, replace(plan, points=replace(plan.points, int8_nodes=set())))
+        return estimated_instructions(model, self.target)
+
     def roundings(self, in_float: Iterable[Layer] = ()) -> list[Rounding]:
         """All that is rounded with those layers in float. A value is as long as any op in int8 touches it."""
-        model = self._marked(in_float)
-        points = self.plan(model.graph).points
+        names = {name for layer in in_float for name in layer.nodes}
+        graph = self._adjusted.graph
+        points = find_points(
+            graph, self.target, lambda node: node.outputs[0].name not in names and self._has_form(node)
+        )
         values = {value.name or "" for value in points.values}
-        ops = [node for node in model.graph if node in points.int8_nodes and _rounds_constants(node)]
+        ops = [node for node in graph if node in points.int8_nodes and _rounds_constants(node)]
         return [
             *(Rounding(tuple(group), False) for group in self.groups if not values.isdisjoint(group)),
             *(Rounding((node.outputs[0].name or "",), True) for node in ops),

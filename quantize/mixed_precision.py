@@ -183,7 +183,7 @@ class LayerSearch:
         self.met = False
         self._budget, self._error = budget, error
         self._meter = self._quick_meter = meter
-        self._base = estimated_instructions(graph.draft(), graph.target)
+        self._base = graph.instructions()
         self._steps: list[BudgetStep] = []
 
     def kept_in_int8(self) -> bool:

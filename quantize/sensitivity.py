@@ -18,7 +18,6 @@ import onnx_ir as ir
 
 from mobiledeploy.metrics import compare
 from mobiledeploy.quantize.layers import Layer
-from mobiledeploy.quantize.mixed_cost import estimated_instructions
 from mobiledeploy.quantize.mixed_graph import MixedGraph, Rounding
 from mobiledeploy.runtimes import OnnxSession, Runner, Sample
 
@@ -123,11 +122,11 @@ def measure_sensitivity(
     remaining = set(graph.roundings(graph.layers))
     roundings: dict[str, list[Rounding]] = {}
     costs: dict[str, float] = {}
-    base = estimated_instructions(graph.draft(), graph.target)
+    base = graph.instructions()
     for layer in graph.layers:
         others = [other for other in graph.layers if other is not layer]
         roundings[layer.name] = [each for each in graph.roundings(others) if each not in remaining]
-        costs[layer.name] = estimated_instructions(graph.draft([layer]), graph.target) / base
+        costs[layer.name] = graph.instructions([layer]) / base
         on_measured()
     parties = Counter(rounding for several in roundings.values() for rounding in several)
     everything_db = _decibels(noise.values())

@@ -47,6 +47,7 @@ def test_layers_that_are_kept_in_float_are_no_layers_of_the_graph_any_more() -> 
     graph = quantize_model(model, samples, LITERT_2_3, QuantizeRecipe()).graph
     in_float = [layer for layer in graph.layers if layer.op == "Conv"]
     kept = graph.keeping(in_float)
+    assert graph.instructions(in_float) == estimated_instructions(graph.draft(in_float), LITERT_2_3)
     assert kept.layers == [layer for layer in graph.layers if layer.op != "Conv"]
     assert set(kept.roundings()) == set(graph.roundings(in_float))
     assert_same_outputs(graph.written(in_float), kept.written(), rtol=0, atol=0)
