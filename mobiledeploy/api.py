@@ -44,7 +44,7 @@ class ExportSettings:
         effort: "high" learns how to round, and the scales, from what the float network computes; minutes.
         keep_float: What stays in float: patterns of layers' names, or of op types after "op:".
         accuracy_budget: What int8 may lose, by which layers are chosen for float; None for no such limit.
-        sensitivity: Whether to measure what each layer's rounding costs; a budget does so anyway.
+        sensitivity: Whether to measure what each layer's rounding costs; a budget does so where it is missed.
         validation: Folder of labelled images to measure accuracy on; None to skip that.
         validation_limit: How many of them at most.
         seed: Of every random choice.
@@ -167,7 +167,7 @@ def export(
             op types, such as "op:HardSwish".
         accuracy_budget: What int8 may lose: points of top-1 such as 0.5, or the least SQNR such as "20dB". As
             few layers as that takes stay in float.
-        sensitivity: Whether to measure what each layer's rounding costs; a budget does so anyway.
+        sensitivity: Whether to measure what each layer's rounding costs; a budget does so where it is missed.
         validation: Folder of labelled images to measure accuracy on. With a budget in points, a part of them
             is what layers are chosen by, and accuracy is measured on the others.
         validation_limit: How many of them at most.

@@ -184,7 +184,8 @@ class Pipeline:
         qdq, graph = self.quantized(kind, model)
         search = self.search(model, graph) if kind == "int8" else None
         if search is not None:
-            qdq = self.within_budget(search)
+            graph = graph.keeping(search.layers)
+            qdq = graph.written()
         self.to_integers(kind, qdq)
         if search is not None:
             self.check_budget(search)
@@ -222,21 +223,31 @@ class Pipeline:
         return qdq, log.graph
 
     def search(self, model: ir.Model, graph: MixedGraph) -> LayerSearch | None:
-        """The search for the layers that the accuracy budget needs in float, if there is a budget.
+        """The search for the layers that the accuracy budget needs in float, done; None without a budget.
 
-        It takes a part of the labelled images for itself. The sensitivity of layers, which it goes by, may
-        be asked for without it.
+        It takes a part of the labelled images for itself. The sensitivity of layers is measured where that is
+        needed or asked for.
         """
-        budget = self.settings.accuracy_budget
-        if budget is None and not self.settings.sensitivity:
+        budget, wanted = self.settings.accuracy_budget, self.settings.sensitivity
+        if budget is None and not wanted:
             return None
         error = OutputError(model, self.checked)
-        with self.progress.step("measure sensitivity", len(graph.layers)) as advance:
-            self.report.sensitivity = measure_sensitivity(graph, error, advance)
-        if budget is None:
-            return None
-        meter = None if budget.points is None else self.open_meter(model)
-        return LayerSearch(graph, self.report.sensitivity, budget, error, meter)
+        search: LayerSearch | None = None
+        if budget is not None:
+            with self.progress.step("measure int8 against the budget"):
+                meter = None if budget.points is None else self.open_meter(model)
+                search = LayerSearch(graph, budget, error, meter)
+                wanted = not search.kept_in_int8() or wanted
+        if not wanted:
+            return search
+        measurements = len(graph.roundings()) + len(graph.layers)
+        with self.progress.step("measure sensitivity", measurements) as advance:
+            sensitivity = measure_sensitivity(graph, error, advance)
+        self.report.sensitivity = sensitivity.layers
+        if search is not None and not search.met:
+            with self.progress.step("choose layers for float") as advance:
+                search.run(sensitivity, advance)
+        return search
 
     def open_meter(self, model: ir.Model) -> TopOneLoss:
         """What measures top-1 while layers are chosen."""
@@ -256,17 +267,10 @@ class Pipeline:
             source = "of the labelled images, on which accuracy is then not measured"
         return TopOneLoss(OnnxSession(model), samples, labels, source)
 
-    def within_budget(self, search: LayerSearch) -> ir.Model:
-        """The QDQ graph with the fewest layers in float that keep the budget."""
-        with self.progress.step("choose layers for float") as advance:
-            layers, self.report.mixed_precision = search.run(advance)
-        return search.graph.written(layers)
-
     def check_budget(self, search: LayerSearch) -> None:
         """The budget on the artifact itself."""
-        assert self.report.mixed_precision is not None
         with self.progress.step("check the budget"):
-            self.report.mixed_precision = search.checked(self.report.mixed_precision, self.session("int8"))
+            self.report.mixed_precision = search.checked(self.session("int8"))
 
     def statistics_cache(self) -> StatisticsCache | None:
         """Where statistics of the calibration inputs are kept; None if they shall not be."""

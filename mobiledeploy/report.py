@@ -20,7 +20,7 @@ from mobiledeploy.metrics import Difference
 from mobiledeploy.partitions import Partitions
 from mobiledeploy.quantize.compare_calibrators import CalibratorScore
 from mobiledeploy.quantize.layer_findings import LayerFinding
-from mobiledeploy.quantize.mixed_precision import BudgetStep, MixedPrecision
+from mobiledeploy.quantize.mixed_precision import MixedPrecision
 from mobiledeploy.quantize.sensitivity import LayerSensitivity
 from mobiledeploy.verify import AccuracyReport, ActivationCost, Check, LayerDifference
 from mobiledeploy.version import __version__
@@ -100,8 +100,7 @@ class Report:
         rewrites: Precision -> which rules were applied, which refused and why.
         artifacts: "onnx", "qdq", "fp32", "int8" -> the file.
         activations: What those cost that int8 computes in several ops, such as swish; empty without such.
-        findings: The layers of least SQNR, each with a reason. With an accuracy budget: as they were before
-            it put layers into float.
+        findings: The int8 layers of least SQNR, each with a reason.
         sensitivity: What each layer's rounding costs; empty where it was not measured.
         kept_float: Names of the results that stay in float because the settings say so.
         mixed_precision: What an accuracy budget put into float; None without one.
@@ -299,7 +298,8 @@ def _heirs(names: Sequence[str]) -> str:
 def _sensitivity_table(sensitivity: Sequence[LayerSensitivity]) -> Table:
     caption = (
         "alone: SQNR of the output with that layer alone in int8; gain: with it alone in float, against int8 "
-        "throughout; cost: estimated instructions with it in float, against int8 throughout"
+        "throughout (both as far as noise adds up); cost: estimated instructions with it in float, against "
+        "int8 throughout"
     )
     table = _table("layer", "op", "alone dB", "gain dB", "cost", title="sensitivity", caption=caption)
     for found in sorted(sensitivity, key=lambda found: found.alone_db):
@@ -309,17 +309,12 @@ def _sensitivity_table(sensitivity: Sequence[LayerSensitivity]) -> Table:
 
 
 def _mixed_table(mixed: MixedPrecision) -> Table:
-    first, last = mixed.steps[0], _last_kept(mixed)
+    first, last = mixed.steps[0], mixed.chosen
     table = _table("accuracy budget", "in float", "cost", "SQNR dB", "points lost", caption=_told(mixed))
     for name, step in (("everything in int8", first), ("as written", last)):
         lost = "" if step.lost_points is None else f"{step.lost_points:.2f}"
         table.add_row(name, str(step.in_float), f"{step.cost:.3f}", f"{step.sqnr_db:.1f}", lost)
     return table
-
-
-def _last_kept(mixed: MixedPrecision) -> BudgetStep:
-    """The step at which the layers in float were those that stayed so."""
-    return [step for step in mixed.steps if step.in_float == len(mixed.layers)][-1]
 
 
 def _told(mixed: MixedPrecision) -> str:

@@ -6,6 +6,7 @@ page.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -46,7 +47,7 @@ def to_html(report: Report) -> str:
         _accuracy(report),
         _mixed(report.mixed_precision),
         _listed("In float, as the settings say", report.kept_float),
-        _findings(report.findings, report.mixed_precision is not None),
+        _findings(report.findings),
         _sensitivity(report.sensitivity),
         _activations(report),
         _calibrators(report.calibrators),
@@ -137,26 +138,19 @@ def _mixed(mixed: MixedPrecision | None) -> str:
 def budget_plot(mixed: MixedPrecision) -> str:
     """The way of the search as an SVG element: SQNR, or points of top-1 lost, against cost."""
     in_points = mixed.steps[0].lost_points is not None
-    points = [
-        Point(
-            step.cost,
-            step.lost_points if step.lost_points is not None else step.sqnr_db,
-            f"{step.change}: {step.in_float} in float, {step.sqnr_db:.1f} dB",
-        )
-        for step in mixed.steps
-        if abs(step.sqnr_db) < float("inf")
-    ]
-    kept = [
-        point for step, point in zip(mixed.steps, points, strict=False) if step.in_float == len(mixed.layers)
-    ]
-    series = [Series("measured", points)]
-    if kept:
-        series.append(Series("chosen", kept[-1:]))
+    groups: dict[str, list[Point]] = {"misses it": [], "keeps it": [], "chosen": []}
+    for step in mixed.steps:
+        figure = step.lost_points if step.lost_points is not None else step.sqnr_db
+        if math.isfinite(figure):
+            told = f"{step.change}: {step.in_float} in float, {step.sqnr_db:.1f} dB"
+            name = "chosen" if step is mixed.chosen else "keeps it" if step.met else "misses it"
+            groups[name].append(Point(step.cost, figure, told))
+    series = [Series(name, points) for name, points in groups.items() if points]
     label = "top-1 lost, points" if in_points else "SQNR, dB"
-    return plot(series, x_label="cost against int8 throughout", y_label=label) if points else ""
+    return plot(series, x_label="cost against int8 throughout", y_label=label) if series else ""
 
 
-def _findings(findings: Sequence[LayerFinding], before: bool) -> str:
+def _findings(findings: Sequence[LayerFinding]) -> str:
     rows = [
         (
             _name(found.layer),
@@ -168,8 +162,6 @@ def _findings(findings: Sequence[LayerFinding], before: bool) -> str:
         for found in findings
     ]
     told = "SQNR of the layer's result with everything before it in int8; own: with its input from float."
-    if before:
-        told += " Before layers were put into float for the budget."
     columns = ("layer", "#dB", "#own dB", "why, and what can be done")
     return _section("Worst layers", _table(columns, rows) + _note(told)) if rows else ""
 
@@ -191,7 +183,8 @@ def _sensitivity(sensitivity: Sequence[LayerSensitivity]) -> str:
     ]
     told = (
         "alone: SQNR of the output with that layer alone in int8; gain: with it alone in float, against int8 "
-        "throughout; cost: estimated instructions with it in float, against int8 throughout."
+        "throughout (both as far as noise adds up); cost: estimated instructions with it in float, against "
+        "int8 throughout."
     )
     columns = ("layer", "op", "#alone dB", "#gain dB", "#cost")
     return _section("Sensitivity", _folded(_table(columns, rows) + _note(told))) if rows else ""

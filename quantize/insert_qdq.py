@@ -42,7 +42,7 @@ class _Writer:
     def constant(self, name: str, array: NDArray[Any]) -> ir.Value:
         value = self.graph.initializers.get(name)
         if value is None:
-            value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
+            value = ir.Value(name=name, const_value=ir.Tensor(array, name=name))
             self.graph.initializers[name] = value
         return value
 

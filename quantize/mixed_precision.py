@@ -1,6 +1,6 @@
 """The fewest and cheapest layers in float that keep an accuracy budget.
 
-Greedy: layers go into float in the order of the noise that they add to the outputs for what they cost, and
+Greedy: layers go into float in the order of their part of the noise at the outputs for what they cost, and
 the graph is measured after each step: of one layer at first, of more when there are many. Those that turn out
 to be needless go back into int8 in the end. (Cf. HAWQ, arXiv 1905.03696, which orders layers by curvature
 where this measures the output itself.)
@@ -8,6 +8,7 @@ where this measures the output itself.)
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ from mobiledeploy.errors import InputError
 from mobiledeploy.quantize.layers import Layer
 from mobiledeploy.quantize.mixed_cost import estimated_instructions
 from mobiledeploy.quantize.mixed_graph import MixedGraph
-from mobiledeploy.quantize.sensitivity import LayerSensitivity, OutputError
+from mobiledeploy.quantize.sensitivity import OutputError, Sensitivity
 from mobiledeploy.runtimes import OnnxSession, Runner, Sample
 from mobiledeploy.thresholds import AccuracyBudget
 
@@ -36,6 +37,7 @@ class BudgetStep:
         cost: Estimated instructions as multiples of those of the graph that is int8 throughout.
         sqnr_db: Of the outputs, against float.
         lost_points: Points of top-1; None for a budget in dB.
+        met: Whether that keeps the budget.
     """
 
     change: str
@@ -43,6 +45,7 @@ class BudgetStep:
     cost: float
     sqnr_db: float
     lost_points: float | None
+    met: bool
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class MixedPrecision:
     met: bool
     final: float | None = None
     final_met: bool = True
+
+    @property
+    def chosen(self) -> BudgetStep:
+        """The step at which those layers were in float."""
+        return [step for step in self.steps if step.met == self.met][-1]
 
     @property
     def failure(self) -> str | None:
@@ -96,10 +104,11 @@ class TopOneLoss:
     def __init__(
         self, reference: Runner, samples: Sequence[Sample], labels: Sequence[int] | None, source: str
     ) -> None:
-        self._samples = samples
-        float_classes = _classes(reference, samples)
-        self._labels = float_classes if labels is None else np.array(labels)
-        self._right = int(np.sum(float_classes == self._labels))
+        self._samples, self._counted = samples, np.arange(len(samples))
+        self._logits = _logits(reference, samples)
+        classes = self._logits.argmax(axis=1)
+        self._labels = classes if labels is None else np.array(labels)
+        self._right = classes == self._labels
         figure = "lost" if labels is not None else "that differs from float (there are no labels)"
         count = len(samples)
         self.description = (
@@ -108,12 +117,34 @@ class TopOneLoss:
 
     def lost_points(self, runner: Runner) -> float:
         """Below zero where more are right than in float."""
-        right = int(np.sum(_classes(runner, self._samples) == self._labels))
-        return 100.0 * (self._right - right) / len(self._samples)
+        logits = _logits(runner, [self._samples[int(index)] for index in self._counted])
+        right = logits.argmax(axis=-1) == self._labels[self._counted]
+        return 100.0 * (int(self._right[self._counted].sum()) - int(right.sum())) / len(self._samples)
+
+    def of_close_calls(self, noisy: Runner) -> TopOneLoss:
+        """The same by those samples alone whose class is in doubt: few, where a network is sure of most.
+
+        In doubt are those whose class has changed, or whose first two classes are less than eight times the
+        noise apart in float. All others count as unchanged.
+
+        Args:
+            noisy: Of at least as much noise as what is to be measured. It is run on all samples.
+        """
+        logits = _logits(noisy, self._samples)
+        noise = np.sqrt(np.mean(np.square(logits - self._logits)))
+        second, first = np.partition(self._logits, -2, axis=1)[:, -2:].T
+        changed = logits.argmax(axis=1) != self._logits.argmax(axis=1)
+        close = copy.copy(self)
+        close._counted = np.flatnonzero(changed | (first - second < _DOUBTFUL * noise))
+        return close
 
 
-def _classes(runner: Runner, samples: Sequence[Sample]) -> Any:
-    return np.array([int(next(iter(runner.run(sample).values())).argmax()) for sample in samples])
+_DOUBTFUL = 8.0  # times the root mean square of the noise of logits; classes have been seen to change at 5
+
+
+def _logits(runner: Runner, samples: Sequence[Sample]) -> Any:
+    """(samples, classes)."""
+    return np.array([next(iter(runner.run(sample).values())).ravel() for sample in samples])
 
 
 def require_classifier(model: ir.Model) -> None:
@@ -136,80 +167,105 @@ class LayerSearch:
 
     Args:
         graph: The network; what is in float in it already stays so.
-        sensitivity: Of its layers, in any order.
         error: For a budget in dB, and for the record of each step.
         meter: What measures a budget in points; None for one in dB.
+
+    Attributes:
+        layers: Those to put into float, as far as they have been found; none at first.
+        met: Whether the budget is kept with them in float.
     """
 
     def __init__(
-        self,
-        graph: MixedGraph,
-        sensitivity: Sequence[LayerSensitivity],
-        budget: AccuracyBudget,
-        error: OutputError,
-        meter: TopOneLoss | None,
+        self, graph: MixedGraph, budget: AccuracyBudget, error: OutputError, meter: TopOneLoss | None
     ) -> None:
         self.graph = graph
-        self._sensitivity = {found.layer: found for found in sensitivity}
-        self._budget, self._error, self._meter = budget, error, meter
-        self._base = estimated_instructions(graph.draft(), graph.target)
+        self.layers: list[Layer] = []
+        self.met = False
+        self._budget, self._error = budget, error
+        self._meter = self._quick_meter = meter
+        self._base = graph.instructions()
         self._steps: list[BudgetStep] = []
 
-    def run(self, on_step: Callable[[], Any] = lambda: None) -> tuple[list[Layer], MixedPrecision]:
-        """The layers, in graph order, and the record. If int8 throughout keeps the budget, there are none.
+    def kept_in_int8(self) -> bool:
+        """Whether nothing has to be put into float."""
+        self.met = self._measured("everything in int8", [])
+        return self.met
+
+    def run(self, sensitivity: Sensitivity, on_step: Callable[[], Any] = lambda: None) -> None:
+        """Put layers into float, after int8 throughout has been measured and misses the budget.
 
         Args:
             on_step: Called after each measurement.
         """
-        self._steps = []
+        if self._meter is not None:
+            self._quick_meter = self._meter.of_close_calls(OnnxSession(self.graph.draft(), optimize=False))
+        order = self._order(sensitivity)
         kept: list[Layer] = []
-        met = self._measured("everything in int8", kept, on_step)
-        order = sorted(self.graph.layers, key=self._score, reverse=True)
-        while not met and len(kept) < len(order):
+        while not self.met and len(kept) < len(order):
             more = order[len(kept) : len(kept) + max(1, len(kept) // _STEPS)]
             kept = [*kept, *more]
-            met = self._measured(f"{', '.join(layer.name for layer in more)} in float", kept, on_step)
-        if met:
+            self.met = self._measured(f"{', '.join(layer.name for layer in more)} in float", kept)
+            on_step()
+        if self.met:
             kept = self._without_needless(kept, on_step)
-        layers = [layer for layer in self.graph.layers if layer in kept]
-        record = MixedPrecision(
+        self.layers = [layer for layer in self.graph.layers if layer in kept]
+
+    @property
+    def record(self) -> MixedPrecision:
+        """What was found, and the way there."""
+        return MixedPrecision(
             budget=str(self._budget),
             measured_on=(self._meter or self._error).description,
             steps=self._steps,
-            layers=[layer.name for layer in layers],
-            keep_float=[name for layer in layers for name in layer.nodes],
-            met=met,
+            layers=[layer.name for layer in self.layers],
+            keep_float=[name for layer in self.layers for name in layer.nodes],
+            met=self.met,
         )
-        return layers, record
 
-    def checked(self, record: MixedPrecision, artifact: Runner) -> MixedPrecision:
+    def checked(self, artifact: Runner) -> MixedPrecision:
         """The record with what the artifact that was made of it loses."""
         meter = self._meter
         figure = self._error.sqnr_db(artifact) if meter is None else meter.lost_points(artifact)
-        return replace(record, final=figure, final_met=self._keeps(figure))
+        return replace(self.record, final=figure, final_met=self._keeps(figure))
 
-    def _score(self, layer: Layer) -> float:
-        found = self._sensitivity[layer.name]
-        return found.noise / (max(found.cost - 1.0, 0.0) + _PRICE_OF_ANY)
+    def _order(self, sensitivity: Sensitivity) -> list[Layer]:
+        """All layers: always the one next whose part of the noise that is left is largest for its price."""
+        price = {found.layer: max(found.cost - 1.0, 0.0) + _PRICE_OF_ANY for found in sensitivity.layers}
+        layers = {layer.name: layer for layer in self.graph.layers}
+        order = []
+        while layers:
+            shares = sensitivity.shares(layers)
+            order.append(layers.pop(max(layers, key=lambda name: shares[name] / price[name])))
+        return order
 
     def _without_needless(self, kept: list[Layer], on_step: Callable[[], Any]) -> list[Layer]:
-        """Without the layers that the budget can be kept without, the dearest tried first."""
-        for layer in sorted(kept, key=lambda layer: -self._sensitivity[layer.name].cost):
+        """Without the layers that the budget can be kept without: the last ones first, as the least worth it.
+
+        The very last is what it took to keep the budget. Where several in a row turn out to be needed, those
+        before them are taken to be needed, too.
+        """
+        misses = 0
+        for layer in reversed(kept[:-1]):
             fewer = [other for other in kept if other is not layer]
-            if fewer and self._measured(f"{layer.name} back in int8", fewer, on_step):
-                kept = fewer
+            if self._measured(f"{layer.name} back in int8", fewer):
+                kept, misses = fewer, 0
+            else:
+                misses += 1
+            on_step()
+            if misses == _MOST_MISSES:
+                break
         return kept
 
-    def _measured(self, change: str, layers: Sequence[Layer], on_step: Callable[[], Any]) -> bool:
+    def _measured(self, change: str, layers: Sequence[Layer]) -> bool:
         """Whether the budget is kept with those layers in float; notes the figures."""
         qdq = self.graph.draft(layers)
         session = OnnxSession(qdq, optimize=False)
         cost = estimated_instructions(qdq, self.graph.target) / self._base
         sqnr_db = self._error.sqnr_db(session)
-        lost = None if self._meter is None else self._meter.lost_points(session)
-        self._steps.append(BudgetStep(change, len(layers), cost, sqnr_db, lost))
-        on_step()
-        return self._keeps(sqnr_db if lost is None else lost)
+        lost = None if self._quick_meter is None else self._quick_meter.lost_points(session)
+        met = self._keeps(sqnr_db if lost is None else lost)
+        self._steps.append(BudgetStep(change, len(layers), cost, sqnr_db, lost, met))
+        return met
 
     def _keeps(self, figure: float) -> bool:
         """Whether an SQNR, or a loss in points, is within the budget."""
@@ -222,5 +278,7 @@ class LayerSearch:
 _PRICE_OF_ANY = 0.02
 """What a layer in float costs beside its instructions, as a share of the whole: borders, another thing to
 watch. Without it, many layers that do next to nothing would go first."""
+
+_MOST_MISSES = 6
 
 _STEPS = 6  # a step is of one layer, and of more when there are twice so many, three times so many, ...

@@ -1,14 +1,15 @@
 """What each layer's rounding costs at the output of the network.
 
-Measured both ways, as mixed precision would have it: the layer in float in a graph that is otherwise int8
-throughout, and in int8 in one that is otherwise float, with the Q/DQ pairs that int8 ops need. The first is
-what one layer in float gains now, which is often little while its neighbours round the same values. The
-second adds up better over many layers, and orders them.
+Measured place by place: one value, or the constants of one op, rounded in a graph that is otherwise float.
+A value between two layers is rounded for both, and comes out of int8 only with both. The noise of many small
+roundings adds up, whichever they are, so that those figures tell that of any mixture of int8 and float.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,22 +18,21 @@ import onnx_ir as ir
 
 from mobiledeploy.metrics import compare
 from mobiledeploy.quantize.layers import Layer
-from mobiledeploy.quantize.mixed_cost import estimated_instructions
-from mobiledeploy.quantize.mixed_graph import MixedGraph
+from mobiledeploy.quantize.mixed_graph import MixedGraph, Rounding
 from mobiledeploy.runtimes import OnnxSession, Runner, Sample
 
-__all__ = ["LayerSensitivity", "OutputError", "measure_sensitivity"]
+__all__ = ["LayerSensitivity", "OutputError", "Sensitivity", "measure_sensitivity"]
 
 
 @dataclass(frozen=True)
 class LayerSensitivity:
-    """What putting one layer into float does.
+    """What putting one layer into float does, as far as noise adds up.
 
     Attributes:
         layer: Its name.
         op: ONNX type of its first op.
-        gain_db: Of the outputs' SQNR, in dB: with that layer in float less with everything in int8; below
-            zero where roundings happen to cancel.
+        gain_db: Of the outputs' SQNR, in dB: with that layer in float less with everything in int8. Zero if
+            its neighbours round all of its values anyway.
         alone_db: SQNR of the outputs with that layer in int8 and everything else in float.
         cost: Estimated instructions of the network with that layer in float, as multiples of those with
             everything in int8.
@@ -44,10 +44,28 @@ class LayerSensitivity:
     alone_db: float
     cost: float
 
-    @property
-    def noise(self) -> float:
-        """What it adds to the outputs when it is alone in int8, as a share of their energy."""
-        return float(10.0 ** (-self.alone_db / 10.0))
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Where the noise at the outputs comes from.
+
+    Attributes:
+        layers: What is to be said of each, in graph order.
+        roundings: Name of a layer -> what is rounded because of it; others may round the same.
+        noise: What each rounding adds to the outputs by itself, as a share of their energy.
+    """
+
+    layers: list[LayerSensitivity]
+    roundings: Mapping[str, Sequence[Rounding]]
+    noise: Mapping[Rounding, float]
+
+    def shares(self, in_int8: Collection[str]) -> dict[str, float]:
+        """Name of a layer -> its part of the noise with those in int8; what several round is parted."""
+        parties = Counter(rounding for name in in_int8 for rounding in self.roundings[name])
+        return {
+            name: math.fsum(self.noise[rounding] / parties[rounding] for rounding in self.roundings[name])
+            for name in in_int8
+        }
 
 
 class OutputError:
@@ -89,25 +107,40 @@ _LARGEST_DB = 150.0
 
 
 def measure_sensitivity(
-    graph: MixedGraph, error: OutputError, on_layer: Callable[[], Any] = lambda: None
-) -> list[LayerSensitivity]:
-    """The sensitivity of every layer, in graph order. Two runs of the network on all samples for each.
+    graph: MixedGraph, error: OutputError, on_measured: Callable[[], Any] = lambda: None
+) -> Sensitivity:
+    """The sensitivity of every layer. One run of the network on all samples for each rounding.
 
     Args:
-        on_layer: Called after each layer, for progress.
+        on_measured: Called after each rounding and after each layer, for progress.
     """
-
-    def measured(layers: Sequence[Layer]) -> tuple[float, float]:
-        qdq = graph.draft(layers)
-        sqnr_db = error.mean_sqnr_db(OnnxSession(qdq, optimize=False))
-        return sqnr_db, estimated_instructions(qdq, graph.target)
-
-    base_db, base = measured([])
-    found = []
+    noise: dict[Rounding, float] = {}
+    for rounding in graph.roundings():
+        session = OnnxSession(graph.rounding_once(rounding), fuse_qdq=False)
+        noise[rounding] = 10.0 ** (-error.mean_sqnr_db(session) / 10.0)
+        on_measured()
+    remaining = set(graph.roundings(graph.layers))
+    roundings: dict[str, list[Rounding]] = {}
+    costs: dict[str, float] = {}
+    base = graph.instructions()
     for layer in graph.layers:
-        sqnr_db, instructions = measured([layer])
-        alone_db, _ = measured([other for other in graph.layers if other is not layer])
-        cost = instructions / base
-        found.append(LayerSensitivity(layer.name, layer.op, sqnr_db - base_db, alone_db, cost))
-        on_layer()
-    return found
+        others = [other for other in graph.layers if other is not layer]
+        roundings[layer.name] = [each for each in graph.roundings(others) if each not in remaining]
+        costs[layer.name] = graph.instructions([layer]) / base
+        on_measured()
+    parties = Counter(rounding for several in roundings.values() for rounding in several)
+    everything_db = _decibels(noise.values())
+
+    def described(layer: Layer) -> LayerSensitivity:
+        own = roundings[layer.name]
+        without = [noise[each] for each in noise if each not in own or parties[each] > 1]
+        alone_db = _decibels(noise[each] for each in own)
+        gain_db = _decibels(without) - everything_db
+        return LayerSensitivity(layer.name, layer.op, gain_db, alone_db, costs[layer.name])
+
+    return Sensitivity([described(layer) for layer in graph.layers], roundings, noise)
+
+
+def _decibels(noise: Iterable[float]) -> float:
+    """SQNR with all of that noise, shares of the outputs' energy."""
+    return -10.0 * math.log10(max(math.fsum(noise), 10.0 ** (-_LARGEST_DB / 10.0)))

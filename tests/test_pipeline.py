@@ -7,6 +7,8 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from mobiledeploy.calibrators import CALIBRATORS
 from mobiledeploy.errors import InputError
 from mobiledeploy.exporters.onnx_graph import load_onnx
 from mobiledeploy.partitions import forecast_partitions
+from mobiledeploy.progress import Advance
 from mobiledeploy.quantize.histogram import Histogram
 from mobiledeploy.runtimes import TfliteSession
 from mobiledeploy.targets import LITERT_2_3
@@ -291,6 +294,7 @@ def test_an_accuracy_budget_in_db(exported: ExportResult, tmp_path: Path) -> Non
     assert mixed is not None and reached is not None and result.passed
     assert mixed.met and 0 < len(mixed.layers) < len(result.report.sensitivity)
     assert mixed.final == pytest.approx(reached.sqnr_db, abs=0.5)
+    assert not {found.layer for found in result.report.findings} & set(mixed.layers)
     # What it says of --keep-float gives the same layers.
     again = mobiledeploy.export(
         source, int8=True, samples=16, keep_float=mixed.keep_float, out=tmp_path / "again"
@@ -306,10 +310,40 @@ def test_a_budget_in_points_leaves_other_images_to_measure_accuracy_on(
         source, int8=True, samples=4, accuracy_budget=50, validation=labelled, out=tmp_path / "out"
     )
     mixed = result.report.mixed_precision
+    assert not result.report.sensitivity  # nothing needs it
     assert mixed is not None and mixed.layers == [] and mixed.final is not None and mixed.final <= 50
     chosen_on = int(mixed.measured_on.split(" on ")[1].split()[0])
     assert chosen_on + result.report.accuracy[0].samples == 6  # one of 7 is broken
     assert "of the labelled images, on which accuracy is then not measured" in mixed.measured_on
+
+
+class Steps:
+    """Keeps the titles of steps, of which a terminal shows one at a time."""
+
+    def __init__(self) -> None:
+        self.titles: list[str] = []
+        self._inside = False
+
+    @contextmanager
+    def step(self, title: str, total: int | None = None) -> Iterator[Advance]:
+        assert not self._inside
+        self.titles.append(title)
+        self._inside = True
+        yield lambda: None
+        self._inside = False
+
+
+def test_int8_is_measured_before_the_sensitivity_and_that_once(
+    exported: ExportResult, tmp_path: Path
+) -> None:
+    source, steps = str(exported.artifacts["onnx"]), Steps()
+    result = mobiledeploy.export(
+        source, int8=True, samples=4, accuracy_budget="1dB", sensitivity=True, out=tmp_path, progress=steps
+    )
+    assert result.report.sensitivity and result.report.mixed_precision is not None
+    assert not result.report.mixed_precision.layers and "choose layers for float" not in steps.titles
+    first = steps.titles.index("measure int8 against the budget")
+    assert steps.titles[first + 1] == "measure sensitivity" and steps.titles.count("measure sensitivity") == 1
 
 
 def test_a_budget_in_points_needs_a_classifier(tmp_path: Path) -> None:

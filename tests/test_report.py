@@ -142,8 +142,8 @@ def test_the_worst_layers_stand_with_reasons_and_what_they_spoil() -> None:
 
 def test_a_budget_and_the_sensitivity_behind_it() -> None:
     steps = [
-        BudgetStep("everything in int8", 0, 1.0, 18.0, 1.25),
-        BudgetStep("stem in float", 1, 1.08, 22.0, 0.25),
+        BudgetStep("everything in int8", 0, 1.0, 18.0, 1.25, False),
+        BudgetStep("stem in float", 1, 1.08, 22.0, 0.25, True),
     ]
     missed = MixedPrecision("at most 0.5", "points", steps, ["stem"], ["stem"], True, 0.75, False)
     found = report(mixed_precision=missed, sensitivity=[LayerSensitivity("stem", "Conv", 0.5, 24.0, 1.08)])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
+from mobiledeploy.quantize.layer_findings import explain_layers
 from mobiledeploy.quantize.mixed_cost import estimated_instructions
+from mobiledeploy.quantize.mixed_graph import Rounding
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.runtimes import OnnxSession
@@ -36,6 +38,43 @@ def test_with_nothing_in_float_it_is_the_quantized_graph_and_with_all_the_float_
             ours, theirs = (OnnxSession(m, optimize=False, threads=1).run(sample) for m in (written, model))
             np.testing.assert_array_equal(ours["y"], theirs["y"])  # corrected biases, too
     assert_same_outputs(before, graph.written(graph.layers), rtol=1e-4, atol=1e-5)
+
+
+def test_layers_that_are_kept_in_float_are_no_layers_of_the_graph_any_more() -> None:
+    model = model_from_text(TEXT)
+    rewrite_for_target(model, LITERT_2_3, "int8")
+    samples = [random_sample(model, seed) for seed in range(8)]
+    graph = quantize_model(model, samples, LITERT_2_3, QuantizeRecipe()).graph
+    in_float = [layer for layer in graph.layers if layer.op == "Conv"]
+    kept = graph.keeping(in_float)
+    assert graph.instructions(in_float) == estimated_instructions(graph.draft(in_float), LITERT_2_3)
+    assert kept.layers == [layer for layer in graph.layers if layer.op != "Conv"]
+    assert set(kept.roundings()) == set(graph.roundings(in_float))
+    assert_same_outputs(graph.written(in_float), kept.written(), rtol=0, atol=0)
+    assert {finding.layer for finding in explain_layers(kept, samples)} <= {
+        layer.name for layer in kept.layers
+    }
+
+
+def test_a_value_is_rounded_as_long_as_one_op_in_int8_touches_it() -> None:
+    text = """g (float[1,4] x) => (float[1,4] y) <float[4,4] w, float[4,4] v> {
+        a = Gemm<transB=1>(x, w)
+        y = Gemm<transB=1>(a, v)
+    }"""
+    model = model_from_text(text)
+    samples = [random_sample(model, seed) for seed in range(4)]
+    before = model.clone()
+    graph = quantize_model(model, samples, LITERT_2_3, QuantizeRecipe(correct_bias=False)).graph
+    first, _ = graph.layers
+    x, a, y = (Rounding((name,), False) for name in "xay")
+    w, v = (Rounding((name,), True) for name in "ay")
+    assert graph.roundings() == [x, a, y, w, v]
+    assert graph.roundings([first]) == [a, y, v] and graph.roundings(graph.layers) == []
+    for rounding, ops in ((a, 1), (v, 0)):
+        alone = graph.rounding_once(rounding)
+        assert [node.op_type for node in alone.graph].count("QuantizeLinear") == ops
+        expected, found = (OnnxSession(m).run(samples[0])["y"] for m in (before, alone))
+        assert 0 < np.abs(expected - found).max() < 0.1 * np.abs(expected).max()
 
 
 def test_instructions_of_int8_of_float_and_of_the_border_between_them() -> None:

@@ -11,7 +11,7 @@ from mobiledeploy.quantize.mixed_graph import MixedGraph
 from mobiledeploy.quantize.mixed_precision import LayerSearch, TopOneLoss, require_classifier
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
-from mobiledeploy.quantize.sensitivity import LayerSensitivity, OutputError, measure_sensitivity
+from mobiledeploy.quantize.sensitivity import OutputError, Sensitivity, measure_sensitivity
 from mobiledeploy.runtimes import OnnxSession, Sample
 from mobiledeploy.targets import LITERT_2_3
 from mobiledeploy.testing import model_from_text, random_sample
@@ -40,57 +40,72 @@ def network() -> tuple[ir.Model, MixedGraph, list[Sample]]:
 
 
 @pytest.fixture(scope="module")
-def found(network: tuple[ir.Model, MixedGraph, list[Sample]]) -> list[LayerSensitivity]:
+def found(network: tuple[ir.Model, MixedGraph, list[Sample]]) -> Sensitivity:
     model, graph, samples = network
     calls: list[int] = []
     found = measure_sensitivity(graph, OutputError(model, samples), lambda: calls.append(1))
-    assert len(calls) == len(found) == 4
+    assert len(calls) == len(graph.roundings()) + len(found.layers)
     return found
 
 
-def test_the_layers_around_the_wide_range_stand_out(found: list[LayerSensitivity]) -> None:
-    worst = sorted(found, key=lambda each: each.alone_db)[:2]
+def test_the_layers_around_the_wide_range_stand_out(found: Sensitivity) -> None:
+    worst = sorted(found.layers, key=lambda each: each.alone_db)[:2]
     assert {each.layer for each in worst} == {"wide", "tame"}
-    assert worst[1].alone_db < min(each.alone_db for each in found if each not in worst) - 6
-    assert all(each.cost > 1 for each in found)
+    assert worst[1].alone_db < min(each.alone_db for each in found.layers if each not in worst) - 6
+    assert all(each.cost > 1 for each in found.layers)
+
+
+def test_noise_adds_up(network: tuple[ir.Model, MixedGraph, list[Sample]], found: Sensitivity) -> None:
+    model, graph, samples = network
+    error = OutputError(model, samples)
+    names = [layer.name for layer in graph.layers]
+    for in_int8 in (names, ["first", "tame"], ["wide"]):
+        in_float = [layer for layer in graph.layers if layer.name not in in_int8]
+        measured = error.mean_sqnr_db(OnnxSession(graph.draft(in_float), optimize=False))
+        told = -10 * np.log10(sum(found.shares(in_int8).values()))
+        assert told == pytest.approx(measured, abs=1.5)
 
 
 def test_a_budget_in_db_takes_those_layers_and_no_others(
-    network: tuple[ir.Model, MixedGraph, list[Sample]], found: list[LayerSensitivity]
+    network: tuple[ir.Model, MixedGraph, list[Sample]], found: Sensitivity
 ) -> None:
     model, graph, samples = network
     error = OutputError(model, samples)
     as_is = error.sqnr_db(OnnxSession(graph.written(), optimize=False))
-    search = LayerSearch(graph, found, AccuracyBudget(sqnr_db=as_is + 8), error, None)
-    layers, record = search.run()
+    search = LayerSearch(graph, AccuracyBudget(sqnr_db=as_is + 8), error, None)
+    assert not search.kept_in_int8() and not search.layers
+    search.run(found)
+    layers, record = search.layers, search.record
     assert [layer.name for layer in layers] == record.layers == ["wide", "tame"] and record.met
     assert record.steps[0].in_float == 0 and record.steps[0].cost == 1
     assert record.steps[0].sqnr_db == pytest.approx(as_is)
     assert record.measured_on.startswith("dB of SQNR")
     written = OnnxSession(graph.written(layers), optimize=False)
     assert error.sqnr_db(written) >= as_is + 8
-    assert search.checked(record, written).failure is None
-    failure = search.checked(record, OnnxSession(graph.written(), optimize=False)).failure
+    assert search.checked(written).failure is None
+    failure = search.checked(OnnxSession(graph.written(), optimize=False)).failure
     assert failure is not None and f"demanded is SQNR of at least {as_is + 8:g} dB" in failure
 
 
 def test_a_budget_that_int8_keeps_leaves_everything_in_int8(
-    network: tuple[ir.Model, MixedGraph, list[Sample]], found: list[LayerSensitivity]
+    network: tuple[ir.Model, MixedGraph, list[Sample]],
 ) -> None:
     model, graph, samples = network
-    search = LayerSearch(graph, found, AccuracyBudget(sqnr_db=5), OutputError(model, samples), None)
-    layers, record = search.run()
-    assert not layers and not record.keep_float and record.met and len(record.steps) == 1
+    search = LayerSearch(graph, AccuracyBudget(sqnr_db=5), OutputError(model, samples), None)
+    assert search.kept_in_int8() and not search.layers
+    assert search.record.met and not search.record.keep_float and len(search.record.steps) == 1
 
 
 def test_a_budget_in_points_is_kept_on_what_it_is_measured_on(
-    network: tuple[ir.Model, MixedGraph, list[Sample]], found: list[LayerSensitivity]
+    network: tuple[ir.Model, MixedGraph, list[Sample]], found: Sensitivity
 ) -> None:
     model, graph, samples = network
     many = [random_sample(model, seed) for seed in range(300)]
     meter = TopOneLoss(OnnxSession(model), many, None, "inputs")
-    search = LayerSearch(graph, found, AccuracyBudget(points=1.0), OutputError(model, samples), meter)
-    layers, record = search.run()
+    search = LayerSearch(graph, AccuracyBudget(points=1.0), OutputError(model, samples), meter)
+    assert not search.kept_in_int8()
+    search.run(found)
+    layers, record = search.layers, search.record
     assert record.steps[0].lost_points is not None and record.steps[0].lost_points > 1.0
     assert 0 < len(layers) < 4
     assert meter.lost_points(OnnxSession(graph.written(layers), optimize=False)) <= 1.0
@@ -116,6 +131,31 @@ def test_points_are_counted_against_labels_and_without_them_against_float() -> N
     assert labelled.lost_points(int8) == 0.0  # one lost, one gained
     assert TopOneLoss(in_float, samples, None, "images").lost_points(int8) == 50.0
     assert "one of them is 25 points" in labelled.description
+
+
+class Logits:
+    """Gives each sample the logits of its number, and counts how often it is asked."""
+
+    def __init__(self, rows: list[list[float]]) -> None:
+        self._rows, self.runs = rows, 0
+
+    def run(self, sample: Sample) -> dict[str, np.ndarray]:
+        self.runs += 1
+        return {"y": np.array([self._rows[int(sample["i"][0])]], np.float32)}
+
+
+def test_close_calls_alone_give_the_same_figure() -> None:
+    samples = [{"i": np.array([i], np.float32)} for i in range(4)]
+    in_float = Logits([[9, 0], [0.1, 0], [9, 0], [0, 0.5]])
+    noisy = Logits([[9, 0.1], [0, 0.1], [0, 9], [0.1, 0.5]])  # the third is far off
+    whole = TopOneLoss(in_float, samples, [0, 0, 0, 1], "images")
+    close = TopOneLoss(in_float, samples, [0, 0, 0, 1], "images").of_close_calls(
+        Logits([[9, 0.1], [0, 0.1], [9, 0.1], [0.1, 0.5]])
+    )
+    better = Logits([[9, 0], [0.1, 0], [9, 0], [0.3, 0.2]])
+    assert close.lost_points(better) == whole.lost_points(better) == 25.0
+    assert better.runs == 2 + 4
+    assert whole.of_close_calls(noisy).lost_points(noisy) == whole.lost_points(noisy) == 50.0
 
 
 @pytest.mark.parametrize(
