@@ -96,7 +96,7 @@ class MixedGraph:
         """Estimated, with those layers in float. Constants take none, and are not quantized for it."""
         model = self._marked(in_float)
         plan = self.plan(model.graph)
-        insert_qdq(model, replace(plan, points=replace(plan.points, int8_nodes=set())))
+        insert_qdq(model, replace(plan, points=replace(plan.points, integer_nodes=set())))
         return estimated_instructions(model, self.target)
 
     def roundings(self, in_float: Iterable[Layer] = ()) -> list[Rounding]:
@@ -107,7 +107,7 @@ class MixedGraph:
             graph, self.target, lambda node: node.outputs[0].name not in names and self._has_form(node)
         )
         values = {value.name or "" for value in points.values}
-        ops = [node for node in graph if node in points.int8_nodes and _rounds_constants(node)]
+        ops = [node for node in graph if node in points.integer_nodes and _rounds_constants(node)]
         return [
             *(Rounding(tuple(group), False) for group in self.groups if not values.isdisjoint(group)),
             *(Rounding((node.outputs[0].name or "",), True) for node in ops),
@@ -120,7 +120,7 @@ class MixedGraph:
         model = self._with_exact_constants(names)
         plan = self.plan(model.graph)
         values = [value for value in plan.points.values if value.name in rounding.names]
-        ops = {node for node in plan.points.int8_nodes if node.outputs[0].name in kept}
+        ops = {node for node in plan.points.integer_nodes if node.outputs[0].name in kept}
         points = QuantizationPoints([] if rounding.constants else [values], ops)
         insert_qdq(model, replace(plan, points=points))
         return model
