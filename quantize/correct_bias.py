@@ -56,7 +56,7 @@ def add_zero_biases(model: ir.Model) -> None:
         group = node.attributes.get_int("group", 1) if node.op_type == "ConvTranspose" else 1
         zeros = np.zeros(weights.shape[channel_axis(node)] * group, np.float32)
         name = f"{node.outputs[0].name}~bias"
-        value = ir.Value(name=name, const_value=ir.tensor(zeros, name=name))
+        value = _constant_value(name, zeros)
         model.graph.initializers[name] = value
         node.resize_inputs(3)
         node.replace_input_with(2, value)
@@ -105,7 +105,7 @@ def copy_biases(qdq: ir.Model, model: ir.Model) -> None:
         assert integers is not None and steps is not None
         name = f"{node.outputs[0].name}~corrected_bias"
         array = (integers * steps.astype(np.float64)).astype(np.float32)
-        value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
+        value = _constant_value(name, array)
         model.graph.initializers[name] = value
         node.replace_input_with(2, value)
 
@@ -186,6 +186,11 @@ def _bias(node: ir.Node) -> ir.Node | None:
 def _float_name(node: ir.Node) -> str:
     """The name in the float graph of what a node of its QDQ graph computes: outputs of the model differ."""
     return (node.outputs[0].name or "").removesuffix("/float")
+
+
+def _constant_value(name: str, array: NDArray[np.float32]) -> ir.Value:
+    """With its type, without which a graph cannot be serialized whole."""
+    return ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT), const_value=ir.tensor(array, name=name))
 
 
 def _replace(value: ir.Value | None, array: NDArray[Any]) -> None:
