@@ -402,7 +402,10 @@ class _Reconstruction:
         with torch.no_grad():
             wanted = self.real.run(known, self.real.nodes, outputs)
         found = self.graph.run(known, self.graph.nodes, outputs)
-        errors = [(found[v] - wanted[v]).square().flatten(1).mean(1) / _variance(wanted[v]) for v in outputs]
+        errors = []
+        for value in outputs:
+            squared = (found[value] - wanted[value]).square().reshape(len(wanted[value]), -1)
+            errors.append(squared.mean(1) / _variance(wanted[value]))
         return torch.stack(errors).sum(0)
 
     def _output_error(self) -> float:
