@@ -41,7 +41,7 @@ class ExportSettings:
         cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
         equalize: Whether channels that stand out are scaled, where that changes nothing in float.
         correct_bias: Whether biases take back what rounding shifts on average.
-        effort: "high" learns how to round, and the scales, from what the float network computes; minutes.
+        effort: "high" learns roundings, weights and scales from what the float network computes; minutes.
         keep_float: What stays in float: patterns of layers' names, or of op types after "op:".
         accuracy_budget: What int8 may lose, by which layers are chosen for float; None for no such limit.
         sensitivity: Whether to measure what each layer's rounding costs; a budget does so where it is missed.
@@ -162,7 +162,7 @@ def export(
         cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
         equalize: Whether channels that stand out are scaled, where that changes nothing in float.
         correct_bias: Whether biases take back what rounding shifts on average.
-        effort: "high" learns how to round, and the scales, from what the float network computes; minutes.
+        effort: "high" learns roundings, weights and scales from what the float network computes; minutes.
         keep_float: What stays in float: shell-style patterns of layers' names, as report.json has them, or of
             op types, such as "op:HardSwish".
         accuracy_budget: What int8 may lose: points of top-1 such as 0.5, or the least SQNR such as "20dB". As

@@ -367,7 +367,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         "--effort",
         choices=("default", "high"),
         default="default",
-        help="high: learn how to round, and the scales, from what the float network computes; takes minutes "
+        help="high: learn roundings, weights and scales from what the float network computes; takes minutes "
         "and no labels, goes on where an interrupted run left off (default: default)",
     )
     add(

@@ -22,7 +22,7 @@ class QuantizeRecipe:
             clipping never pays: its ranges are always twice those of min-max.
         equalize: Whether channels that stand out are scaled, where that changes nothing in float. int8 only.
         correct_bias: Whether biases take back what rounding shifts on average. int8 only.
-        effort: "high" learns how to round, and the scales, from what the float network computes. int8 only.
+        effort: "high" learns roundings, weights and scales from what the float network computes. int8 only.
         keep_float: What stays in float: shell-style patterns of layers' names, or of op types after "op:".
         activations: Type of the activations.
         seed: Of all that is drawn at random.

@@ -1,4 +1,4 @@
-"""High effort: learn how to round, and the scales, from what the float network computes. No labels.
+"""High effort: learn roundings, weights and scales from what the float network computes. No labels.
 
 Block by block, in graph order, each block is made to give what it gives in float while its inputs come from
 the quantized blocks before it (BRECQ, Li et al., arXiv 2102.05426). Learned are
