@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,19 @@ CLASSES, SIDE, CHANNELS = 5, 4, 3
 INPUT_SCALE, WEIGHT_SCALE, OUTPUT_SCALE = 0.02, 0.01, 0.08
 
 TypedArray = tuple[NDArray[Any], int]
+
+
+@pytest.fixture(autouse=True)
+def heeded_signals() -> Iterator[None]:
+    """Hang-ups and interrupts as a terminal gives them: under ``nohup``, or in the background of a script,
+    processes are born ignoring them, and so would be the shells of virtual phones."""
+    ignored = [s for s in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(s) == signal.SIG_IGN]
+    for number in ignored:
+        heeded = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, heeded)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")
