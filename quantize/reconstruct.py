@@ -182,9 +182,8 @@ class _Reconstruction:
         if self.settings.tuning:
             after_blocks = candidates[-1][2]
             self.graph.load_state_dict(_best(candidates)[2])
-            for tuning in self._tune(kept.tuning):
+            for tuning in self._tune(kept.tuning, on_step):
                 self.progress.save(Kept(len(self.blocks), log, after_blocks, tuning))
-                on_step()
             candidates.append(("after tuning", self._output_error(), _copied(self.graph)))
         name, _, state = _best(candidates)
         self.graph.load_state_dict(state)
@@ -355,11 +354,12 @@ class _Reconstruction:
 
     # The whole network
 
-    def _tune(self, tuning: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    def _tune(self, tuning: dict[str, Any] | None, on_step: Callable[[], Any]) -> Iterator[dict[str, Any]]:
         """Weights, scales and biases of the whole network, on varied samples, a few steps at a time.
 
         Args:
             tuning: Where an earlier run was.
+            on_step: Called after each few steps, those of the earlier run among them.
 
         Yields:
             After each few steps, where it is.
@@ -386,9 +386,12 @@ class _Reconstruction:
         if tuning is not None:
             self.graph.load_state_dict(tuning["graph"])
             descent.load(tuning["descent"])
+            for _ in range(0, descent.done, _AT_A_TIME):
+                on_step()
         while descent.done < settings.tuning:
             descent.run(loss_of, _AT_A_TIME)
             yield {"graph": self.graph.state_dict(), "descent": descent.state()}
+            on_step()
 
     def _generator(self, number: int) -> torch.Generator:
         """One for each block, and one for each step of tuning, so that an interrupted run draws the same."""

@@ -165,8 +165,18 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     calls = -100
     model = network()
     plan = coarse(planned(model))
-    reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, settings=QUICK)
+    told: list[int] = []
+    reconstruct(
+        model,
+        model.clone(),
+        plan,
+        samples(model),
+        LITERT_2_3,
+        settings=QUICK,
+        on_step=lambda: told.append(1),
+    )
     assert calls == -100 + parts - broken_at
+    assert len(told) == parts
     assert same(whole, (model, plan))
     assert not list(cache.iterdir())
 
