@@ -9,16 +9,16 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from mobiledeploy.bench.arm.guest import build_programs
-from mobiledeploy.bench.arm.qemu import find_qemu
-from mobiledeploy.bench.host import Host
-from mobiledeploy.bench.phone.adb import connected
-from mobiledeploy.bench.phone.choice import ALL, choose
+from mobiledeploy.base.errors import MobileDeployError
+from mobiledeploy.bench.devices.arm.guest import build_programs
+from mobiledeploy.bench.devices.arm.qemu import find_qemu
+from mobiledeploy.bench.devices.host import Host
+from mobiledeploy.bench.devices.phone.adb import connected
+from mobiledeploy.bench.devices.phone.choice import ALL, choose
+from mobiledeploy.bench.report.tables import plain_table
 from mobiledeploy.bench.runner.compile import aarch64_compilers, host_compilers, runner_for
 from mobiledeploy.bench.runner.litert_library import whereabouts
 from mobiledeploy.bench.runner.system_libraries import system_libraries
-from mobiledeploy.bench.tables import plain_table
-from mobiledeploy.errors import MobileDeployError
 
 __all__ = ["AREAS", "Finding", "examine", "findings_table", "missing_for"]
 

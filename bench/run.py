@@ -9,23 +9,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mobiledeploy.bench.arm.emulator import Emulator, count
-from mobiledeploy.bench.arm.instruction_count import InstructionCount
-from mobiledeploy.bench.arm.profiles import ArmProfile
-from mobiledeploy.bench.device import Device
-from mobiledeploy.bench.devices import Tools, find
-from mobiledeploy.bench.document import document
-from mobiledeploy.bench.host import Host
-from mobiledeploy.bench.measurement import Measurement
-from mobiledeploy.bench.models import models_of
-from mobiledeploy.bench.outputs import OutputCheck, check_outputs
-from mobiledeploy.bench.phone.phone import Phone
-from mobiledeploy.bench.protocol import measure
-from mobiledeploy.bench.records import Model, Plan
+from mobiledeploy.base.errors import InputError, MobileDeployError
+from mobiledeploy.base.progress import Progress, Silent
+from mobiledeploy.bench.devices.arm.emulator import Emulator, count
+from mobiledeploy.bench.devices.arm.instruction_count import InstructionCount
+from mobiledeploy.bench.devices.arm.profiles import ArmProfile
+from mobiledeploy.bench.devices.device import Device
+from mobiledeploy.bench.devices.host import Host
+from mobiledeploy.bench.devices.open_devices import Tools, find
+from mobiledeploy.bench.devices.phone.phone import Phone
+from mobiledeploy.bench.latency.measurement import Measurement
+from mobiledeploy.bench.latency.models import models_of
+from mobiledeploy.bench.latency.protocol import measure
+from mobiledeploy.bench.latency.settings import FP16, Settings
+from mobiledeploy.bench.report.document import document
+from mobiledeploy.bench.report.outputs import OutputCheck, check_outputs
+from mobiledeploy.bench.runner.records import Model, Plan
 from mobiledeploy.bench.runner.tensors import interface
-from mobiledeploy.bench.settings import FP16, Settings
-from mobiledeploy.errors import InputError, MobileDeployError
-from mobiledeploy.progress import Progress, Silent
 
 __all__ = ["BenchResult", "Limits", "bench"]
 

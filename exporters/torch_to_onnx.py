@@ -14,8 +14,8 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
-from mobiledeploy.errors import UnsupportedModelError
-from mobiledeploy.exporters.onnx_graph import simplify
+from mobiledeploy.base.errors import UnsupportedModelError
+from mobiledeploy.graph.onnx_graph import simplify
 
 __all__ = ["torch_to_onnx"]
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mobiledeploy.errors import MobileDeployError
-from mobiledeploy.version import __version__
+from mobiledeploy.base.errors import MobileDeployError
+from mobiledeploy.base.version import __version__
 
 if TYPE_CHECKING:
     from mobiledeploy.api import ExportResult, ExportSettings, export, run_export
-    from mobiledeploy.thresholds import Thresholds
-    from mobiledeploy.verify import Verification, verify_files
+    from mobiledeploy.verify.thresholds import Thresholds
+    from mobiledeploy.verify.verify import Verification, verify_files
 
 __all__ = [
     "ExportResult",
@@ -31,11 +31,11 @@ __all__ = [
 _HOMES = {
     "ExportResult": "mobiledeploy.api",
     "ExportSettings": "mobiledeploy.api",
-    "Thresholds": "mobiledeploy.thresholds",
-    "Verification": "mobiledeploy.verify",
+    "Thresholds": "mobiledeploy.verify.thresholds",
+    "Verification": "mobiledeploy.verify.verify",
     "export": "mobiledeploy.api",
     "run_export": "mobiledeploy.api",
-    "verify_files": "mobiledeploy.verify",
+    "verify_files": "mobiledeploy.verify.verify",
 }
 
 

@@ -1,6 +1,6 @@
 """``python -m mobiledeploy``."""
 
-from mobiledeploy.cli import run
+from mobiledeploy.cli.main import run
 
 if __name__ == "__main__":
     run()

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from mobiledeploy.artifacts import staging_folder
-from mobiledeploy.calibrators import DEFAULT_CALIBRATOR, Calibrator
-from mobiledeploy.errors import InputError
-from mobiledeploy.precisions import KINDS, PrecisionKind, choose_kinds
-from mobiledeploy.progress import Progress, Silent, Timed
-from mobiledeploy.sources import ModelOptions, Source, open_source
-from mobiledeploy.targets import LITERT_2_3, get_target
-from mobiledeploy.thresholds import AccuracyBudget, Thresholds
+from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.files import staging_folder
+from mobiledeploy.base.progress import Progress, Silent, Timed
+from mobiledeploy.quantize.calibrate.calibrators import DEFAULT_CALIBRATOR, Calibrator
+from mobiledeploy.runtime.precisions import KINDS, PrecisionKind, choose_kinds
+from mobiledeploy.runtime.targets import LITERT_2_3, get_target
+from mobiledeploy.sources.open_source import ModelOptions, Source, open_source
+from mobiledeploy.verify.thresholds import AccuracyBudget, Thresholds
 
 if TYPE_CHECKING:
-    from mobiledeploy.report import Report
+    from mobiledeploy.report.record import Report
 
 __all__ = ["Effort", "ExportResult", "ExportSettings", "export", "run_export"]
 

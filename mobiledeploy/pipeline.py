@@ -13,38 +13,38 @@ import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.api import ExportSettings
-from mobiledeploy.artifacts import StagingFolder
-from mobiledeploy.cache import cache_folder
-from mobiledeploy.data import Sample, open_inputs
-from mobiledeploy.errors import InputError, UnsupportedModelError
-from mobiledeploy.exporters.onnx_graph import quantizes_to_int16, shape_of
-from mobiledeploy.exporters.onnx_to_tflite import lower
+from mobiledeploy.base.cache import cache_folder
+from mobiledeploy.base.errors import InputError, UnsupportedModelError
+from mobiledeploy.base.files import StagingFolder
+from mobiledeploy.base.progress import Progress
+from mobiledeploy.base.version import __version__
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
-from mobiledeploy.exporters.tflite_graph import Tensor, TfliteGraph
-from mobiledeploy.exporters.tflite_writer import write_tflite
+from mobiledeploy.exporters.tflite.graph import Tensor, TfliteGraph
+from mobiledeploy.exporters.tflite.onnx_to_tflite import lower
+from mobiledeploy.exporters.tflite.weight_storage import store_weights
+from mobiledeploy.exporters.tflite.writer import write_tflite
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
-from mobiledeploy.exporters.weight_storage import store_weights
-from mobiledeploy.partitions import measure_partitions
-from mobiledeploy.precisions import KINDS, PrecisionKind
-from mobiledeploy.progress import Progress
-from mobiledeploy.quantize.activation_cost import activation_costs
-from mobiledeploy.quantize.keep_float import matches_op
-from mobiledeploy.quantize.layer_findings import explain_layers
-from mobiledeploy.quantize.mixed_graph import MixedGraph
-from mobiledeploy.quantize.mixed_precision import LayerSearch, TopOneLoss, require_classifier
+from mobiledeploy.graph.onnx_graph import quantizes_to_int16, shape_of
+from mobiledeploy.inputs.labelled_images import LabelledImages
+from mobiledeploy.inputs.open_inputs import Sample, open_inputs
+from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache, identity
+from mobiledeploy.quantize.explain.activation_cost import activation_costs
+from mobiledeploy.quantize.explain.layer_findings import explain_layers
+from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
+from mobiledeploy.quantize.mixed.mixed_precision import LayerSearch, TopOneLoss, require_classifier
+from mobiledeploy.quantize.mixed.sensitivity import OutputError, measure_sensitivity
+from mobiledeploy.quantize.qdq.keep_float import matches_op
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
-from mobiledeploy.quantize.sensitivity import OutputError, measure_sensitivity
-from mobiledeploy.quantize.statistics_cache import StatisticsCache, identity
-from mobiledeploy.report import ArtifactRecord, Report, TensorRecord
-from mobiledeploy.report_html import to_html
-from mobiledeploy.runtimes import OnnxSession, Runner, TfliteSession, TorchRunner
-from mobiledeploy.sources import Source
-from mobiledeploy.targets import Precision, Target
-from mobiledeploy.thresholds import DEFAULT_INT8_SQNR_DB, Limit
-from mobiledeploy.validation import LabelledImages
-from mobiledeploy.verify import check_outputs, compare_layers, measure_accuracy
-from mobiledeploy.version import __version__
+from mobiledeploy.report.html import to_html
+from mobiledeploy.report.record import ArtifactRecord, Report, TensorRecord
+from mobiledeploy.runtime.partitions import measure_partitions
+from mobiledeploy.runtime.precisions import KINDS, PrecisionKind
+from mobiledeploy.runtime.runtimes import OnnxSession, Runner, TfliteSession, TorchRunner
+from mobiledeploy.runtime.targets import Precision, Target
+from mobiledeploy.sources.open_source import Source
+from mobiledeploy.verify.thresholds import DEFAULT_INT8_SQNR_DB, Limit
+from mobiledeploy.verify.verify import check_outputs, compare_layers, measure_accuracy
 
 __all__ = ["Pipeline"]
 

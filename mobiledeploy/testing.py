@@ -23,8 +23,8 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import ArrayLike, NDArray
 
-from mobiledeploy.exporters.onnx_graph import constant, static_inputs, tidy
-from mobiledeploy.runtimes import OnnxSession, Sample
+from mobiledeploy.graph.onnx_graph import constant, static_inputs, tidy
+from mobiledeploy.runtime.runtimes import OnnxSession, Sample
 
 __all__ = [
     "array_of",

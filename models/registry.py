@@ -1,7 +1,7 @@
 """Every network by name: its facts without torch, its module on demand.
 
 A network is registered by being listed in `SPECS` of a module in `facts/`; the architecture module of the
-same name in this folder holds a factory function with the network's name.
+same name in the folder of its task holds a factory function with the network's name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pkgutil
 import re
 from typing import TYPE_CHECKING, Literal, get_args, get_origin, get_type_hints
 
-from mobiledeploy.errors import InputError
+from mobiledeploy.base.errors import InputError
 from mobiledeploy.models import facts
 from mobiledeploy.models.spec import Conventions, ModelSpec
 
@@ -90,7 +90,7 @@ def factory(spec: ModelSpec) -> Callable[..., nn.Module]:
     """The function that builds a network of the registry. Imports torch."""
     family, _ = _catalogue()[spec.name]
     build: Callable[..., nn.Module] = getattr(
-        importlib.import_module(f"mobiledeploy.models.{family}"), spec.name
+        importlib.import_module(f"mobiledeploy.models.{spec.task}.{family}"), spec.name
     )
     return build
 

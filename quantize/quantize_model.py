@@ -8,34 +8,34 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.calibrators import SEARCH
-from mobiledeploy.exporters.lowerings.registry import has_integer_form
-from mobiledeploy.exporters.onnx_graph import tidy
-from mobiledeploy.progress import SILENT, Progress
-from mobiledeploy.quantize.adjust.adjust_log import AdjustLog
-from mobiledeploy.quantize.adjust.adjust_weights import adjust_weights
-from mobiledeploy.quantize.calibrate import collect_histograms
-from mobiledeploy.quantize.choose_ranges import fixed_params, merged_by_group, plan_ranges
-from mobiledeploy.quantize.compare_calibrators import CalibratorScore, compare_calibrators
-from mobiledeploy.quantize.correct_bias import (
+from mobiledeploy.base.progress import SILENT, Progress
+from mobiledeploy.exporters.tflite.lowerings.registry import has_integer_form
+from mobiledeploy.graph.onnx_graph import tidy
+from mobiledeploy.quantize.calibrate.calibrate import collect_histograms
+from mobiledeploy.quantize.calibrate.calibrators import SEARCH
+from mobiledeploy.quantize.calibrate.choose_ranges import fixed_params, merged_by_group, plan_ranges
+from mobiledeploy.quantize.calibrate.compare_calibrators import CalibratorScore, compare_calibrators
+from mobiledeploy.quantize.calibrate.ranges import METHODS
+from mobiledeploy.quantize.calibrate.search_ranges import START, RangeSearch, search_ranges
+from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache
+from mobiledeploy.quantize.calibrate.widen_ranges import fit_scales
+from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
+from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
+from mobiledeploy.quantize.qdq.keep_float import keep_float
+from mobiledeploy.quantize.qdq.plan import Plan
+from mobiledeploy.quantize.qdq.points import find_points
+from mobiledeploy.quantize.recipe import QuantizeRecipe
+from mobiledeploy.quantize.weights.adjust_log import AdjustLog
+from mobiledeploy.quantize.weights.adjust_weights import adjust_weights
+from mobiledeploy.quantize.weights.correct_bias import (
     BiasCorrection,
     add_zero_biases,
     copy_biases,
     correct_biases,
     correctable_layers,
 )
-from mobiledeploy.quantize.fit_scales import fit_scales
-from mobiledeploy.quantize.insert_qdq import insert_qdq
-from mobiledeploy.quantize.keep_float import keep_float
-from mobiledeploy.quantize.mixed_graph import MixedGraph
-from mobiledeploy.quantize.plan import Plan
-from mobiledeploy.quantize.points import find_points
-from mobiledeploy.quantize.ranges import METHODS
-from mobiledeploy.quantize.recipe import QuantizeRecipe
-from mobiledeploy.quantize.search_ranges import START, RangeSearch, search_ranges
-from mobiledeploy.quantize.statistics_cache import StatisticsCache
-from mobiledeploy.runtimes import Sample
-from mobiledeploy.targets import Target
+from mobiledeploy.runtime.runtimes import Sample
+from mobiledeploy.runtime.targets import Target
 
 __all__ = ["Quantized", "quantize_model"]
 
@@ -139,7 +139,7 @@ def _reconstructed(
     progress: Progress,
 ) -> list[str]:
     """The log of reconstructing all blocks, in place."""
-    from mobiledeploy.quantize.reconstruct import ReconstructSettings, reconstruct, reconstruction_steps
+    from mobiledeploy.quantize.learn.reconstruct import ReconstructSettings, reconstruct, reconstruction_steps
 
     settings = ReconstructSettings(seed=recipe.seed)
     with progress.step("reconstruct blocks", reconstruction_steps(model, plan, settings)) as advance:

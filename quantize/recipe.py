@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mobiledeploy.calibrators import CALIBRATORS, DEFAULT_CALIBRATOR
-from mobiledeploy.errors import InputError
+from mobiledeploy.base.errors import InputError
+from mobiledeploy.quantize.calibrate.calibrators import CALIBRATORS, DEFAULT_CALIBRATOR
 
 __all__ = ["QuantizeRecipe"]
 

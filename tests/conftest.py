@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 @pytest.fixture(scope="session", autouse=True)
 def own_statistics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache of the tests' own for what exports keep. What was downloaded or built is that of the user."""
-    from mobiledeploy.cache import cache_folder
+    from mobiledeploy.base.cache import cache_folder
 
     folder = tmp_path_factory.mktemp("cache") / "mobiledeploy"
     folder.mkdir()

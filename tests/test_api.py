@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 import mobiledeploy
-from mobiledeploy.errors import InputError
-from mobiledeploy.progress import Advance
+from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.progress import Advance
 
 SOURCE = f"{Path(__file__).parent / 'tiny_networks.py'}:squeeze_excite"
 

@@ -21,14 +21,14 @@ from PIL import Image
 
 import mobiledeploy
 from mobiledeploy.api import ExportResult
-from mobiledeploy.calibrators import CALIBRATORS
-from mobiledeploy.errors import InputError
-from mobiledeploy.exporters.onnx_graph import load_onnx
-from mobiledeploy.partitions import forecast_partitions
-from mobiledeploy.progress import Advance
-from mobiledeploy.quantize.histogram import Histogram
-from mobiledeploy.runtimes import TfliteSession
-from mobiledeploy.targets import LITERT_2_3
+from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.progress import Advance
+from mobiledeploy.graph.onnx_graph import load_onnx
+from mobiledeploy.quantize.calibrate.calibrators import CALIBRATORS
+from mobiledeploy.quantize.calibrate.histogram import Histogram
+from mobiledeploy.runtime.partitions import forecast_partitions
+from mobiledeploy.runtime.runtimes import TfliteSession
+from mobiledeploy.runtime.targets import LITERT_2_3
 
 NETWORKS = Path(__file__).parent / "tiny_networks.py"
 SOURCE = f"{NETWORKS}:squeeze_excite"

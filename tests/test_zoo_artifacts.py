@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import mobiledeploy
-from mobiledeploy.partitions import forecast_partitions
-from mobiledeploy.precisions import KINDS, PrecisionKind
-from mobiledeploy.runtimes import TfliteSession
-from mobiledeploy.targets import LITERT_2_3
+from mobiledeploy.runtime.partitions import forecast_partitions
+from mobiledeploy.runtime.precisions import KINDS, PrecisionKind
+from mobiledeploy.runtime.runtimes import TfliteSession
+from mobiledeploy.runtime.targets import LITERT_2_3
 
 SIZE = 32  # pixels
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobiledeploy.cache import cache_folder, placed
-from mobiledeploy.errors import InputError
+from mobiledeploy.base.cache import cache_folder, placed
+from mobiledeploy.base.errors import InputError
 
 __all__ = ["Compiler", "aarch64_compilers", "built", "host_compilers", "runner_for"]
 

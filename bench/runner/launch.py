@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mobiledeploy.bench.records import Launch, Model, ModelSamples, Plan
-from mobiledeploy.errors import DeviceError, InputError
+from mobiledeploy.base.errors import DeviceError, InputError
+from mobiledeploy.bench.runner.records import Launch, Model, ModelSamples, Plan
 
 __all__ = ["Finished", "arguments", "patience_s", "to_launch"]
 

@@ -10,9 +10,9 @@ import sys
 import zipfile
 from pathlib import Path
 
+from mobiledeploy.base.cache import cache_folder, placed, sha256_or_nothing
+from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.runner.elf import elf_machine
-from mobiledeploy.cache import cache_folder, placed, sha256_or_nothing
-from mobiledeploy.errors import InputError
 
 __all__ = ["VERSION", "host_library", "library_for", "library_version", "whereabouts"]
 

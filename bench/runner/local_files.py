@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mobiledeploy.bench.records import Model
-from mobiledeploy.errors import DeviceError, InputError
+from mobiledeploy.base.errors import DeviceError, InputError
+from mobiledeploy.bench.runner.records import Model
 
 __all__ = ["put", "read", "temporary_folder"]
 

@@ -9,8 +9,8 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
+from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.runner.elf import elf_machine
-from mobiledeploy.errors import InputError
 
 __all__ = ["LOADER", "NAMES", "system_libraries"]
 

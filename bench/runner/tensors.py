@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobiledeploy.errors import InputError
-from mobiledeploy.runtimes import TfliteSession
+from mobiledeploy.base.errors import InputError
+from mobiledeploy.runtime.runtimes import TfliteSession
 
 __all__ = ["Interface", "Tensor", "given_inputs", "interface", "noise_inputs", "to_array"]
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.onnx_graph import shape_of
 from mobiledeploy.exporters.rewrites.rule import Rule, initializer, producer_of, rank
+from mobiledeploy.graph.onnx_graph import shape_of
 
 __all__ = ["AveragePoolToDepthwise"]
 

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.onnx_graph import constant, float_array, scalar
-from mobiledeploy.exporters.rewrites.linear import (
+from mobiledeploy.exporters.rewrites.rule import Rule, initializer, number, rank
+from mobiledeploy.graph.linear import (
     LINEAR_OPS,
     scale_and_shift,
     scale_input,
     why_not_constant,
 )
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer, number, rank
+from mobiledeploy.graph.onnx_graph import constant, float_array, scalar
 
 __all__ = ["CARRY_SCALE", "LINEAR", "POSITIVELY_HOMOGENEOUS", "SettleScale"]
 

@@ -8,9 +8,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.onnx_graph import shape_of
-from mobiledeploy.exporters.rewrites.moves import move, moved, whole_channels
 from mobiledeploy.exporters.rewrites.rule import Rule, axes_list, producer_of, rank
+from mobiledeploy.graph.moves import move, moved, whole_channels
+from mobiledeploy.graph.onnx_graph import shape_of
 
 __all__ = ["RecogniseChannelPermutation"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.onnx_graph import constant, scalar
 from mobiledeploy.exporters.rewrites.rule import Rule, number, rank
+from mobiledeploy.graph.onnx_graph import constant, scalar
 
 __all__ = ["CLAMPS", "clamp_bounds"]
 

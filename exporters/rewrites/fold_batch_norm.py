@@ -12,9 +12,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.onnx_graph import float_array
-from mobiledeploy.exporters.rewrites.linear import LINEAR_OPS, scale_and_shift, why_not_constant
 from mobiledeploy.exporters.rewrites.rule import Rule, initializer, rank
+from mobiledeploy.graph.linear import LINEAR_OPS, scale_and_shift, why_not_constant
+from mobiledeploy.graph.onnx_graph import float_array
 
 __all__ = ["FOLD_BATCH_NORM", "BatchNormToAffine", "why_not_fixed"]
 

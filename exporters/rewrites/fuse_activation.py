@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from mobiledeploy.exporters.rewrites.clamp import clamp_bounds
 from mobiledeploy.exporters.rewrites.rule import Rule
-from mobiledeploy.targets import Target
+from mobiledeploy.runtime.targets import Target
 
 __all__ = ["FUSED_ACTIVATION", "fusion_rules", "why_not_fused", "will_fuse"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.onnx_graph import constant
 from mobiledeploy.exporters.rewrites.rule import Rule, axes_list, rank
+from mobiledeploy.graph.onnx_graph import constant
 
 __all__ = ["FLATTEN_MEAN", "GlobalAveragePoolToMean", "MergeMeans", "WholeAveragePoolToMean"]
 

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.onnx_graph import constant, scalar
-from mobiledeploy.exporters.rewrites.linear import LINEAR_OPS, scale_and_shift, why_not_constant
 from mobiledeploy.exporters.rewrites.rule import Rule, near, number, rank
+from mobiledeploy.graph.linear import LINEAR_OPS, scale_and_shift, why_not_constant
+from mobiledeploy.graph.onnx_graph import constant, scalar
 
 __all__ = ["RECOGNISE_HARD_SIGMOID", "SHIFT_HARD_SIGMOID_INTO_LINEAR", "HardSigmoidToRelu6"]
 

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.onnx_graph import float_array, shape_of
-from mobiledeploy.exporters.rewrites.linear import why_not_constant
 from mobiledeploy.exporters.rewrites.rule import Rule, axes_list, initializer, producer_of, rank
-from mobiledeploy.targets import Precision, Target
+from mobiledeploy.graph.linear import why_not_constant
+from mobiledeploy.graph.onnx_graph import float_array, shape_of
+from mobiledeploy.runtime.targets import Precision, Target
 
 __all__ = ["TileLargeDepthwise"]
 

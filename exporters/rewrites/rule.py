@@ -25,8 +25,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnxscript.rewriter import MatchResult, pattern
 
-from mobiledeploy.exporters.onnx_graph import describe, infer_shapes, tidy
-from mobiledeploy.targets import Precision, Target
+from mobiledeploy.graph.onnx_graph import describe, infer_shapes, tidy
+from mobiledeploy.runtime.targets import Precision, Target
 
 __all__ = [
     "Applied",

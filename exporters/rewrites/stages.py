@@ -30,7 +30,7 @@ from mobiledeploy.exporters.rewrites.route_channels import route_channels
 from mobiledeploy.exporters.rewrites.rule import RewriteLog, Rule, apply_rules
 from mobiledeploy.exporters.rewrites.split_convolutions import split_convolutions
 from mobiledeploy.exporters.rewrites.through_concat import THROUGH_CONCAT
-from mobiledeploy.targets import Precision, Target
+from mobiledeploy.runtime.targets import Precision, Target
 
 __all__ = ["STAGES", "rewrite_for_target"]
 

@@ -16,8 +16,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from mobiledeploy.bench.records import Identity, Launch, Model, ModelSamples, Plan, State
-from mobiledeploy.bench.sysfs import Core
+from mobiledeploy.bench.devices.sysfs import Core
+from mobiledeploy.bench.runner.records import Identity, Launch, Model, ModelSamples, Plan, State
 from tests.bench.virtual_phone.adb_server import AdbServer, find_adb
 from tests.bench.virtual_phone.emulation import Emulation, build_emulation
 from tests.bench.virtual_phone.phones import Phones

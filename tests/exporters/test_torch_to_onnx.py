@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mobiledeploy.errors import UnsupportedModelError
-from mobiledeploy.exporters.onnx_graph import shape_of, static_inputs
+from mobiledeploy.base.errors import UnsupportedModelError
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
-from mobiledeploy.runtimes import OnnxSession
+from mobiledeploy.graph.onnx_graph import shape_of, static_inputs
+from mobiledeploy.runtime.runtimes import OnnxSession
 from mobiledeploy.testing import op_types, random_sample
 
 

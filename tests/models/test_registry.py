@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from mobiledeploy.errors import InputError
+from mobiledeploy.base.errors import InputError
 from mobiledeploy.models import facts, registry
 from mobiledeploy.models.spec import ModelSpec
 
@@ -98,7 +98,7 @@ def test_initial_weights_follow_torchs_seed() -> None:
 @pytest.mark.parametrize("family", [module.name for module in pkgutil.iter_modules(facts.__path__)])
 def test_facts_and_factories_have_the_same_names(family: str) -> None:
     names = {spec.name for spec in importlib.import_module(f"mobiledeploy.models.facts.{family}").SPECS}
-    architecture = importlib.import_module(f"mobiledeploy.models.{family}")
+    architecture = importlib.import_module(f"mobiledeploy.models.classification.{family}")
     assert names == {name for name in architecture.__all__ if inspect.isfunction(getattr(architecture, name))}
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import onnx_ir as ir
 import pytest
 
-from mobiledeploy.exporters.lowerings.registry import has_int8_form
-from mobiledeploy.quantize.params import QuantParams, activation_params
-from mobiledeploy.quantize.plan import Plan
-from mobiledeploy.quantize.points import find_points
-from mobiledeploy.runtimes import OnnxSession
-from mobiledeploy.targets import LITERT_2_3
+from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
+from mobiledeploy.graph.params import QuantParams, activation_params
+from mobiledeploy.quantize.qdq.plan import Plan
+from mobiledeploy.quantize.qdq.points import find_points
+from mobiledeploy.runtime.runtimes import OnnxSession
+from mobiledeploy.runtime.targets import LITERT_2_3
 from mobiledeploy.testing import random_sample
 
 

@@ -13,17 +13,17 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
-from mobiledeploy.calibrators import CALIBRATORS
-from mobiledeploy.errors import InputError
-from mobiledeploy.exporters.onnx_graph import constant
-from mobiledeploy.exporters.onnx_to_tflite import lower
+from mobiledeploy.base.errors import InputError
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
-from mobiledeploy.exporters.tflite_writer import write_tflite
-from mobiledeploy.quantize.calibrate import collect_histograms
+from mobiledeploy.exporters.tflite.onnx_to_tflite import lower
+from mobiledeploy.exporters.tflite.writer import write_tflite
+from mobiledeploy.graph.onnx_graph import constant
+from mobiledeploy.quantize.calibrate.calibrate import collect_histograms
+from mobiledeploy.quantize.calibrate.calibrators import CALIBRATORS
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
-from mobiledeploy.runtimes import OnnxSession, Sample, TfliteSession
-from mobiledeploy.targets import LITERT_2_3
+from mobiledeploy.runtime.runtimes import OnnxSession, Sample, TfliteSession
+from mobiledeploy.runtime.targets import LITERT_2_3
 from mobiledeploy.testing import model_from_text, random_sample
 
 Floats = NDArray[np.float32]

@@ -12,10 +12,10 @@ import flatbuffers
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.runner.compile import aarch64_compilers, runner_for
 from mobiledeploy.bench.runner.litert_library import library_for
 from mobiledeploy.bench.runner.system_libraries import system_libraries
-from mobiledeploy.errors import InputError
 
 CPUINFO = """processor : 0
 Features : fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.runner import compile as compiling
 from mobiledeploy.bench.runner.compile import Compiler, aarch64_compilers, built, host_compilers
 from mobiledeploy.bench.runner.elf import elf_machine
-from mobiledeploy.errors import InputError
 
 RUNNER = Path(compiling.__file__).with_name("runner.c")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mobiledeploy.bench.records import Launch, Model, Plan
+from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.bench.runner.launch import Finished, arguments, patience_s, to_launch
-from mobiledeploy.errors import DeviceError, InputError
+from mobiledeploy.bench.runner.records import Launch, Model, Plan
 
 MODELS = [Model(name, Path(f"/home/{name}.tflite"), "", ()) for name in ("a", "b")]
 PATHS = ["/device/0.tflite", "/device/1.tflite"]

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.runner import litert_library
 from mobiledeploy.bench.runner.elf import elf_machine
 from mobiledeploy.bench.runner.litert_library import VERSION, host_library, library_for, library_version
-from mobiledeploy.errors import InputError
 
 ARM = b"\x7fELF\x02\x01\x01" + bytes(11) + b"\xb7\x00" + b"a library"
 MEMBER = "ai_edge_litert/libLiteRt.so"

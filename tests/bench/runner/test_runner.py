@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mobiledeploy.bench.runner.litert_library import host_library
 from mobiledeploy.bench.runner.tensors import interface, noise_inputs, to_array
-from mobiledeploy.runtimes import TfliteSession
+from mobiledeploy.runtime.runtimes import TfliteSession
 
 
 def placed(folder: Path, source: Path, seed: int = 0) -> Path:

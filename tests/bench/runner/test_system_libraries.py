@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.runner.system_libraries import NAMES, system_libraries
-from mobiledeploy.errors import InputError
 
 ARM = b"\x7fELF\x02\x01\x01" + bytes(11) + b"\xb7\x00"
 INTEL = b"\x7fELF\x02\x01\x01" + bytes(11) + b"\x3e\x00"

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.runner.tensors import (
     Interface,
     Tensor,
@@ -13,7 +14,6 @@ from mobiledeploy.bench.runner.tensors import (
     noise_inputs,
     to_array,
 )
-from mobiledeploy.errors import InputError
 
 IMAGE = Tensor("image", (1, 4, 5, 3), np.dtype("<f4"))
 FLAG = Tensor("flag", (2,), np.dtype("?"))

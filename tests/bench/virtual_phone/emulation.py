@@ -6,9 +6,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.runner.compile import aarch64_compilers, built, host_compilers
 from mobiledeploy.bench.runner.system_libraries import system_libraries
-from mobiledeploy.errors import InputError
 
 __all__ = ["Emulation", "build_emulation"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from mobiledeploy.exporters.rewrites.route_channels import route_channels
 from mobiledeploy.exporters.rewrites.rule import RewriteLog, Rule, apply_rules
-from mobiledeploy.targets import LITERT_2_3, Precision
+from mobiledeploy.runtime.targets import LITERT_2_3, Precision
 from mobiledeploy.testing import assert_same_outputs, model_from_text, op_types
 
 # Four times the largest difference that the tests of this folder show, relative to the output's largest

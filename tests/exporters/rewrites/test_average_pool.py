@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.exporters.rewrites.average_pool import AveragePoolToDepthwise
-from mobiledeploy.quantize.params import quantize, weight_params
+from mobiledeploy.graph.params import quantize, weight_params
 from mobiledeploy.testing import array_of
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.exporters.rewrites.clamp import CLAMPS, clamp_bounds
-from mobiledeploy.targets import LITERT_2_3
+from mobiledeploy.runtime.targets import LITERT_2_3
 from mobiledeploy.testing import array_of, model_from_text
 
 RELU6 = "<float zero = {0.0}, float six = {6.0}, float three = {3.0}, float top = {3.4028235e38}>"

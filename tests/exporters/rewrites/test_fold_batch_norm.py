@@ -9,7 +9,7 @@ import pytest
 
 from mobiledeploy.exporters.rewrites.fold_batch_norm import FOLD_BATCH_NORM, BatchNormToAffine
 from mobiledeploy.exporters.rewrites.rule import apply_rules
-from mobiledeploy.targets import LITERT_2_3
+from mobiledeploy.runtime.targets import LITERT_2_3
 from mobiledeploy.testing import model_from_text, op_types
 
 RULES = (*FOLD_BATCH_NORM, BatchNormToAffine)

@@ -8,7 +8,7 @@ import pytest
 
 from mobiledeploy.exporters.rewrites.fuse_activation import FUSED_ACTIVATION, fusion_rules, will_fuse
 from mobiledeploy.exporters.rewrites.rule import RewriteLog, apply_rules
-from mobiledeploy.targets import LITERT_2_3
+from mobiledeploy.runtime.targets import LITERT_2_3
 from mobiledeploy.testing import model_from_text, op_types
 
 CONSTANTS = """<float[3, 3, 1, 1] w, float[3] b, float zero = {0.0}, float one = {1.0}, float minus = {-1.0},

@@ -17,7 +17,7 @@ from torch.nn import functional
 from mobiledeploy.exporters.rewrites.hard_swish import HardSwishToRelu6, RecogniseHardSwish
 from mobiledeploy.exporters.rewrites.stages import STAGES, rewrite_for_target
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
-from mobiledeploy.targets import LITERT_2_3, Delegated
+from mobiledeploy.runtime.targets import LITERT_2_3, Delegated
 from mobiledeploy.testing import assert_same_outputs, model_from_text, op_types
 
 ONE_FORM = STAGES[0]

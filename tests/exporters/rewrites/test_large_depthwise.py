@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobiledeploy.exporters.onnx_graph import shape_of
 from mobiledeploy.exporters.rewrites.large_depthwise import TileLargeDepthwise
+from mobiledeploy.graph.onnx_graph import shape_of
 from mobiledeploy.testing import array_of
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mobiledeploy.exporters.rewrites.rule import RewriteLog
 from mobiledeploy.exporters.rewrites.split_convolutions import split_convolutions
-from mobiledeploy.targets import LITERT_2_3
+from mobiledeploy.runtime.targets import LITERT_2_3
 from mobiledeploy.testing import array_of, assert_same_outputs, model_from_text, op_types
 
 SPLIT = "a, c = Split<axis = 1>(h, sizes)"

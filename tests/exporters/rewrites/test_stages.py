@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mobiledeploy.exporters.onnx_graph import constant, shape_of
 from mobiledeploy.exporters.rewrites.stages import STAGES, rewrite_for_target
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
-from mobiledeploy.runtimes import OnnxSession
-from mobiledeploy.targets import LITERT_2_3
+from mobiledeploy.graph.onnx_graph import constant, shape_of
+from mobiledeploy.runtime.runtimes import OnnxSession
+from mobiledeploy.runtime.targets import LITERT_2_3
 from mobiledeploy.testing import assert_same_outputs, model_from_text, op_types, random_sample
 
 

@@ -1,0 +1,1 @@
+"""What a measurement runs on: this host, phones, emulated Arm cores."""

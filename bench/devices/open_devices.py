@@ -1,0 +1,95 @@
+"""From what --device says to devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobiledeploy.base.errors import InputError
+from mobiledeploy.bench.devices.arm.profiles import ArmProfile, get_profile
+from mobiledeploy.bench.devices.device import Device
+from mobiledeploy.bench.devices.host import Host
+from mobiledeploy.bench.devices.phone.adb import Connected, connected
+from mobiledeploy.bench.devices.phone.benchmark_model import BenchmarkModel
+from mobiledeploy.bench.devices.phone.choice import ALL, ANY, choose
+from mobiledeploy.bench.devices.phone.own_runner import OwnRunner
+from mobiledeploy.bench.devices.phone.phone import Phone, Runner
+
+__all__ = ["ARM", "HOST", "Tools", "find"]
+
+HOST, ARM = "host", "arm:"
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Files of the user's own that take the place of what mobiledeploy builds or fetches.
+
+    Attributes:
+        benchmark_model: Google's benchmark tool for Android, to run on phones instead of our runner.
+        litert_library: libLiteRt.so for AArch64 Linux.
+        arm_libraries: Folder of glibc's loader and libraries for AArch64.
+        keep: Whether files stay on a phone, so that the next run finds them there.
+    """
+
+    benchmark_model: Path | None = None
+    litert_library: Path | None = None
+    arm_libraries: Path | None = None
+    keep: bool = False
+
+    def runner(self, per_op: bool) -> Runner:
+        """What runs models on phones.
+
+        Raises:
+            InputError: Something is missing on this machine.
+        """
+        if self.benchmark_model is not None:
+            return BenchmarkModel(self.benchmark_model, profile=per_op)
+        return OwnRunner(library=self.litert_library, arm_libraries=self.arm_libraries)
+
+
+def find(
+    wanted: Sequence[str], tools: Tools, per_op: bool = False
+) -> tuple[list[Device | ArmProfile], list[str]]:
+    """The devices that are meant, and what the user should know of the choice.
+
+    Args:
+        wanted: Serial numbers, "phone", "all", "host", "arm:PROFILE"; none: the phone that is connected if
+            there is one, else this host.
+        per_op: Whether runners that can are to say what each op takes.
+
+    Raises:
+        InputError: A device that is not there; several phones, and no choice.
+    """
+    if not wanted:
+        return _default(tools, per_op)
+    devices: list[Device | ArmProfile] = []
+    warnings: list[str] = []
+    for name in dict.fromkeys(wanted):
+        if name == HOST:
+            devices.append(Host())
+        elif name.startswith(ARM):
+            devices.append(get_profile(name.removeprefix(ARM)))
+        else:
+            phones = connected()
+            chosen = choose(name, phones)
+            devices += _phones(chosen, tools, per_op)
+            if name == ALL:
+                warnings += [f"{phone} was left out" for phone in phones if phone not in chosen]
+    return devices, warnings
+
+
+def _default(tools: Tools, per_op: bool) -> tuple[list[Device | ArmProfile], list[str]]:
+    reason = "no phone is connected"
+    try:
+        phones = connected()
+    except InputError as error:  # no adb: whoever has no phone needs none
+        phones, reason = (), str(error)
+    if phones:
+        return [*_phones(choose(ANY, phones), tools, per_op)], []
+    return [Host()], [f"{reason}; measured on this host"]
+
+
+def _phones(chosen: Sequence[Connected], tools: Tools, per_op: bool) -> list[Phone]:
+    runner = tools.runner(per_op)
+    return [Phone(phone.serial, runner, keep=tools.keep) for phone in chosen]

@@ -1,0 +1,124 @@
+"""A phone as a device to measure on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from mobiledeploy.bench.devices.phone import android
+
+from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.files import file_sha256
+from mobiledeploy.bench.devices import sysfs
+from mobiledeploy.bench.devices.phone.adb import Adb
+from mobiledeploy.bench.devices.phone.folder import File, Folder, folder
+from mobiledeploy.bench.runner.records import Identity, Launch, Model, Plan, State
+
+__all__ = ["Phone", "PhoneSession", "Runner"]
+
+
+class Runner(Protocol):
+    """A program that runs models and takes the time: ours, or Google's.
+
+    Attributes:
+        note: One line that qualifies its figures; empty if there is nothing to say.
+    """
+
+    note: str
+
+    def files(self, models: Sequence[Model]) -> Sequence[File]:
+        """All that is to lie on the phone."""
+
+    def launch(self, folder: Folder, models: Sequence[Model], plan: Plan) -> Launch:
+        """Run models there."""
+
+
+class PhoneSession:
+    """A phone with all files in place."""
+
+    def __init__(self, folder: Folder, runner: Runner) -> None:
+        self._folder, self._runner = folder, runner
+
+    def launch(self, models: Sequence[Model], plan: Plan) -> Launch:
+        """Start the runner.
+
+        Raises:
+            InputError: A model that the runtime does not load.
+            DeviceError: The phone failed: unplugged, crashed, hung, or no result that makes sense.
+        """
+        return self._runner.launch(self._folder, models, plan)
+
+
+class Phone:
+    """One phone, by its serial number. Android's shell user suffices; nothing takes root.
+
+    Attributes:
+        note: What qualifies its figures, as the phone was when its state was last asked for; one line.
+    """
+
+    def __init__(self, serial: str, runner: Runner, *, keep: bool = False, grace_s: float = 60.0) -> None:
+        """Nothing happens yet.
+
+        Args:
+            keep: Leave models and runner there, so that the next run need not send them again.
+            grace_s: How much longer than the plan says a runner may take; then it hangs.
+        """
+        self._adb = Adb(serial)
+        self._runner, self._keep, self._grace_s = runner, keep, grace_s
+        self.note = runner.note
+
+    def identity(self) -> Identity:
+        """Which phone it is.
+
+        Raises:
+            InputError: It does not run our programs: not 64-bit Arm, or too old an Android.
+            DeviceError: It went away.
+        """
+        if "shell_v2" not in self._adb.features():
+            raise InputError(
+                f"{self._adb.serial} has an adbd without shell_v2, expected Android 8 or newer; take another "
+                "phone"
+            )
+        found = self._adb.run("getprop", "being asked what it is")
+        return android.identity(self._adb.serial, android.properties(found.stdout))
+
+    def cores(self) -> tuple[sysfs.Core, ...]:
+        """Its cores.
+
+        Raises:
+            DeviceError: It does not say, or went away.
+        """
+        return sysfs.cores(self._report().files)
+
+    def state(self) -> State:
+        """Clocks, temperatures, battery and load now.
+
+        Raises:
+            DeviceError: It went away.
+        """
+        return self._report().state
+
+    @contextmanager
+    def session(self, models: Sequence[Model]) -> Iterator[PhoneSession]:
+        """The phone with all files in place; they are gone when the block ends, unless they are to be kept.
+
+        Raises:
+            InputError: Another run has the phone, it does not run our programs, or a model's file changed.
+            DeviceError: The phone failed: unplugged, no room, or files that arrive damaged.
+        """
+        self.identity()
+        for model in models:
+            if file_sha256(model.path) != model.sha256:
+                raise InputError(
+                    f"{model.path} has changed, expected the file of a moment ago; measure again"
+                )
+        files = self._runner.files(models)
+        with folder(self._adb, keep=self._keep, grace_s=self._grace_s) as place:
+            place.fill(files)
+            yield PhoneSession(place, self._runner)
+
+    def _report(self) -> android.Report:
+        found = android.report(self._adb.run(android.report_command(), "being asked how it is").stdout)
+        self.note = "; ".join(filter(None, (self._runner.note, *android.warnings(found))))
+        return found

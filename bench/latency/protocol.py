@@ -1,0 +1,145 @@
+"""How latency is taken, the same on every device.
+
+One thread, pinned to the largest core. The runner is launched again and again; each launch loads all models
+afresh, warms up until bursts no longer change, then goes through rounds in which every model takes its turn.
+Launches go on until the 95 % interval of every median (and of every ratio) is narrow, or time is up. Between
+launches the device rests, and longer while it is throttled.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.progress import Advance, Progress, Silent
+from mobiledeploy.bench.devices.device import Device, Session
+from mobiledeploy.bench.devices.sysfs import Core, largest_core
+from mobiledeploy.bench.latency.measurement import Measurement, ModelRecord
+from mobiledeploy.bench.latency.samples import ratio, summary
+from mobiledeploy.bench.latency.settings import Settings
+from mobiledeploy.bench.latency.stability import Observed
+from mobiledeploy.bench.runner.records import Model, State
+
+__all__ = ["measure"]
+
+_POLL_S = 2.0
+
+
+def measure(
+    device: Device,
+    models: Sequence[Model],
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Measurement:
+    """Latency of models on a device.
+
+    Args:
+        device: Where.
+        models: One or more, measured in turns; the first is what the others are set against.
+
+    Raises:
+        InputError: A model that the runtime does not load, a core that cannot be used, something not
+            installed.
+        DeviceError: The device failed.
+    """
+    settings, progress = settings or Settings(), progress or Silent()
+    identity, cores = device.identity(), device.cores()
+    core = _core(cores, settings.core)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    with device.session(models) as session:
+        with progress.step(f"load each model alone on {identity.name}", total=len(models)) as advance:
+            alone = [_alone(session, model, settings, core, advance) for model in models]
+        with progress.step(f"measure on core {core} of {identity.name}") as advance:
+            round_s = sum(record.first_ms for record in alone) / 1000 * (settings.burst + 1)
+            observed = _launches(device, session, models, settings, core, round_s, advance)
+    return Measurement(
+        identity=identity,
+        note=device.note,
+        started=started,
+        core=core,
+        cores=cores,
+        settings=settings,
+        models=tuple(alone),
+        observed=tuple(observed),
+    )
+
+
+def _core(cores: tuple[Core, ...], wanted: int | None) -> int:
+    if wanted is None:
+        return largest_core(cores).number
+    usable = [core.number for core in cores if core.online and core.allowed]
+    if wanted not in usable:
+        raise InputError(
+            f"core {wanted} is offline, forbidden or absent, expected one of {', '.join(map(str, usable))}; "
+            "pass another --core N, or none for the largest"
+        )
+    return wanted
+
+
+def _alone(session: Session, model: Model, settings: Settings, core: int, advance: Advance) -> ModelRecord:
+    """Initialization, first inference and peak memory are a model's own only in a process of its own."""
+    plan = settings.plan(core, 0, round_s=1.0)
+    plan = replace(plan, rounds=1, burst=1, warm_up_s=0.0, outputs=settings.outputs, details=True)
+    launch = session.launch([model], plan)
+    (samples,) = launch.models
+    advance()
+    return ModelRecord(
+        name=model.name,
+        path=str(model.path),
+        sha256=model.sha256,
+        size_bytes=model.path.stat().st_size,
+        init_ms=samples.init_ms,
+        first_ms=samples.first_ms,
+        peak_memory_mb=launch.peak_memory_mb,
+        fully_delegated=samples.fully_delegated,
+        outputs=samples.outputs,
+        op_profile=launch.op_profile.get(model.name, {}),
+    )
+
+
+def _launches(
+    device: Device,
+    session: Session,
+    models: Sequence[Model],
+    settings: Settings,
+    core: int,
+    round_s: float,
+    advance: Advance,
+) -> list[Observed]:
+    observed: list[Observed] = []
+    fresh = device.state()
+    deadline = time.monotonic() + settings.time_limit_s
+    while not observed or time.monotonic() < deadline:
+        before = _rested(device, fresh, core, settings, deadline)
+        launch = session.launch(models, settings.plan(core, len(observed), round_s))
+        observed.append(Observed(before, launch, device.state()))
+        advance()
+        if len(observed) >= settings.min_launches and _precision(observed) <= settings.precision:
+            break
+    return observed
+
+
+def _rested(device: Device, fresh: State, core: int, settings: Settings, deadline: float) -> State:
+    """The state after a rest, which lasts longer while the device is throttled and was not at the start."""
+    time.sleep(settings.cool_down_s)
+    until = min(deadline, time.monotonic() + settings.cool_down_limit_s)
+    while _is_throttled(now := device.state(), fresh, core) and time.monotonic() < until:
+        time.sleep(_POLL_S)
+    return now
+
+
+def _is_throttled(now: State, fresh: State, core: int) -> bool:
+    if (now.thermal_status or 0) > (fresh.thermal_status or 0):
+        return True
+    return now.limits_khz.get(core, 0) < fresh.limits_khz.get(core, 0)
+
+
+def _precision(observed: Sequence[Observed]) -> float:
+    """The widest half width of the medians and of the ratios to the first model."""
+    models = zip(*(each.launch.models for each in observed), strict=True)
+    samples = [[launch.rounds_ms for launch in model] for model in models]
+    widths = [summary(model).median.half_width for model in samples]
+    return max(widths + [ratio(model, samples[0]).half_width for model in samples[1:]])

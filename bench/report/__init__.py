@@ -1,0 +1,1 @@
+"""Measurements as tables and documents, and their comparison."""

@@ -1,0 +1,1 @@
+"""Questions to an ONNX graph, and what is known of its ops."""

@@ -1,0 +1,1 @@
+"""Images and arrays, and how they become a network's inputs."""

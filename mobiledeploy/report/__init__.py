@@ -1,0 +1,1 @@
+"""The record of an export, and its views."""

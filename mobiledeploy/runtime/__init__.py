@@ -1,0 +1,1 @@
+"""Runtimes that run a model, what they delegate, and the kinds of artifact they take."""

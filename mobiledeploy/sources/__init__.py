@@ -1,0 +1,1 @@
+"""What NAME, FILE.py:FACTORY and FILE.onnx become."""

@@ -1,0 +1,1 @@
+"""Holding artifacts against their references."""

@@ -1,0 +1,94 @@
+"""What the figures of a comparison must keep."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from mobiledeploy.base.errors import InputError
+
+if TYPE_CHECKING:
+    from mobiledeploy.verify.metrics import Difference
+
+__all__ = ["DEFAULT_INT8_SQNR_DB", "AccuracyBudget", "Limit", "Thresholds"]
+
+DEFAULT_INT8_SQNR_DB = 10.0
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Below or above which an artifact counts as wrong.
+
+    Attributes:
+        float_error: Largest error of a float artifact, as a share of the output's range.
+        int8_sqnr_db: Least SQNR of int8 weights, whatever the activations, against float, in dB; None for
+            10 dB, or for no limit where the weights are initial ones, of which it says nothing. 10 dB means
+            noise of a third of the signal's amplitude: a classifier still mostly agrees with its float
+            version, below it something is broken.
+        fp16_sqnr_db: Least SQNR of float16 weights against float32, in dB. Rounding leaves 78 dB of a layer,
+            and so about 60 dB of a network of 60; far below that, something is broken.
+        qdq_sqnr_db: Least SQNR of int8 against the QDQ graph in ONNX Runtime, which differ by rounding only.
+    """
+
+    float_error: float = 1e-4
+    int8_sqnr_db: float | None = None
+    fp16_sqnr_db: float = 30.0
+    qdq_sqnr_db: float = 15.0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One figure of a Difference and the bound that it must keep."""
+
+    figure: Literal["relative_error", "sqnr_db"]
+    bound: float
+
+    def holds(self, difference: Difference) -> bool:
+        """Whether the bound is kept. Errors must not exceed it, an SQNR must reach it."""
+        if self.figure == "sqnr_db":
+            return difference.sqnr_db >= self.bound
+        return difference.relative_error <= self.bound
+
+    def __str__(self) -> str:
+        if self.figure == "sqnr_db":
+            return f"SQNR >= {self.bound:g} dB"
+        return f"error <= {self.bound:g} of range"
+
+
+@dataclass(frozen=True)
+class AccuracyBudget:
+    """What int8 may lose; one of the two.
+
+    Attributes:
+        points: Most points of top-1 below fp32.
+        sqnr_db: Least SQNR against fp32, in dB.
+    """
+
+    points: float | None = None
+    sqnr_db: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> AccuracyBudget:
+        """Read "0.5" (points) or "20dB".
+
+        Raises:
+            InputError: It is neither.
+        """
+        figure = text.strip().lower()
+        decibels = figure.endswith("db")
+        try:
+            value = float(figure.removesuffix("db"))
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or (value < 0 and not decibels):
+            raise InputError(
+                f"--accuracy-budget is {text!r}, expected points of top-1 such as 0.5, or an SQNR such as "
+                "20dB; pass one of these"
+            )
+        return cls(sqnr_db=value) if decibels else cls(points=value)
+
+    def __str__(self) -> str:
+        if self.sqnr_db is not None:
+            return f"SQNR of at least {self.sqnr_db:g} dB"
+        return f"at most {self.points:g} points of top-1 lost"

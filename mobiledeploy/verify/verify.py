@@ -1,0 +1,252 @@
+"""Holds artifacts against their references, output by output and layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobiledeploy.base.errors import InputError
+from mobiledeploy.inputs.labelled_images import LabelledImages
+from mobiledeploy.inputs.open_inputs import Sample, open_inputs
+from mobiledeploy.runtime.runtimes import Outputs, Runner, TfliteSession
+from mobiledeploy.verify.metrics import Accumulator, Accuracy, Difference
+from mobiledeploy.verify.thresholds import Limit
+
+__all__ = [
+    "AccuracyReport",
+    "ActivationCost",
+    "Check",
+    "LayerDifference",
+    "Verification",
+    "check_outputs",
+    "compare_layers",
+    "measure_accuracy",
+    "verify_files",
+]
+
+_LAYER_SAMPLES = 4
+
+
+@dataclass(frozen=True)
+class Check:
+    """One output of a candidate held against a reference.
+
+    Attributes:
+        limit: What was demanded; None where the figures are information only.
+    """
+
+    candidate: str
+    reference: str
+    output: str
+    difference: Difference
+    limit: Limit | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the limit is kept."""
+        return self.limit is None or self.limit.holds(self.difference)
+
+    def failure(self) -> str:
+        """What is wrong, for a check that did not pass."""
+        d = self.difference
+        return (
+            f"output {self.output!r} of {self.candidate} differs from {self.reference}: "
+            f"SQNR {d.sqnr_db:.1f} dB, largest error {d.relative_error:.2g} of the range; "
+            f"demanded is {self.limit}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that json can write."""
+        return {
+            "candidate": self.candidate,
+            "reference": self.reference,
+            "output": self.output,
+            **self.difference.to_json(),
+            "limit": None if self.limit is None else str(self.limit),
+            "passed": self.passed,
+        }
+
+
+@dataclass(frozen=True)
+class LayerDifference:
+    """How far a layer's result in int8 is from float, with everything before it in int8, too."""
+
+    name: str
+    sqnr_db: float
+
+
+@dataclass(frozen=True)
+class ActivationCost:
+    """What all activations of a kind cost at the network's output, because int8 computes them in several ops.
+
+    QDQ graph against float graph in ONNX Runtime. Means over the samples of figures in dB, and their standard
+    errors; None for a single sample.
+
+    Attributes:
+        activation: The kind, such as swish.
+        count: How many of them the network has.
+        output: Where it was measured: the output of least SQNR.
+        sqnr_db: Of the QDQ graph as it is.
+        exact_sqnr_db: If each of these activations were one op, which rounds only its result.
+        cost_db: What of the SQNR is lost. Below zero where roundings happen to cancel.
+        gate_cost_db: What is lost by the rounding of the gates alone (of a sigmoid, to 1/256).
+    """
+
+    activation: str
+    count: int
+    output: str
+    samples: int
+    sqnr_db: float
+    exact_sqnr_db: float
+    cost_db: float
+    cost_error_db: float | None
+    gate_cost_db: float
+    gate_cost_error_db: float | None
+
+
+@dataclass(frozen=True)
+class AccuracyReport:
+    """Accuracy on labelled images, as shares in [0, 1]; None where it means nothing."""
+
+    artifact: str
+    samples: int
+    top1: float | None
+    top5: float | None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a comparison of two files found."""
+
+    checks: list[Check]
+    layers: list[LayerDifference]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[str]:
+        """What is wrong, in words; empty when all checks passed."""
+        return [check.failure() for check in self.checks if not check.passed]
+
+
+def check_outputs(
+    candidate: tuple[str, Runner],
+    reference: tuple[str, Runner],
+    samples: Iterable[Sample],
+    limit: Limit | None,
+    on_sample: Callable[[], Any] = lambda: None,
+) -> list[Check]:
+    """Run both on the same samples and compare each output.
+
+    Args:
+        candidate: Its name for the report, and what runs it.
+        reference: The same for what it is held against.
+
+    Raises:
+        InputError: They have outputs of different number or shape, or the reference gives NaN or infinity.
+    """
+    (candidate_name, candidate_runner), (reference_name, reference_runner) = candidate, reference
+    found: dict[str, Accumulator] = {}
+    for sample in samples:
+        theirs, ours = reference_runner.run(sample), candidate_runner.run(sample)
+        if len(theirs) != len(ours):
+            raise InputError(
+                f"{candidate_name} has {len(ours)} outputs and {reference_name} {len(theirs)}, expected the "
+                "same; compare two forms of one network"
+            )
+        _require_finite(reference_name, theirs)
+        for (name, expected), actual in zip(theirs.items(), ours.values(), strict=True):
+            found.setdefault(name, Accumulator()).add(expected, actual)
+        on_sample()
+    return [
+        Check(candidate_name, reference_name, name, accumulator.result(), limit)
+        for name, accumulator in found.items()
+    ]
+
+
+def _require_finite(runner: str, outputs: Outputs) -> None:
+    for name, array in outputs.items():
+        if not np.isfinite(array).all():
+            raise InputError(
+                f"the network in {runner} gives NaN or infinity as output {name!r}, expected finite numbers; "
+                "look at its weights, and at the inputs"
+            )
+
+
+def compare_layers(reference: Path, candidate: Path, samples: Sequence[Sample]) -> list[LayerDifference]:
+    """SQNR of every tensor that both files have by name and shape, in the candidate's order.
+
+    The builtin kernels run both, because a delegate does not give out what is inside it. The rewrites keep a
+    value's name only where they keep the value, and mark what they add with "~".
+    """
+    one, other = (TfliteSession(path, delegate=False, keep_all=True) for path in (reference, candidate))
+    theirs, ours = _activations(one), _activations(other)
+    found = {
+        name: Accumulator()
+        for name, detail in ours.items()
+        if name in theirs and np.array_equal(detail["shape"], theirs[name]["shape"])
+    }
+    for sample in samples:
+        one.run(sample)
+        other.run(sample)
+        for name, accumulator in found.items():
+            accumulator.add(one.value(theirs[name]), other.value(ours[name]))
+    return [LayerDifference(name, accumulator.result().sqnr_db) for name, accumulator in found.items()]
+
+
+def _activations(session: TfliteSession) -> dict[str, dict[str, Any]]:
+    """Computed tensors by name, without those at the border of a type, which repeat their input."""
+    nodes = [node for node in session.nodes() if node["op_name"] not in ("QUANTIZE", "DEQUANTIZE")]
+    details = session.tensors()
+    computed = [details[int(index)] for node in nodes for index in node["outputs"]]
+    named = {detail["name"].removesuffix("/float"): detail for detail in computed}
+    return {name: detail for name, detail in named.items() if "~" not in name}
+
+
+def measure_accuracy(
+    runners: Sequence[tuple[str, Runner]], images: LabelledImages, on_sample: Callable[[], Any] = lambda: None
+) -> list[AccuracyReport]:
+    """Top-1 and top-5 of several forms of one classifier on the same images. Reads the first output."""
+    found = [Accuracy() for _ in runners]
+    for sample, label in images:
+        for (_, runner), accuracy in zip(runners, found, strict=True):
+            accuracy.add(next(iter(runner.run(sample).values())), label)
+        on_sample()
+    return [
+        AccuracyReport(name, accuracy.samples, accuracy.top1, accuracy.top5)
+        for (name, _), accuracy in zip(runners, found, strict=True)
+    ]
+
+
+def verify_files(
+    candidate: Path,
+    reference: Path,
+    inputs: Path | None = None,
+    samples: int = 16,
+    seed: int = 0,
+    limit: Limit | None = None,
+) -> Verification:
+    """Compare two .tflite files on the same inputs.
+
+    Args:
+        inputs: A folder of images (scaled to [0, 1], as the files say nothing of preprocessing), a .npy or
+            .npz of prepared inputs, or None for generated ones.
+        limit: What the candidate's outputs must keep.
+
+    Raises:
+        InputError: A file cannot be loaded, or the two do not take the same inputs.
+    """
+    ours, theirs = TfliteSession(candidate), TfliteSession(reference)
+    if ours.input_shapes() != theirs.input_shapes():
+        raise InputError(
+            f"{candidate} takes {ours.input_shapes()} and {reference} {theirs.input_shapes()}, expected the "
+            "same inputs; compare two forms of one network"
+        )
+    source = open_inputs(inputs, ours.input_shapes(), None, 1, seed, held_back=samples)
+    checks = check_outputs((candidate.name, ours), (reference.name, theirs), source.held_back, limit)
+    layers = compare_layers(reference, candidate, source.held_back[:_LAYER_SAMPLES])
+    generated = "compared on generated inputs; for figures on real ones pass --inputs DIR"
+    return Verification(checks, layers, [generated] if inputs is None else source.warnings)

@@ -1,0 +1,1 @@
+"""Published weights: entries, download, and the layouts of their keys."""

@@ -1,0 +1,1 @@
+"""Statistics of activations, and ranges from them."""

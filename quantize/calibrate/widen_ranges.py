@@ -1,0 +1,121 @@
+"""Widen ranges until the target delegates every op that computes with them.
+
+A runtime encodes the ratio of an op's scales as a fixed-point number of few bits. Where calibration leaves
+a ratio outside of what it can encode, the op would stay outside the delegate and cut the graph in two.
+Widening a range to the limit costs that op nothing: one of its values is then far finer than a step of the
+other. The limits are those of the target's table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+import onnx_ir as ir
+
+from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
+from mobiledeploy.graph.onnx_graph import float_array
+from mobiledeploy.graph.op_traits import WEIGHTED
+from mobiledeploy.graph.params import QuantParams, activation_params
+from mobiledeploy.quantize.qdq.plan import Plan
+from mobiledeploy.runtime.targets import OpUse, Target
+
+__all__ = ["fit_scales", "refused"]
+
+_SCALED_OPS = MappingProxyType(
+    {
+        "Add": "ADD",
+        "Sub": "SUB",
+        "Mul": "MUL",
+        "Conv": "CONV_2D",
+        "ConvTranspose": "TRANSPOSE_CONV",
+        "Gemm": "FULLY_CONNECTED",
+    }
+)
+"""ONNX ops whose delegation may depend on scales, and what they become."""
+
+_ROUNDS = 8  # Widening a range for one op may take another op out of its limits.
+_MAX_EXPONENT = 64
+
+
+def fit_scales(graph: ir.Graph, plan: Plan, fixed: Collection[ir.Value], target: Target) -> list[str]:
+    """Change a plan in place so that the target takes every scaled op, if widening a range does that.
+
+    Args:
+        fixed: Values whose parameters may not change.
+
+    Returns:
+        One line for each range that was widened.
+    """
+    points, params = plan.points, plan.activations
+    group_of = {value: group for group in points.groups for value in group}
+    log: list[str] = []
+    for _ in range(_ROUNDS):
+        before = len(log)
+        for node in graph:
+            used = _use(node, plan, target) if node in points.integer_nodes else None
+            if used is None or (reason := target.why_not(used[0])) is None:
+                continue
+            for value, factor in _remedies(*used, target):
+                if value in group_of and value not in fixed:
+                    for member in group_of[value]:
+                        params[member] = replace(
+                            params[member], scale=params[member].scale * np.float32(factor)
+                        )
+                    log.append(f"{value.name}: range widened {factor:g} times, since {reason}")
+                    break
+        if len(log) == before:
+            break
+    return log
+
+
+def refused(graph: ir.Graph, plan: Plan, target: Target) -> set[ir.Node]:
+    """The scaled ops in int8 that the target does not take with the scales of a plan."""
+    uses = {node: _use(node, plan, target) for node in graph if node in plan.points.integer_nodes}
+    return {node for node, used in uses.items() if used is not None and target.why_not(used[0]) is not None}
+
+
+def _use(node: ir.Node, plan: Plan, target: Target) -> tuple[OpUse, list[ir.Value]] | None:
+    """The use of a scaled op, and its values: the result, then the inputs. None for other ops."""
+    if node.op_type not in _SCALED_OPS:
+        return None
+    result = node.outputs[0]
+    readers = [use.node for use in result.uses()]
+    if len(readers) == 1 and will_fuse(node, readers[0], target):
+        result = readers[0].outputs[0]
+    linear = plan.linear(node)
+    inputs = [value for value in node.inputs[: 1 if node.op_type in WEIGHTED else 2] if value is not None]
+    scales = [_scale(value, plan.activations) for value in (result, *inputs)]
+    if any(scale == 0 for scale in scales):
+        return None
+    own = None if linear is None else linear.params.scale
+    use = OpUse(
+        _SCALED_OPS[node.op_type],
+        "int8",
+        input_scales=tuple(scales[1:]),
+        weight_scales=None if own is None else (float(own.min()), float(own.max())),
+        output_scale=scales[0],
+    )
+    return use, [result, *inputs]
+
+
+def _scale(value: ir.Value, params: dict[ir.Value, QuantParams]) -> float:
+    """The scale of an activation or a constant operand; 0 for what stays in float."""
+    if value in params:
+        return float(params[value].scale[0])
+    array = float_array(value)
+    return 0.0 if array is None else float(activation_params(float(array.min()), float(array.max())).scale[0])
+
+
+def _remedies(use: OpUse, values: Sequence[ir.Value], target: Target) -> Iterator[tuple[ir.Value, float]]:
+    """What to widen, the result first, and by which power of two, so that the target takes the op."""
+    scales = [use.output_scale or 0.0, *use.input_scales]
+    for index in (0, *sorted(range(1, len(scales)), key=scales.__getitem__)):
+        for exponent in range(1, _MAX_EXPONENT):
+            wider = [scale * 2.0**exponent if i == index else scale for i, scale in enumerate(scales)]
+            changed = replace(use, output_scale=wider[0], input_scales=tuple(wider[1:]))
+            if target.why_not(changed) is None:
+                yield values[index], 2.0**exponent
+                break

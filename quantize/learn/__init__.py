@@ -1,0 +1,1 @@
+"""Rounding and weights learnt by gradient descent."""

@@ -1,0 +1,135 @@
+"""Quantization-aware training: the network as int8 computes it, to be trained by the user's own loop.
+
+docs/quantization_aware_training.md shows how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import onnx_ir as ir
+from torch import Tensor, nn
+
+from mobiledeploy.base.errors import InputError
+from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
+from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
+from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
+from mobiledeploy.graph.onnx_graph import is_quantized
+from mobiledeploy.quantize.calibrate.calibrate import collect_histograms
+from mobiledeploy.quantize.calibrate.calibrators import DEFAULT_CALIBRATOR
+from mobiledeploy.quantize.calibrate.choose_ranges import fixed_params, merged_by_group, plan_ranges
+from mobiledeploy.quantize.calibrate.widen_ranges import fit_scales
+from mobiledeploy.quantize.learn.torch_graph import ActivationScale, LinearConstants, TorchGraph
+from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
+from mobiledeploy.quantize.qdq.plan import Plan
+from mobiledeploy.quantize.qdq.points import find_points
+from mobiledeploy.quantize.weights.correct_bias import add_zero_biases
+from mobiledeploy.runtime.runtimes import Sample
+from mobiledeploy.runtime.targets import LITERT_2_3, Target
+
+__all__ = ["FakeQuantized", "fake_quantized"]
+
+
+def fake_quantized(
+    network: nn.Module | ir.Model,
+    samples: Sequence[Sample],
+    inputs: Mapping[str, tuple[int, ...]] | None = None,
+    *,
+    target: Target = LITERT_2_3,
+    calibrator: str = DEFAULT_CALIBRATOR,
+) -> FakeQuantized:
+    """A network in the form that int8 will have, with ranges from calibration, ready to be trained.
+
+    Args:
+        network: In float; as a module in PyTorch, which is put into evaluation mode, or exported to ONNX.
+        samples: Calibration inputs: input name -> array with batch 1, as the network takes it.
+        inputs: Input name -> shape with batch 1, for a module; the shapes of the first sample when left out.
+        calibrator: How the ranges are chosen to begin with.
+
+    Raises:
+        InputError: There are no samples, or the network is quantized already.
+        UnsupportedModelError: The network cannot be exported, or an op cannot be computed in PyTorch.
+    """
+    if not len(samples):
+        raise InputError("no calibration samples, expected at least one; give more inputs")
+    if isinstance(network, nn.Module):
+        shapes = inputs or {name: array.shape for name, array in samples[0].items()}
+        model = torch_to_onnx(network, shapes)
+    else:
+        model = network.clone()
+    if is_quantized(model):
+        raise InputError("the network is quantized already, expected one in float; start from that")
+    rewrite_for_target(model, target, "int8")
+    add_zero_biases(model)
+    points = find_points(model.graph, target, has_int8_form)
+    histograms = collect_histograms(model, points.values, samples)
+    plan = plan_ranges(points, merged_by_group(points, histograms), calibrator)
+    return FakeQuantized(model, plan, target)
+
+
+class FakeQuantized(nn.Module):
+    """A network that computes in float what int8 will, with gradients straight through the rounding.
+
+    Batch norms are folded into the convolutions already. Weights, biases, weight scales and activation scales
+    are parameters.
+
+    Args:
+        model: Float, rewritten for the target. It is kept and written to.
+        plan: Of that model. Changed to scales that the target takes.
+
+    Attributes:
+        graph: What learns; its parameters are this module's.
+    """
+
+    def __init__(self, model: ir.Model, plan: Plan, target: Target) -> None:
+        super().__init__()
+        self.target = target
+        fixed = fixed_params(plan.points)
+        fit_scales(model.graph, plan, fixed, target)
+        self.graph = TorchGraph(model, plan, fixed)
+        self._real = TorchGraph(model, plan).requires_grad_(False)
+        self._real.quantized = False
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """The outputs as int8 computes them: a tensor, or a tuple of several, of any batch size."""
+        return self.graph(*inputs)
+
+    def real(self, *inputs: Tensor) -> Any:
+        """The outputs of the float network as it was, of the same form: what to distil from."""
+        return self._real(*inputs)
+
+    def parameter_groups(self, rate: float = 0.05) -> list[dict[str, Any]]:
+        """For an optimizer such as Adam, whose steps have the size of the learning rate.
+
+        Args:
+            rate: How far a weight moves at a step, in steps of its int8 scale. A bias moves by that share of
+                the mean bias, scaled down by 20, a scale by rate / 20 of itself.
+        """
+        groups: list[dict[str, Any]] = []
+        slow = rate / 20
+        for linear in self.graph.linears:
+            assert isinstance(linear, LinearConstants)
+            groups.append({"params": [linear.weights], "lr": rate * float(linear.initial.median())})
+            groups.append({"params": [linear.log_factor], "lr": slow})
+            if linear.bias is not None:
+                size = float(linear.bias.detach().abs().mean())
+                groups.append(
+                    {"params": [linear.bias], "lr": slow * max(size, float(linear.initial.median()))}
+                )
+        scales = [s.log_factor for s in self.graph.scales if isinstance(s, ActivationScale)]
+        groups.append({"params": scales, "lr": slow})
+        kept = [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in groups]
+        return [group for group in kept if group["params"]]
+
+    def to_qdq(self) -> ir.Model:
+        """The QDQ graph with the integers that this module computes with; training can go on after it.
+
+        Save it as .onnx: ``mobiledeploy export`` makes int8 TFLite of it with the same integers. A scale that
+        the target would not take any more is widened, here in the module as well.
+        """
+        graph = self.graph
+        graph.write()
+        fit_scales(graph.model.graph, graph.plan, fixed_params(graph.plan.points), self.target)
+        graph.take_scales()
+        return MixedGraph(graph.model, graph.model, graph.plan, self.target).written()

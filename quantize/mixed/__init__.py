@@ -1,0 +1,1 @@
+"""int8 and float in one graph."""

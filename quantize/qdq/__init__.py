@@ -1,0 +1,1 @@
+"""Which values are quantized, with which parameters, and the graph that says so."""

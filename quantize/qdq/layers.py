@@ -1,0 +1,103 @@
+"""What a user takes for a layer: a linear op with the activation that follows it, or another op that rounds.
+
+Rounding is kept, measured and explained layer by layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
+from mobiledeploy.graph.onnx_graph import constant
+from mobiledeploy.graph.op_traits import SAME_SCALE
+from mobiledeploy.quantize.qdq.plan import weights_of
+from mobiledeploy.runtime.targets import Target
+
+__all__ = ["Layer", "layers_of"]
+
+_ELEMENTWISE = frozenset(
+    ["Add", "Clip", "Elu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mul", "PRelu", "Relu", "Sigmoid", "Tanh"]
+)
+"""Ops that an activation is made of."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Nodes that compute on integers or in float together.
+
+    Attributes:
+        name: Of the result of its first op, the fused activation included: the name in ``Report.layers``.
+        op: ONNX type of its first op.
+        nodes: Names of its nodes' first results, in graph order. The last is what the layer computes.
+        linear: Whether it applies weights.
+    """
+
+    name: str
+    op: str
+    nodes: tuple[str, ...]
+    linear: bool
+
+    @property
+    def output(self) -> str:
+        """The name of the value that it computes."""
+        return self.nodes[-1]
+
+
+def layers_of(graph: ir.Graph, integer_nodes: Collection[ir.Node], target: Target) -> list[Layer]:
+    """The layers of a float graph that round when quantized, in graph order.
+
+    Args:
+        integer_nodes: The nodes that will compute on integers.
+    """
+    layers: list[Layer] = []
+    taken: set[ir.Node] = set()
+    for node in graph:
+        if node not in integer_nodes or node in taken or node.op_type in SAME_SCALE:
+            continue
+        first = _with_fused(node, target)
+        linear = weights_of(node) is not None
+        nodes = _with_own_activation(graph, first, integer_nodes) if linear else first
+        taken.update(nodes)
+        names = tuple(each.outputs[0].name or "" for each in nodes)
+        layers.append(Layer(names[len(first) - 1], node.op_type, names, linear))
+    return layers
+
+
+def _with_fused(node: ir.Node, target: Target) -> list[ir.Node]:
+    readers = [use.node for use in node.outputs[0].uses()]
+    fuses = len(readers) == 1 and will_fuse(node, readers[0], target)
+    return [node, readers[0]] if fuses else [node]
+
+
+def _with_own_activation(
+    graph: ir.Graph, first: Sequence[ir.Node], integer_nodes: Collection[ir.Node]
+) -> list[ir.Node]:
+    """The nodes, and those that compute elementwise from their last result alone, if no others read it.
+
+    An h-swish is three such nodes.
+    """
+    inside = {first[-1].outputs[0]}
+    found: list[ir.Node] = []
+    pending = [use.node for use in first[-1].outputs[0].uses()]
+    while pending:
+        node = pending.pop(0)
+        operands = [value for value in node.inputs if value is not None and constant(value) is None]
+        if node in found or node.op_type not in _ELEMENTWISE or node not in integer_nodes:
+            continue
+        if all(value in inside for value in operands):
+            found.append(node)
+            inside.add(node.outputs[0])
+            pending += [use.node for use in node.outputs[0].uses()]
+    members = {*first, *found}
+    # Values that others read, too, must be the last one: the layer has a single result.
+    leaving = [
+        value
+        for value in inside
+        if value.is_graph_output() or any(use.node not in members for use in value.uses())
+    ]
+    if len(leaving) != 1 or leaving[0] is first[-1].outputs[0]:
+        return list(first)
+    return [node for node in graph if node in members]

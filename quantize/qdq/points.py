@@ -1,0 +1,73 @@
+"""Which values of a float graph carry quantization parameters, and which of them must share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
+from mobiledeploy.graph.onnx_graph import constant
+from mobiledeploy.graph.op_traits import SAME_SCALE
+from mobiledeploy.runtime.targets import Target
+
+__all__ = ["QuantizationPoints", "find_points"]
+
+
+@dataclass(frozen=True)
+class QuantizationPoints:
+    """Attributes:
+    groups: Values that share parameters, in graph order; most groups have one member.
+    integer_nodes: Nodes that will compute on integers: int8, or int16 activations with int8 weights.
+    """
+
+    groups: list[list[ir.Value]] = field(default_factory=list)
+    integer_nodes: set[ir.Node] = field(default_factory=set)
+
+    @property
+    def values(self) -> list[ir.Value]:
+        """All values that carry parameters."""
+        return [value for group in self.groups for value in group]
+
+
+def find_points(
+    graph: ir.Graph, target: Target, has_integer_form: Callable[[ir.Node], bool]
+) -> QuantizationPoints:
+    """Find the quantization points of a float graph that has been rewritten for the target.
+
+    A value between an op and the activation that will be fused into it carries none: integers never see it.
+    """
+    integer_nodes = {node for node in graph if has_integer_form(node)}
+    group_of: dict[ir.Value, list[ir.Value]] = {}
+
+    def add(value: ir.Value) -> None:
+        if value not in group_of and value.dtype in (ir.DataType.FLOAT, None):
+            group_of[value] = [value]
+
+    for value in graph.inputs:
+        if any(use.node in integer_nodes for use in value.uses()):
+            add(value)
+    for node in graph:
+        for operand in node.inputs:
+            if node in integer_nodes and operand is not None and constant(operand) is None:
+                producer = operand.producer()
+                if producer is None or not will_fuse(producer, node, target):
+                    add(operand)
+        for value in node.outputs:
+            readers = [use.node for use in value.uses()]
+            if node in integer_nodes and not (len(readers) == 1 and will_fuse(node, readers[0], target)):
+                add(value)
+        if node.op_type in SAME_SCALE and node in integer_nodes:
+            shared = [v for v in (*node.inputs, *node.outputs) if v is not None and v in group_of]
+            _join(group_of, shared)
+    unique = {id(group): group for group in group_of.values()}
+    return QuantizationPoints(list(unique.values()), integer_nodes)
+
+
+def _join(group_of: dict[ir.Value, list[ir.Value]], members: list[ir.Value]) -> None:
+    for value in members[1:]:
+        first, other = group_of[members[0]], group_of[value]
+        if first is not other:
+            first.extend(other)
+            group_of.update(dict.fromkeys(other, first))

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from mobiledeploy.base.errors import InputError
+from mobiledeploy.bench.evaluation.accuracy.methods import METHODS, choose
+
+
+def test_a_group_has_the_methods_whose_environment_is_given() -> None:
+    chosen = choose(["peers"], {"nncf": "python"})
+    assert "nncf-fast" in chosen
+    assert "onnxruntime-minmax" in chosen  # which our own environment runs
+    assert not [name for name in chosen if METHODS[name].environment == "aeq"]
+
+
+def test_methods_come_in_the_tables_order() -> None:
+    assert choose(["high", "default", "default"], {}) == ["default", "high"]
+
+
+def test_a_named_method_needs_its_environment() -> None:
+    with pytest.raises(InputError, match="pass --nncf-python PYTHON"):
+        choose(["nncf-fast"], {})
+
+
+def test_an_unknown_method_is_refused_with_a_list() -> None:
+    with pytest.raises(
+        InputError, match=r"unknown method 'defualt', expected some of ours, ablation, peers, default"
+    ):
+        choose(["defualt"], {})
