@@ -37,7 +37,6 @@ class ExportSettings:
         calibration: Folder of images, .npy or .npz; None for generated images.
         samples: How many inputs to calibrate with.
         calibrator: How activation ranges are chosen; "search": of the others, what is best for each tensor.
-        compare_calibrators: Whether to measure what each of them would give.
         cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
         equalize: Whether channels that stand out are scaled, where that changes nothing in float.
         correct_bias: Whether biases take back what rounding shifts on average.
@@ -60,7 +59,6 @@ class ExportSettings:
     calibration: Path | None = None
     samples: int = 64
     calibrator: Calibrator = DEFAULT_CALIBRATOR
-    compare_calibrators: bool = False
     cache: bool = True
     equalize: bool = True
     correct_bias: bool = True
@@ -122,7 +120,6 @@ def export(
     calibration: str | Path | None = None,
     samples: int = 64,
     calibrator: Calibrator = DEFAULT_CALIBRATOR,
-    compare_calibrators: bool = False,
     cache: bool = True,
     equalize: bool = True,
     correct_bias: bool = True,
@@ -158,7 +155,6 @@ def export(
         calibration: Folder of images, .npy or .npz; generated images when left out.
         samples: How many inputs to calibrate with.
         calibrator: How activation ranges are chosen; "search": of the others, what is best for each tensor.
-        compare_calibrators: Whether to measure what each of them would give.
         cache: Whether statistics of the calibration are kept for the next run, and taken from an earlier one.
         equalize: Whether channels that stand out are scaled, where that changes nothing in float.
         correct_bias: Whether biases take back what rounding shifts on average.
@@ -202,7 +198,6 @@ def export(
         calibration=_path(calibration),
         samples=samples,
         calibrator=calibrator,
-        compare_calibrators=compare_calibrators,
         cache=cache,
         equalize=equalize,
         correct_bias=correct_bias,
@@ -305,7 +300,6 @@ def _asked_of_int8(settings: ExportSettings) -> dict[str, bool]:
         "--accuracy-budget": settings.accuracy_budget is not None,
         "--sensitivity": settings.sensitivity,
         "--effort high": settings.effort == "high",
-        "--compare-calibrators": settings.compare_calibrators,
     }
 
 

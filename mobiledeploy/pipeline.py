@@ -28,7 +28,6 @@ from mobiledeploy.graph.onnx_graph import quantizes_to_int16, shape_of
 from mobiledeploy.inputs.labelled_images import LabelledImages
 from mobiledeploy.inputs.open_inputs import Sample, open_inputs
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache, identity
-from mobiledeploy.quantize.explain.activation_cost import activation_costs
 from mobiledeploy.quantize.explain.layer_findings import explain_layers
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
 from mobiledeploy.quantize.mixed.mixed_precision import LayerSearch, TopOneLoss, require_classifier
@@ -51,7 +50,6 @@ __all__ = ["Pipeline"]
 _HELD_BACK = 16
 _QUICK_SAMPLES = 2
 _LAYER_SAMPLES = 4
-_ACTIVATION_SAMPLES = 8
 _FINDING_SAMPLES = 4
 _MOST_CHOOSING = 512  # images to choose layers with, each of which is run at every step
 _CHOOSING_BYTES = 1 << 28
@@ -192,7 +190,6 @@ class Pipeline:
         self.compare_with_fp32(kind)
         if kind == "int8":
             self.compare_layers()
-            self.measure_activations(model, qdq)
             self.explain_layers(graph)
 
     def quantized(self, kind: PrecisionKind, model: ir.Model) -> tuple[ir.Model, MixedGraph]:
@@ -202,12 +199,8 @@ class Pipeline:
         samples, wanted = self.inputs.calibration, KINDS[kind].activations
         assert wanted != "float32"
         recipe = replace(self.recipe, activations=wanted)
-        compare_on = self.checked if self.settings.compare_calibrators and kind == "int8" else ()
-        log = quantize_model(
-            qdq, samples, self.target, recipe, self.progress, self.statistics_cache(), compare_on
-        )
+        log = quantize_model(qdq, samples, self.target, recipe, self.progress, self.statistics_cache())
         if self.report.calibration is None:  # of int8 if there is an int8 artifact: more is chosen there
-            self.report.calibrators = log.calibrators
             self.report.calibration = {
                 "inputs": self.inputs.description,
                 "sha256": self.inputs.fingerprint(),
@@ -312,12 +305,6 @@ class Pipeline:
         with self.progress.step("compare layers"):
             samples = self.checked[:_LAYER_SAMPLES]
             self.report.layers = compare_layers(self.path("fp32"), self.path("int8"), samples)
-
-    def measure_activations(self, model: ir.Model, qdq: ir.Model) -> None:
-        """What swish and its like cost, which int8 computes in several ops."""
-        with self.progress.step("measure activations"):
-            samples = self.checked[:_ACTIVATION_SAMPLES]
-            self.report.activations = activation_costs(model, qdq, samples)
 
     def explain_layers(self, graph: MixedGraph) -> None:
         """Why the worst layers are bad."""

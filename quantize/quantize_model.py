@@ -14,8 +14,6 @@ from mobiledeploy.graph.onnx_graph import tidy
 from mobiledeploy.quantize.calibrate.calibrate import collect_histograms
 from mobiledeploy.quantize.calibrate.calibrators import SEARCH
 from mobiledeploy.quantize.calibrate.choose_ranges import fixed_params, merged_by_group, plan_ranges
-from mobiledeploy.quantize.calibrate.compare_calibrators import CalibratorScore, compare_calibrators
-from mobiledeploy.quantize.calibrate.ranges import METHODS
 from mobiledeploy.quantize.calibrate.search_ranges import START, RangeSearch, search_ranges
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache
 from mobiledeploy.quantize.calibrate.widen_ranges import fit_scales
@@ -54,7 +52,6 @@ class Quantized:
         reconstruction: What high effort did, a line each; empty without it.
         biases: How far bias correction moved each layer; empty when it was off.
         search: Which method chose which range; None where one method chose all of them.
-        calibrators: What each of them would give, best first; empty when they were not compared.
     """
 
     graph: MixedGraph
@@ -64,7 +61,6 @@ class Quantized:
     reconstruction: list[str]
     biases: list[BiasCorrection]
     search: RangeSearch | None
-    calibrators: list[CalibratorScore]
 
 
 def quantize_model(
@@ -74,7 +70,6 @@ def quantize_model(
     recipe: QuantizeRecipe,
     progress: Progress = SILENT,
     cache: StatisticsCache | None = None,
-    compare_on: Sequence[Sample] = (),
 ) -> Quantized:
     """Quantize in place.
 
@@ -82,7 +77,6 @@ def quantize_model(
         samples: Calibration inputs.
         progress: Told of each step.
         cache: Of statistics of these very samples; they are not kept without one.
-        compare_on: Other samples, to compare all calibrators on; they are not compared without any.
 
     Raises:
         InputError: The recipe names a layer that is not there, or the samples are no use.
@@ -108,12 +102,6 @@ def quantize_model(
     if searching:
         with progress.step("search ranges", len(points.groups)) as advance:
             search = search_ranges(model, plan, statistics, samples[:_SEARCH_SAMPLES], target, advance)
-    calibrators: list[CalibratorScore] = []
-    if compare_on:
-        with progress.step("compare calibrators", len({recipe.method, *METHODS})) as advance:
-            calibrators = compare_calibrators(
-                model, plan, recipe.method, statistics, compare_on, target, advance
-            )
     biases: list[BiasCorrection] = []
     if recipe.correct_bias:
         draft = MixedGraph(exact, model, plan, target, dtype).draft()
@@ -126,7 +114,7 @@ def quantize_model(
     graph = MixedGraph(exact, model, plan, target, dtype)
     insert_qdq(model, plan)
     tidy(model)
-    return Quantized(graph, adjusted, kept, widened, reconstruction, biases, search, calibrators)
+    return Quantized(graph, adjusted, kept, widened, reconstruction, biases, search)
 
 
 def _reconstructed(

@@ -123,7 +123,6 @@ def test_settings_that_cannot_be_are_refused(settings: mobiledeploy.ExportSettin
         ({"accuracy_budget": 0.5}, "--accuracy-budget"),
         ({"sensitivity": True}, "--sensitivity"),
         ({"effort": "high"}, "--effort high"),
-        ({"compare_calibrators": True}, "--compare-calibrators"),
     ],
 )
 def test_what_is_about_int8_needs_an_int8_artifact(

@@ -24,7 +24,6 @@ from mobiledeploy.api import ExportResult
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.progress import Advance
 from mobiledeploy.graph.onnx_graph import load_onnx
-from mobiledeploy.quantize.calibrate.calibrators import CALIBRATORS
 from mobiledeploy.quantize.calibrate.histogram import Histogram
 from mobiledeploy.runtime.partitions import forecast_partitions
 from mobiledeploy.runtime.runtimes import TfliteSession
@@ -74,15 +73,6 @@ def test_layers_are_compared_under_the_names_of_modules(exported: ExportResult) 
     assert all(value > 20 for value in layers.values())
 
 
-def test_the_report_says_what_swish_costs(tmp_path: Path) -> None:
-    result = mobiledeploy.export(f"{NETWORKS}:swish", int8=True, size=16, samples=8, out=tmp_path)
-    (cost,) = result.report.activations
-    assert (cost.activation, cost.count, cost.samples) == ("swish", 2, 8)
-    assert cost.cost_db != 0 and cost.gate_cost_db != 0
-    read = json.loads(result.artifacts["report"].read_text())
-    assert read["activations"][0]["cost_db"] == cost.cost_db
-
-
 @pytest.mark.parametrize("key", ["fp32", "int8"])
 def test_each_artifact_is_one_partition_as_forecast(exported: ExportResult, key: str) -> None:
     partitions = exported.report.artifacts[key].partitions
@@ -117,16 +107,9 @@ def test_a_second_export_takes_no_calibration_pass(
     assert hashes(anew) == hashes(exported)
 
 
-def test_calibrators_are_compared_on_request(exported: ExportResult, tmp_path: Path) -> None:
-    assert exported.report.calibrators == []
-    result = mobiledeploy.export(
-        SOURCE, int8=True, samples=16, calibrator="search", compare_calibrators=True, out=tmp_path
-    )
-    scores = {score.calibrator: score.sqnr_db for score in result.report.calibrators}
-    assert set(scores) == set(CALIBRATORS) and scores["search"] > 40
-    assert scores["moving-average"] < scores["search"] - 10  # images differ, and an average fits none
+def test_the_search_for_ranges_says_what_it_chose(tmp_path: Path) -> None:
+    result = mobiledeploy.export(SOURCE, int8=True, samples=16, calibrator="search", out=tmp_path)
     read = json.loads(result.artifacts["report"].read_text())
-    assert read["calibrators"][0]["samples"] == 16
     assert read["calibration"]["search"]["methods"]["cubed"] > 0
 
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mobiledeploy.base.errors import DeviceError, InputError
-from mobiledeploy.bench.devices.machine import processor
 from mobiledeploy.bench.devices import sysfs
+from mobiledeploy.bench.devices.machine import processor
 from mobiledeploy.bench.runner.compile import runner_for
 from mobiledeploy.bench.runner.launch import Finished, arguments, patience_s, to_launch
 from mobiledeploy.bench.runner.litert_library import host_library, library_version

@@ -157,7 +157,6 @@ def _export(options: argparse.Namespace) -> int:
             keep_float=options.keep_float,
             accuracy_budget=options.accuracy_budget,
             sensitivity=options.sensitivity,
-            compare_calibrators=options.compare_calibrators,
             cache=options.cache,
             equalize=options.equalization,
             correct_bias=options.bias_correction,
@@ -351,11 +350,6 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_CALIBRATOR,
         help="how activation ranges are chosen; search tries all on each tensor and keeps what is best at "
         "the outputs (default: cubed)",
-    )
-    add(
-        "--compare-calibrators",
-        action="store_true",
-        help="measure the others, too, on inputs that were held back",
     )
     add(
         "--no-cache",

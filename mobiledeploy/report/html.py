@@ -11,11 +11,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from mobiledeploy.base.version import __version__
-from mobiledeploy.quantize.calibrate.compare_calibrators import CalibratorScore
 from mobiledeploy.quantize.explain.layer_findings import LayerFinding
 from mobiledeploy.quantize.mixed.mixed_precision import MixedPrecision
 from mobiledeploy.quantize.mixed.sensitivity import LayerSensitivity
-from mobiledeploy.report.record import Report, with_error
+from mobiledeploy.report.record import Report
 from mobiledeploy.report.svg_plot import Point, Series, plot
 from mobiledeploy.verify.metrics import Difference
 
@@ -49,8 +48,6 @@ def to_html(report: Report) -> str:
         _listed("In float, as the settings say", report.kept_float),
         _findings(report.findings),
         _sensitivity(report.sensitivity),
-        _activations(report),
-        _calibrators(report.calibrators),
         _layers(report),
         _settings(report),
     ]
@@ -188,37 +185,6 @@ def _sensitivity(sensitivity: Sequence[LayerSensitivity]) -> str:
     )
     columns = ("layer", "op", "#alone dB", "#gain dB", "#cost")
     return _section("Sensitivity", _folded(_table(columns, rows) + _note(told))) if rows else ""
-
-
-def _activations(report: Report) -> str:
-    rows = [
-        (
-            escape(cost.activation),
-            str(cost.count),
-            f"{cost.sqnr_db:.1f}",
-            f"{cost.exact_sqnr_db:.1f}",
-            with_error(cost.cost_db, cost.cost_error_db),
-            with_error(cost.gate_cost_db, cost.gate_cost_error_db),
-        )
-        for cost in report.activations
-    ]
-    columns = ("activation", "#count", "#SQNR dB", "#if exact", "#cost dB", "#of it the gate")
-    return _section("Activations that int8 computes in several ops", _table(columns, rows)) if rows else ""
-
-
-def _calibrators(scores: Sequence[CalibratorScore]) -> str:
-    if not scores:
-        return ""
-    rows = [
-        (escape(score.calibrator), f"{score.sqnr_db:.1f}", with_error(score.gain_db, score.gain_error_db))
-        for score in scores
-    ]
-    told = (
-        f"QDQ against float on {scores[0].samples} inputs held back, before biases are corrected; gain: "
-        "against the calibrator chosen, mean of the inputs."
-    )
-    table = _table(("calibrator", "#SQNR dB", "#gain dB"), rows)
-    return _section("Calibrators", table + _note(told))
 
 
 def _layers(report: Report) -> str:

@@ -17,13 +17,12 @@ from rich.text import Text
 
 from mobiledeploy.base.files import file_sha256
 from mobiledeploy.base.version import __version__
-from mobiledeploy.quantize.calibrate.compare_calibrators import CalibratorScore
 from mobiledeploy.quantize.explain.layer_findings import LayerFinding
 from mobiledeploy.quantize.mixed.mixed_precision import MixedPrecision
 from mobiledeploy.quantize.mixed.sensitivity import LayerSensitivity
 from mobiledeploy.runtime.partitions import Partitions
 from mobiledeploy.verify.metrics import Difference
-from mobiledeploy.verify.verify import AccuracyReport, ActivationCost, Check, LayerDifference
+from mobiledeploy.verify.verify import AccuracyReport, Check, LayerDifference
 
 __all__ = [
     "ArtifactRecord",
@@ -34,7 +33,6 @@ __all__ = [
     "detailed_tables",
     "layers_table",
     "tables",
-    "with_error",
 ]
 
 _PACKAGES = ("ai-edge-litert", "numpy", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "onnxsim", "torch")
@@ -99,12 +97,10 @@ class Report:
             where nothing was calibrated.
         rewrites: Precision -> which rules were applied, which refused and why.
         artifacts: "onnx", "qdq", "fp32", "int8" -> the file.
-        activations: What those cost that int8 computes in several ops, such as swish; empty without such.
         findings: The int8 layers of least SQNR, each with a reason.
         sensitivity: What each layer's rounding costs; empty where it was not measured.
         kept_float: Names of the results that stay in float because the settings say so.
         mixed_precision: What an accuracy budget put into float; None without one.
-        calibrators: What each would give, best first; empty if that was not asked for.
     """
 
     model: dict[str, Any]
@@ -117,12 +113,10 @@ class Report:
     artifacts: dict[str, ArtifactRecord] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
     layers: list[LayerDifference] = field(default_factory=list)
-    activations: list[ActivationCost] = field(default_factory=list)
     findings: list[LayerFinding] = field(default_factory=list)
     sensitivity: list[LayerSensitivity] = field(default_factory=list)
     kept_float: list[str] = field(default_factory=list)
     mixed_precision: MixedPrecision | None = None
-    calibrators: list[CalibratorScore] = field(default_factory=list)
     accuracy: list[AccuracyReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -182,10 +176,6 @@ def tables(report: Report) -> list[RenderableType]:
         parts.append(_findings_table(report.findings))
     elif report.layers:
         parts.append(layers_table(report.layers))
-    if report.activations:
-        parts.append(_activations_table(report.activations))
-    if report.calibrators:
-        parts.append(_calibrators_table(report.calibrators))
     return parts
 
 
@@ -320,42 +310,6 @@ def _mixed_table(mixed: MixedPrecision) -> Table:
 def _told(mixed: MixedPrecision) -> str:
     words = f"{mixed.budget}; {'kept' if mixed.met else 'not kept even in float'}; {mixed.measured_on}"
     return f"{words}\nin float: {', '.join(mixed.layers) or 'nothing'}"
-
-
-def _activations_table(costs: Sequence[ActivationCost]) -> Table:
-    caption = (
-        f"QDQ against float, means of {costs[0].samples} inputs; exact: only the activation's result is "
-        "rounded; gate: its sigmoid or relu6(x + 3)"
-    )
-    columns = ("activation", "count", "SQNR dB", "if exact", "cost dB", "of it the gate")
-    table = _table(*columns, caption=caption)
-    for cost in costs:
-        table.add_row(
-            cost.activation,
-            str(cost.count),
-            f"{cost.sqnr_db:.1f}",
-            f"{cost.exact_sqnr_db:.1f}",
-            with_error(cost.cost_db, cost.cost_error_db),
-            with_error(cost.gate_cost_db, cost.gate_cost_error_db),
-        )
-    return table
-
-
-def _calibrators_table(scores: Sequence[CalibratorScore]) -> Table:
-    caption = (
-        f"QDQ against float on {scores[0].samples} inputs held back, before biases are corrected; gain: "
-        "against the calibrator chosen, mean of the inputs"
-    )
-    table = _table("calibrator", "SQNR dB", "gain dB", caption=caption)
-    for score in scores:
-        gain = with_error(score.gain_db, score.gain_error_db)
-        table.add_row(score.calibrator, f"{score.sqnr_db:.1f}", gain)
-    return table
-
-
-def with_error(mean: float, error: float | None) -> str:
-    """A mean with its standard error, if that is known; both in the same unit."""
-    return f"{mean:.1f}" if error is None else f"{mean:.1f} ± {error:.1f}"
 
 
 def _accuracy_table(accuracy: Sequence[AccuracyReport]) -> Table:

@@ -18,7 +18,6 @@ from mobiledeploy.verify.thresholds import Limit
 
 __all__ = [
     "AccuracyReport",
-    "ActivationCost",
     "Check",
     "LayerDifference",
     "Verification",
@@ -77,35 +76,6 @@ class LayerDifference:
 
     name: str
     sqnr_db: float
-
-
-@dataclass(frozen=True)
-class ActivationCost:
-    """What all activations of a kind cost at the network's output, because int8 computes them in several ops.
-
-    QDQ graph against float graph in ONNX Runtime. Means over the samples of figures in dB, and their standard
-    errors; None for a single sample.
-
-    Attributes:
-        activation: The kind, such as swish.
-        count: How many of them the network has.
-        output: Where it was measured: the output of least SQNR.
-        sqnr_db: Of the QDQ graph as it is.
-        exact_sqnr_db: If each of these activations were one op, which rounds only its result.
-        cost_db: What of the SQNR is lost. Below zero where roundings happen to cancel.
-        gate_cost_db: What is lost by the rounding of the gates alone (of a sigmoid, to 1/256).
-    """
-
-    activation: str
-    count: int
-    output: str
-    samples: int
-    sqnr_db: float
-    exact_sqnr_db: float
-    cost_db: float
-    cost_error_db: float | None
-    gate_cost_db: float
-    gate_cost_error_db: float | None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,6 @@ from mobiledeploy.base.errors import WeightsError
 from mobiledeploy.models.spec import ModelSpec
 from mobiledeploy.models.weights.download import default_cache, fetch
 from mobiledeploy.models.weights.layouts import head_key, publisher_of, with_own_keys
-from mobiledeploy.models.weights.pickled_code import first_code
 
 __all__ = ["apply_state_dict", "default_cache", "fetch", "head_classes", "load_state_dict"]
 
@@ -22,6 +22,8 @@ _ENTRIES = "state_dict", "model", "model_state_dict", "net", "ema", "model_ema",
 # What wrappers put before every key: DataParallel and AveragedModel, torch.compile.
 _PREFIXES = "module.", "_orig_mod."
 _SHOWN_KEYS = 8
+# How torch names the function or class that a pickle would have imported, had we allowed it.
+_REFUSED_NAME = re.compile(r"GLOBAL ([\w.]+)")
 
 _WANT = "expected a file written by torch.save"
 _REMEDY = "save it as torch.save(model.state_dict(), 'weights.pt')"
@@ -42,7 +44,7 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     # Damaged bytes fail anywhere in the unpickler, and not only with its own errors: KeyError, IndexError ...
     except Exception as error:
-        raise WeightsError(f"weights file {path} {_why_unreadable(path)}") from error
+        raise WeightsError(f"weights file {path} {_why_unreadable(path, error)}") from error
     state = _find_state_dict(content)
     if not state:
         raise WeightsError(
@@ -105,13 +107,13 @@ def _check_readable(path: Path) -> None:
         raise WeightsError(f"weights file {path} is empty, {_WANT}; copy it again")
 
 
-def _why_unreadable(path: Path) -> str:
-    if code := first_code(path):
-        return f"holds code ({code}), which was not run, expected tensors alone; {_REMEDY}"
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if code := _REFUSED_NAME.search(str(error)):
+        return f"holds code ({code[1]}), which was not run, expected tensors alone; {_REMEDY}"
     with path.open("rb") as file:
         start = file.read(4)
     if start.startswith((b"PK", b"\x80")):  # a zip archive, a pickle: the two forms of torch.save
-        return f"is cut short or damaged, {_WANT}; copy it again"
+        return f"is damaged, or a pickle that torch.save did not write, {_WANT}; copy it again, or {_REMEDY}"
     return f"is of another kind, {_WANT}; {_REMEDY}"
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console, RenderableType
 
-from mobiledeploy.quantize.calibrate.compare_calibrators import CalibratorScore
 from mobiledeploy.quantize.explain.layer_findings import LayerFinding
 from mobiledeploy.quantize.mixed.mixed_precision import BudgetStep, MixedPrecision
 from mobiledeploy.quantize.mixed.sensitivity import LayerSensitivity
@@ -16,7 +15,7 @@ from mobiledeploy.report.record import ArtifactRecord, Report, TensorRecord, as_
 from mobiledeploy.runtime.partitions import OutsideOp, Partitions
 from mobiledeploy.verify.metrics import compare
 from mobiledeploy.verify.thresholds import Limit
-from mobiledeploy.verify.verify import AccuracyReport, ActivationCost, Check, LayerDifference
+from mobiledeploy.verify.verify import AccuracyReport, Check, LayerDifference
 
 
 def check(error: float, limit: float, output: str = "y") -> Check:
@@ -96,18 +95,6 @@ def test_tables_show_reasons_verdicts_and_where_figures_are_from() -> None:
     assert "12.50" in text and "12.3" in text
 
 
-def test_what_activations_cost_stands_in_the_report_and_in_its_table() -> None:
-    swish = ActivationCost("swish", 39, "y", 4, 15.96, 16.84, 0.88, 0.31, -0.14, None)
-    text = shown(*tables(report(activations=[swish])))
-    (row,) = [line.split("  ") for line in text.splitlines() if "swish" in line]
-    cells = [cell.strip() for cell in row if cell.strip()]
-    assert cells == ["swish", "39", "16.0", "16.8", "0.9 ± 0.3", "-0.1"]
-    assert "means of 4 inputs" in text
-    (read,) = json.loads(report(activations=[swish]).to_bytes())["activations"]
-    assert read["cost_db"] == 0.88 and read["gate_cost_error_db"] is None
-    assert "of it the gate" not in shown(*tables(report()))
-
-
 def test_names_that_look_like_markup_stay_as_they_are() -> None:
     text = shown(
         *tables(
@@ -118,17 +105,6 @@ def test_names_that_look_like_markup_stay_as_they_are() -> None:
         )
     )
     assert "[/a]" in text and "[red]x[/b]" in text
-
-
-def test_calibrators_stand_side_by_side() -> None:
-    scores = [
-        CalibratorScore("mse", "y", 25.71, 0.0, 0.0, 16),
-        CalibratorScore("min-max", "y", 24.33, -1.21, 0.44, 16),
-    ]
-    lines = [line.split() for line in shown(*tables(report(calibrators=scores))).splitlines()]
-    assert ["mse", "25.7", "0.0", "±", "0.0"] in lines
-    assert ["min-max", "24.3", "-1.2", "±", "0.4"] in lines
-    assert json.loads(report(calibrators=scores).to_bytes())["calibrators"][1]["sqnr_db"] == 24.33
 
 
 def test_the_worst_layers_stand_with_reasons_and_what_they_spoil() -> None:

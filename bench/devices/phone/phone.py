@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from mobiledeploy.bench.devices.phone import android
-
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.files import file_sha256
 from mobiledeploy.bench.devices import sysfs
+from mobiledeploy.bench.devices.phone import android
 from mobiledeploy.bench.devices.phone.adb import Adb
 from mobiledeploy.bench.devices.phone.folder import File, Folder, folder
 from mobiledeploy.bench.runner.records import Identity, Launch, Model, Plan, State

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import DeviceError, InputError
-from mobiledeploy.bench.devices.host import Host
 from mobiledeploy.bench.devices import host
+from mobiledeploy.bench.devices.host import Host
 from mobiledeploy.bench.runner.records import Model, Plan
 from mobiledeploy.bench.runner.tensors import interface, noise_inputs, to_array
 from mobiledeploy.runtime.runtimes import TfliteSession

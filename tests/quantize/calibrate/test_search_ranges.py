@@ -12,11 +12,8 @@ import pytest
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
 from mobiledeploy.quantize.calibrate.calibrate import collect_histograms
-from mobiledeploy.quantize.calibrate.calibrators import CALIBRATORS, SEARCH
 from mobiledeploy.quantize.calibrate.choose_ranges import merged_by_group, plan_ranges
-from mobiledeploy.quantize.calibrate.compare_calibrators import compare_calibrators
 from mobiledeploy.quantize.calibrate.histogram import Histogram
-from mobiledeploy.quantize.calibrate.ranges import METHODS
 from mobiledeploy.quantize.calibrate.search_ranges import START, search_ranges
 from mobiledeploy.quantize.qdq.plan import Plan
 from mobiledeploy.quantize.qdq.points import find_points
@@ -94,31 +91,3 @@ def test_ranges_that_the_target_refuses_are_not_taken(model: ir.Model, samples: 
     strict = replace(LITERT_2_3, ops=MappingProxyType({**LITERT_2_3.ops, "CONV_2D": entry}))
     search_ranges(model, start, statistics, samples, strict)
     assert all(params.scale[0] >= limit for value, params in start.activations.items() if value.name != "y")
-
-
-def test_calibrators_are_compared_on_other_samples(model: ir.Model, samples: list[Sample]) -> None:
-    plan, statistics = planned(model, samples)
-    others = [random_sample(model, seed, scale=1.0) for seed in range(50, 54)]
-    scores = compare_calibrators(model, plan, START, statistics, others, LITERT_2_3)
-    found = {score.calibrator: score for score in scores}
-    assert set(found) == set(METHODS)
-    gains = [score.gain_db for score in scores]
-    assert gains == sorted(gains, reverse=True) and found[START].gain_db == found[START].gain_error_db == 0
-    trials = Trials(model, plan, others)
-    for method, score in found.items():
-        tried = plan_ranges(plan.points, statistics, method)
-        assert score.sqnr_db == pytest.approx(-10 * np.log10(trials.errors(tried.activations).mean()))
-        gain = trials.sqnr_db(tried.activations) - trials.sqnr_db(plan.activations)
-        assert score.gain_db == pytest.approx(gain.mean(), abs=1e-9)
-        assert (score.output, score.samples) == ("y", 4)
-
-
-def test_the_calibrator_that_was_chosen_is_compared_with_its_own_plan(
-    model: ir.Model, samples: list[Sample]
-) -> None:
-    plan, statistics = planned(model, samples)
-    search_ranges(model, plan, statistics, samples, LITERT_2_3)
-    scores = compare_calibrators(model, plan, SEARCH, statistics, samples, LITERT_2_3)
-    found = {score.calibrator: score.gain_db for score in scores}
-    assert set(found) == set(CALIBRATORS)
-    assert found[SEARCH] == 0 and found[START] < -3

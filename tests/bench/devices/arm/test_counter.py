@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from mobiledeploy.bench.devices.arm import guest
 
+from mobiledeploy.bench.devices.arm import guest
 from mobiledeploy.bench.runner.compile import built, host_compilers
 
 # Loads the plugin as QEMU does, and has it see two blocks, of 5 and of 7 instructions, and system calls.
