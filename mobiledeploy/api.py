@@ -31,6 +31,7 @@ class ExportSettings:
 
     Attributes:
         source: Registry name, ``path/to/file.py:factory``, or path to an .onnx file.
+        task: What the network is for; None for what is known of it, else "tensors".
         precision: Which kinds of artifact to write, in any order; fp32 is always among them.
         out: Folder for the artifacts; None for ``artifacts/<name>``.
         model: What to do to the network.
@@ -53,6 +54,7 @@ class ExportSettings:
     """
 
     source: str
+    task: str | None = None
     precision: tuple[PrecisionKind, ...] = ()
     out: Path | None = None
     model: ModelOptions = field(default_factory=ModelOptions)
@@ -107,6 +109,7 @@ class ExportResult:
 def export(
     source: str | Path,
     *,
+    task: str | None = None,
     int8: bool = False,
     precision: str | Sequence[str] = (),
     out: str | Path | None = None,
@@ -140,6 +143,7 @@ def export(
     Args:
         source: Registry name, ``path/to/file.py:factory`` (runs the code in that file), or path to an .onnx
             file.
+        task: What the network is for, "classification" or "tensors"; what is known of it when left out.
         int8: Short for ``precision="int8"``.
         precision: Which kinds of artifact to write beside fp32: names, or one text of names joined by commas.
         out: Folder for the artifacts; ``artifacts/<name>`` when left out.
@@ -161,8 +165,8 @@ def export(
         effort: "high" learns roundings, weights and scales from what the float network computes; minutes.
         keep_float: What stays in float: shell-style patterns of layers' names, as report.json has them, or of
             op types, such as "op:HardSwish".
-        accuracy_budget: What int8 may lose: points of top-1 such as 0.5, or the least SQNR such as "20dB". As
-            few layers as that takes stay in float.
+        accuracy_budget: What int8 may lose: points of accuracy such as 0.5, or the least SQNR such as
+            "20dB". As few layers as that takes stay in float.
         sensitivity: Whether to measure what each layer's rounding costs; a budget does so where it is missed.
         validation: Folder of labelled images to measure accuracy on. With a budget in points, a part of them
             is what layers are chosen by, and accuracy is measured on the others.
@@ -192,6 +196,7 @@ def export(
     kinds = choose_kinds([precision] if isinstance(precision, str) else precision)
     settings = ExportSettings(
         source=str(source),
+        task=task,
         precision=(*kinds, "int8") if int8 else kinds,
         out=_path(out),
         model=model,
@@ -234,9 +239,9 @@ def run_export(settings: ExportSettings, progress: Progress) -> ExportResult:
         _require_fitting(settings, source, out)
 
     with timed.step("load the exporters"):
-        from mobiledeploy.pipeline import Pipeline
+        from mobiledeploy.pipeline import make_artifacts
     with staging_folder(out) as staging:
-        report = Pipeline(settings, source, target, staging, timed).run()
+        report = make_artifacts(settings, source, target, staging, timed)
     artifacts = {key: out / record.file for key, record in report.artifacts.items()}
     artifacts |= {"report": out / "report.json", "html": out / "report.html"}
     return ExportResult(source.name, out, artifacts, report, timed.seconds)

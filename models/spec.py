@@ -6,28 +6,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-__all__ = ["Conventions", "ModelSpec", "Preprocessing", "Publisher", "Reported", "WeightsEntry", "Width"]
+from mobiledeploy.inputs.preprocessing import Preprocessing
+
+__all__ = ["Conventions", "ModelSpec", "Publisher", "Reported", "WeightsEntry", "Width"]
 
 Publisher = Literal["torchvision", "timm", "megvii"]
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How an image becomes a network's input: RGB in [0, 1], resized, centre-cropped, then (x - mean) / std.
-
-    Attributes:
-        resize: length in pixels of the shorter side before the centre crop to the input size. It belongs to
-            the network's own input size and scales in proportion with another. None: no crop, the image is
-            resized to the input size as it is.
-        interpolation: filter of the resize, antialiased.
-        mean: per channel R, G, B, in units of the [0, 1] range.
-        std: per channel R, G, B, in units of the [0, 1] range.
-    """
-
-    resize: int | None
-    interpolation: Literal["bilinear", "bicubic"]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +46,7 @@ class WeightsEntry:
             for a file that cannot be downloaded by itself, whose conventions are worth knowing all the same.
         sha256_prefix: the first hex digits of the file's SHA-256; empty where that is not known.
         num_classes: size of its head.
-        top1: published accuracy in percent, with `preprocessing`; None where none is.
+        accuracy: published, in percent, by what the task is judged by, with `preprocessing`; None if not.
         preprocessing: what its training recipe evaluates with.
         conventions: what it was trained with.
         width_mult: width of the network that it is for.
@@ -74,7 +57,7 @@ class WeightsEntry:
     path: str | None
     sha256_prefix: str
     num_classes: int = 1000
-    top1: float | None
+    accuracy: float | None
     preprocessing: Preprocessing
     conventions: Conventions
     width_mult: float = 1.0
@@ -90,7 +73,7 @@ class Reported:
     """What the authors print of a network; None for what they do not say.
 
     Attributes:
-        top1: ImageNet accuracy in percent, float.
+        accuracy: in percent, float, by what the task is judged by: ImageNet's top-1 of one that classifies.
         parameters_m: millions of parameters.
         multiply_adds_m: millions of multiply-adds.
         tolerance: largest relative difference of our counts from these. Papers round to two or three digits.
@@ -98,7 +81,7 @@ class Reported:
         source: where they print it.
     """
 
-    top1: float | None
+    accuracy: float | None
     parameters_m: float | None
     multiply_adds_m: float | None
     tolerance: float = 0.02
@@ -126,6 +109,7 @@ class ModelSpec:
 
     Attributes:
         name: registry name, and the name of the factory in the architecture's module.
+        task: name of the task in `mobiledeploy.tasks`, and of the folder of the architecture.
         input_size: (height, width) in pixels; the input is (1, 3, height, width).
         preprocessing: of images, unless the weights ask for another.
         conventions: of initial weights, and of weights that match no entry of `weights`.
@@ -143,7 +127,7 @@ class ModelSpec:
     """
 
     name: str
-    task: Literal["classification"]
+    task: str
     input_size: tuple[int, int]
     preprocessing: Preprocessing
     conventions: Conventions

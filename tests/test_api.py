@@ -70,7 +70,9 @@ def onnx_file(tmp_path: Path) -> str:
 
 
 def test_settings_say_the_same_as_keywords(onnx_file: str, tmp_path: Path) -> None:
-    settings = mobiledeploy.ExportSettings(onnx_file, ("int8",), out=tmp_path / "a", samples=3, io="int8")
+    settings = mobiledeploy.ExportSettings(
+        onnx_file, precision=("int8",), out=tmp_path / "a", samples=3, io="int8"
+    )
     one = mobiledeploy.run_export(settings, Recorded())
     other = mobiledeploy.export(onnx_file, int8=True, out=str(tmp_path / "b"), samples=3, io="int8")
     assert one.report == other.report
@@ -130,5 +132,5 @@ def test_what_is_about_int8_needs_an_int8_artifact(
 ) -> None:
     with pytest.raises(InputError, match=f"{flag} without an int8 artifact, expected one; add --int8"):
         mobiledeploy.export(SOURCE, out=tmp_path, **settings)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="expected points of top-1 such as"):
+    with pytest.raises(InputError, match="expected points of accuracy such as"):
         mobiledeploy.export(SOURCE, int8=True, accuracy_budget="some", out=tmp_path)

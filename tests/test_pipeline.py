@@ -217,13 +217,18 @@ def test_accuracy_is_measured_on_labelled_images(
     exported: ExportResult, labelled: Path, tmp_path: Path
 ) -> None:
     source = str(exported.artifacts["onnx"])
-    result = mobiledeploy.export(source, int8=True, samples=8, validation=labelled, out=tmp_path / "out")
+    result = mobiledeploy.export(
+        source, int8=True, samples=8, validation=labelled, task="classification", out=tmp_path / "out"
+    )
     rows = {row.artifact: row for row in result.report.accuracy}
     assert set(rows) == {"fp32 TFLite", "int8 TFLite"}
     for row in rows.values():
-        assert row.samples == 6 and row.top1 is not None and row.top5 is not None
+        assert row.samples == 6 and [figure.key for figure in row.figures] == ["top1", "top5"]
+        assert all(figure.share is not None for figure in row.figures)
     assert any("broken.png" in warning for warning in result.report.warnings)
-    qdq = mobiledeploy.export(str(result.artifacts["qdq"]), validation=labelled, out=tmp_path / "qdq")
+    qdq = mobiledeploy.export(
+        str(result.artifacts["qdq"]), validation=labelled, task="classification", out=tmp_path / "qdq"
+    )
     assert [row.artifact for row in qdq.report.accuracy] == ["int8 TFLite"]
 
 
@@ -271,12 +276,12 @@ def test_an_accuracy_budget_in_db(exported: ExportResult, tmp_path: Path) -> Non
     demanded = exported.report.against_fp32("int8")
     assert demanded is not None
     result = mobiledeploy.export(
-        source, int8=True, samples=16, accuracy_budget=f"{demanded.sqnr_db + 3}dB", out=tmp_path
+        source, int8=True, samples=16, accuracy_budget=f"{demanded.difference.sqnr_db + 3}dB", out=tmp_path
     )
     mixed, reached = result.report.mixed_precision, result.report.against_fp32("int8")
     assert mixed is not None and reached is not None and result.passed
     assert mixed.met and 0 < len(mixed.layers) < len(result.report.sensitivity)
-    assert mixed.final == pytest.approx(reached.sqnr_db, abs=0.5)
+    assert mixed.final == pytest.approx(reached.difference.sqnr_db, abs=0.5)
     assert not {found.layer for found in result.report.findings} & set(mixed.layers)
     # What it says of --keep-float gives the same layers.
     again = mobiledeploy.export(
@@ -290,7 +295,13 @@ def test_a_budget_in_points_leaves_other_images_to_measure_accuracy_on(
 ) -> None:
     source = str(exported.artifacts["onnx"])
     result = mobiledeploy.export(
-        source, int8=True, samples=4, accuracy_budget=50, validation=labelled, out=tmp_path / "out"
+        source,
+        int8=True,
+        samples=4,
+        accuracy_budget=50,
+        validation=labelled,
+        task="classification",
+        out=tmp_path / "out",
     )
     mixed = result.report.mixed_precision
     assert not result.report.sensitivity  # nothing needs it
@@ -329,9 +340,14 @@ def test_int8_is_measured_before_the_sensitivity_and_that_once(
     assert steps.titles[first + 1] == "measure sensitivity" and steps.titles.count("measure sensitivity") == 1
 
 
-def test_a_budget_in_points_needs_a_classifier(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--accuracy-budget 20dB"):
+def test_a_budget_in_points_needs_a_task(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"20dB, needs no labels.*--task"):
         mobiledeploy.export(f"{NETWORKS}:two_heads", int8=True, accuracy_budget=0.5, out=tmp_path)
+
+
+def test_a_task_of_unknown_networks_compares_numbers_alone(exported: ExportResult) -> None:
+    assert exported.report.task["name"] == "tensors"
+    assert not any(check.agreement for check in exported.report.checks)
 
 
 def test_the_worst_layers_have_reasons(exported: ExportResult) -> None:

@@ -52,7 +52,7 @@ def test_every_kind_is_smaller_than_float_and_close_to_it(name: str, tmp_path: P
     int16x8 = result.report.artifacts["int16x8"].partitions
     assert int16x8 is not None and (int16x8.count, len(int16x8.outside)) == (0, int16x8.ops)
     # Of the kinds with int8 weights, the one of float activations stands for what int8 weights cost.
-    sqnr = {kind: found.sqnr_db for kind in KINDS if (found := result.report.against_fp32(kind))}
+    sqnr = {kind: found.difference.sqnr_db for kind in KINDS if (found := result.report.against_fp32(kind))}
     assert sqnr["fp16"] > 35 and sqnr["int8-dynamic"] > 8
 
 

@@ -111,7 +111,7 @@ def _list(options: argparse.Namespace) -> int:
     from rich import box
     from rich.table import Table
 
-    columns = ("network", "task", "input", "params", "MAdds", "top1", "arXiv")  # 80 characters wide
+    columns = ("network", "task", "input", "params", "MAdds", "acc.", "arXiv")  # 80 characters wide
     table = Table(*columns, box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     for spec in specs().values():
         sides = dict.fromkeys(spec.input_size)  # one number of a square
@@ -127,7 +127,7 @@ def _figures(counted: ModelSpec | Width, reported: Reported | None) -> Iterator[
     """Parameters and multiply-adds as counted, accuracy as reported."""
     yield f"{counted.parameters / 1e6:.2f}M"
     yield f"{counted.multiply_adds_m:.{0 if counted.multiply_adds_m >= 100 else 1}f}M"
-    yield "" if reported is None or reported.top1 is None else f"{reported.top1:.1f}"
+    yield "" if reported is None or reported.accuracy is None else f"{reported.accuracy:.1f}"
 
 
 # export
@@ -141,6 +141,7 @@ def _export(options: argparse.Namespace) -> int:
     with redirect_stdout(sys.stderr), progress_on_stderr(options.quiet) as progress:
         result = export(
             options.source,
+            task=options.task,
             int8=options.int8,
             precision=options.precision,
             out=options.out,
@@ -311,6 +312,11 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         metavar="KIND,...",
         help=f"artifacts to write beside fp32: {', '.join(KINDS)} (docs/precisions.md); as often as needed",
     )
+    add(
+        "--task",
+        metavar="NAME",
+        help="what the network is for, where that is not known: classification or tensors (default: tensors)",
+    )
     add("--int8", action="store_true", help="short for --precision int8")
     add("--out", type=Path, metavar="DIR", help="where artifacts go (default: artifacts/NAME)")
     add(
@@ -387,8 +393,8 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add(
         "--accuracy-budget",
         metavar="POINTS|DB",
-        help="keep as few layers in float as it takes to lose at most so many points of top-1 (0.5), or to "
-        "have at least that SQNR (20dB)",
+        help="keep as few layers in float as it takes to lose at most so many points of accuracy (0.5), or "
+        "to have at least that SQNR (20dB)",
     )
     add("--sensitivity", action="store_true", help="measure what each layer's rounding costs")
     add(

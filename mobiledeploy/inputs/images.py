@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.models.spec import Preprocessing
+from mobiledeploy.inputs.preprocessing import Preprocessing
 
 __all__ = ["describe_preprocessing", "is_image_file", "normalise", "preprocess", "read_image"]
 

@@ -33,7 +33,7 @@ from mobiledeploy.inputs.images import (
     preprocess,
     read_image,
 )
-from mobiledeploy.models.spec import Preprocessing
+from mobiledeploy.inputs.preprocessing import Preprocessing
 
 __all__ = [
     "ImageInput",

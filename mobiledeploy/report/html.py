@@ -14,7 +14,7 @@ from mobiledeploy.base.version import __version__
 from mobiledeploy.quantize.explain.layer_findings import LayerFinding
 from mobiledeploy.quantize.mixed.mixed_precision import MixedPrecision
 from mobiledeploy.quantize.mixed.sensitivity import LayerSensitivity
-from mobiledeploy.report.record import Report
+from mobiledeploy.report.record import Report, figure_cells, figure_titles
 from mobiledeploy.report.svg_plot import Point, Series, plot
 from mobiledeploy.verify.metrics import Difference
 
@@ -70,8 +70,10 @@ def _verdict(report: Report) -> str:
 
 def _artifacts(report: Report) -> str:
     rows = []
+    compared = {key: report.against_fp32(key) for key in report.artifacts}
+    titles = figure_titles(check.agreement for check in compared.values() if check is not None)[:1]
     for key, artifact in report.artifacts.items():
-        partitions, against = artifact.partitions, report.against_fp32(key)
+        partitions, against = artifact.partitions, compared[key]
         reasons = "; ".join(dict.fromkeys(op.reason for op in partitions.outside)) if partitions else ""
         outside = f"{len(partitions.outside)} of {partitions.ops}" if partitions else ""
         rows.append(
@@ -80,25 +82,42 @@ def _artifacts(report: Report) -> str:
                 f"{artifact.size_bytes / 1e6:.2f} MB",
                 str(partitions.count) if partitions else "",
                 escape(f"{outside}: {reasons}" if reasons else outside),
-                f"{against.sqnr_db:.1f}" if against else "",
-                _percent(against.top1_agreement) if against else "",
+                f"{against.difference.sqnr_db:.1f}" if against else "",
+                *figure_cells(against.agreement if against else (), titles),
             )
         )
-    columns = ("file", "#size", "#XNNPACK partitions", "ops outside", "#SQNR dB", "#top-1 %")
+    columns = (
+        "file",
+        "#size",
+        "#XNNPACK partitions",
+        "ops outside",
+        "#SQNR dB",
+        *(f"#{title}" for title in titles),
+    )
     notes = [f"{key}: {note}" for key, artifact in report.artifacts.items() for note in artifact.notes]
-    told = _note("SQNR and top-1 agreement are those against the fp32 artifact.")
+    told = _note("SQNR and agreement are those against the fp32 artifact.")
     return _section("Artifacts", _table(columns, rows) + told + _bullets(notes))
 
 
 def _checks(report: Report) -> str:
     rows = []
+    titles = figure_titles(check.agreement for check in report.checks)
     for check in report.checks:
         verdict = "" if check.limit is None else '<span class="ok">ok</span>'
         if not check.passed:
             verdict = f'<span class="bad">fails: {escape(str(check.limit))}</span>'
         names = (_name(check.output), escape(check.candidate), escape(check.reference))
-        rows.append((*names, *_figures(check.difference), verdict))
-    columns = ("output", "compared", "against", "#SQNR dB", "#error/range", "#cosine", "#top-1 %", "")
+        rows.append((*names, *_figures(check.difference), *figure_cells(check.agreement, titles), verdict))
+    columns = (
+        "output",
+        "compared",
+        "against",
+        "#SQNR dB",
+        "#error/range",
+        "#cosine",
+        *(f"#{title}" for title in titles),
+        "",
+    )
     return _section("Checks", _table(columns, rows)) if rows else ""
 
 
@@ -107,16 +126,17 @@ def _figures(difference: Difference) -> tuple[str, ...]:
         f"{difference.sqnr_db:.1f}",
         f"{difference.relative_error:.1e}",
         f"{difference.cosine:.4f}",
-        _percent(difference.top1_agreement),
     )
 
 
 def _accuracy(report: Report) -> str:
+    titles = figure_titles(row.figures for row in report.accuracy)
     rows = [
-        (escape(row.artifact), str(row.samples), _percent(row.top1), _percent(row.top5))
+        (escape(row.artifact), str(row.samples), *figure_cells(row.figures, titles))
         for row in report.accuracy
     ]
-    return _section("Accuracy", _table(("artifact", "#images", "#top-1 %", "#top-5 %"), rows)) if rows else ""
+    columns = ("artifact", "#images", *(f"#{title}" for title in titles))
+    return _section("Accuracy", _table(columns, rows)) if rows else ""
 
 
 def _mixed(mixed: MixedPrecision | None) -> str:
@@ -133,7 +153,7 @@ def _mixed(mixed: MixedPrecision | None) -> str:
 
 
 def budget_plot(mixed: MixedPrecision) -> str:
-    """The way of the search as an SVG element: SQNR, or points of top-1 lost, against cost."""
+    """The way of the search as an SVG element: SQNR, or points lost, against cost."""
     in_points = mixed.steps[0].lost_points is not None
     groups: dict[str, list[Point]] = {"misses it": [], "keeps it": [], "chosen": []}
     for step in mixed.steps:
@@ -143,7 +163,7 @@ def budget_plot(mixed: MixedPrecision) -> str:
             name = "chosen" if step is mixed.chosen else "keeps it" if step.met else "misses it"
             groups[name].append(Point(step.cost, figure, told))
     series = [Series(name, points) for name, points in groups.items() if points]
-    label = "top-1 lost, points" if in_points else "SQNR, dB"
+    label = "points lost" if in_points else "SQNR, dB"
     return plot(series, x_label="cost against int8 throughout", y_label=label) if series else ""
 
 
@@ -238,7 +258,3 @@ def _note(text: str) -> str:
 
 def _name(text: str) -> str:
     return f'<span class="name">{escape(text)}</span>'
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ from mobiledeploy.quantize.explain.layer_findings import LayerFinding
 from mobiledeploy.quantize.mixed.mixed_precision import MixedPrecision
 from mobiledeploy.quantize.mixed.sensitivity import LayerSensitivity
 from mobiledeploy.runtime.partitions import Partitions
-from mobiledeploy.verify.metrics import Difference
+from mobiledeploy.tasks.task import Figure
 from mobiledeploy.verify.verify import AccuracyReport, Check, LayerDifference
 
 __all__ = [
@@ -31,6 +31,8 @@ __all__ = [
     "as_json",
     "checks_table",
     "detailed_tables",
+    "figure_cells",
+    "figure_titles",
     "layers_table",
     "tables",
 ]
@@ -95,6 +97,7 @@ class Report:
         checked_on: The inputs that the checks ran on, and where they are from.
         calibration: Inputs and method of the calibration, and which ranges were widened for the target; None
             where nothing was calibrated.
+        task: What the network is for, and what its outputs mean.
         rewrites: Precision -> which rules were applied, which refused and why.
         artifacts: "onnx", "qdq", "fp32", "int8" -> the file.
         findings: The int8 layers of least SQNR, each with a reason.
@@ -109,6 +112,7 @@ class Report:
     checked_on: str
     calibration: dict[str, Any] | None = None
     preprocessing: dict[str, Any] | None = None
+    task: dict[str, Any] = field(default_factory=dict)
     rewrites: dict[str, Any] = field(default_factory=dict)
     artifacts: dict[str, ArtifactRecord] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
@@ -131,17 +135,19 @@ class Report:
             found.append(failure)
         return found
 
-    def against_fp32(self, key: str) -> Difference | None:
+    def against_fp32(self, key: str) -> Check | None:
         """A .tflite artifact against the fp32 one, at the output of least SQNR; None if not compared."""
         pair = (f"{key} TFLite", "fp32 TFLite")
-        found = [check.difference for check in self.checks if (check.candidate, check.reference) == pair]
-        return min(found, key=lambda difference: difference.sqnr_db, default=None)
+        found = [check for check in self.checks if (check.candidate, check.reference) == pair]
+        return min(found, key=lambda check: check.difference.sqnr_db, default=None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that json can write; an infinite figure as the string "inf"."""
         packages = {name: version(name) for name in _PACKAGES}
         checks = [check.to_json() for check in self.checks]
-        plain = asdict(self) | {"checks": checks, "passed": not self.failures, "failures": self.failures}
+        accuracy = [row.to_json() for row in self.accuracy]
+        plain = asdict(self) | {"checks": checks, "accuracy": accuracy}
+        plain |= {"passed": not self.failures, "failures": self.failures}
         return {"mobiledeploy": __version__, "packages": packages, **_finite(plain)}
 
     def to_bytes(self) -> bytes:
@@ -203,20 +209,21 @@ def _caption(report: Report) -> str:
 
 
 def _artifacts_table(report: Report) -> Table:
-    """What each artifact costs: SQNR and top-1 agreement are those against the fp32 artifact."""
+    """What each artifact costs: SQNR and agreement are those against the fp32 artifact."""
     notes = [f"{key}: {note}" for key, artifact in report.artifacts.items() for note in artifact.notes]
-    columns = ("artifact", "size", "parts", "ops outside", "SQNR dB", "top-1 %")
+    against = {key: report.against_fp32(key) for key in report.artifacts}
+    titles = figure_titles(check.agreement for check in against.values() if check is not None)[:1]
+    columns = ("artifact", "size", "parts", "ops outside", "SQNR dB", *titles)
     table = _table(*columns, title=report.model["name"], caption="\n".join(notes) or None)
     for key, artifact in report.artifacts.items():
-        partitions = artifact.partitions
-        against_fp32 = report.against_fp32(key)
+        partitions, against_fp32 = artifact.partitions, against[key]
         table.add_row(
             Text(artifact.file),
             _size(artifact.size_bytes),
             str(partitions.count) if partitions else "",
             _outside(partitions) if partitions else "",
-            f"{against_fp32.sqnr_db:.1f}" if against_fp32 else "",
-            _percent(against_fp32.top1_agreement) if against_fp32 else "",
+            f"{against_fp32.difference.sqnr_db:.1f}" if against_fp32 else "",
+            *figure_cells(against_fp32.agreement if against_fp32 else (), titles),
         )
     return table
 
@@ -234,7 +241,8 @@ def _outside(partitions: Partitions) -> Text:
 
 def checks_table(checks: Sequence[Check], caption: str | None = None) -> Table:
     """One row per output that was compared. The caption says with what."""
-    columns = ("compared", "against", "SQNR dB", "error/range", "cosine", "top-1 %", "top-5 %", "")
+    titles = figure_titles(check.agreement for check in checks)
+    columns = ("compared", "against", "SQNR dB", "error/range", "cosine", *titles, "")
     table = _table(*columns, caption=caption)
     several = len({check.output for check in checks}) > 1
     for check in checks:
@@ -245,8 +253,7 @@ def checks_table(checks: Sequence[Check], caption: str | None = None) -> Table:
             f"{d.sqnr_db:.1f}",
             f"{d.relative_error:.1e}",
             f"{d.cosine:.4f}",
-            _percent(d.top1_agreement),
-            _percent(d.top5_agreement),
+            *figure_cells(check.agreement, titles),
             _verdict(check),
         )
     return table
@@ -313,11 +320,19 @@ def _told(mixed: MixedPrecision) -> str:
 
 
 def _accuracy_table(accuracy: Sequence[AccuracyReport]) -> Table:
-    table = _table("accuracy", "images", "top-1 %", "top-5 %")
+    titles = figure_titles(row.figures for row in accuracy)
+    table = _table("accuracy", "images", *titles)
     for row in accuracy:
-        table.add_row(row.artifact, str(row.samples), _percent(row.top1), _percent(row.top5))
+        table.add_row(row.artifact, str(row.samples), *figure_cells(row.figures, titles))
     return table
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f}"
+def figure_titles(rows: Iterable[Sequence[Figure]]) -> list[str]:
+    """Return the headings of the task's figures, each once."""
+    return list(dict.fromkeys(figure.title for row in rows for figure in row))
+
+
+def figure_cells(figures: Sequence[Figure], titles: Sequence[str]) -> list[str]:
+    """Return a row's figures in percent, in the order of the headings; empty where there is none."""
+    shares = {figure.title: figure.share for figure in figures}
+    return ["" if (share := shares.get(title)) is None else f"{100 * share:.2f}" for title in titles]

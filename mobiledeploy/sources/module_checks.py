@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.models.spec import Preprocessing
+from mobiledeploy.inputs.preprocessing import Preprocessing
 from mobiledeploy.runtime.evaluation import evaluating
 
 __all__ = ["input_shape", "require_module", "require_runnable"]
@@ -35,7 +35,7 @@ def require_module(name: str, built: object) -> nn.Module:
     if not isinstance(preprocessing, Preprocessing | None):
         raise InputError(
             f"the attribute preprocessing of {name} is a {type(preprocessing).__name__}, expected a "
-            "mobiledeploy.models.spec.Preprocessing; use that, or rename the attribute"
+            "mobiledeploy.inputs.preprocessing.Preprocessing; use that, or rename the attribute"
         )
     return built
 

@@ -12,10 +12,12 @@ import numpy as np
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.files import file_sha256, safe_stem
+from mobiledeploy.inputs.preprocessing import Preprocessing
 from mobiledeploy.models.registry import resolve
-from mobiledeploy.models.spec import Conventions, Preprocessing
+from mobiledeploy.models.spec import Conventions
 from mobiledeploy.runtime.precisions import KINDS
 from mobiledeploy.sources.user_code import call_factory
+from mobiledeploy.tasks.tensors import Tensors
 
 # torch, and what imports it, is imported where it is first needed: a mistyped name gets its answer at once.
 if TYPE_CHECKING:
@@ -98,6 +100,7 @@ class Source:
         quantized: Whether the graph is QDQ already.
         file: The ONNX file that it comes from.
         preprocessing: What the network wants done to an image; None if nobody said.
+        task: What it is for, by name; "tensors" if nobody said.
         facts: Figures of the network for the report.
         warnings: What the user should know about it, a sentence each.
     """
@@ -110,6 +113,7 @@ class Source:
     quantized: bool = False
     file: Path | None = None
     preprocessing: Preprocessing | None = None
+    task: str = Tensors.name
     facts: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -170,6 +174,7 @@ def _from_python(path: Path, factory: str, options: ModelOptions) -> Source:
         weights=weights,
         module=module,
         preprocessing=getattr(module, "preprocessing", None),
+        task=getattr(module, "task", Tensors.name),
     )
 
 

@@ -12,10 +12,11 @@ from torch import nn
 from mobiledeploy.base.errors import InputError, WeightsError
 from mobiledeploy.base.files import file_sha256
 from mobiledeploy.inputs.open_inputs import open_inputs
+from mobiledeploy.inputs.preprocessing import Preprocessing
 from mobiledeploy.models.counts import count_multiply_adds, count_parameters
 from mobiledeploy.models.recalibrate_batch_norm import settle_batch_norm
 from mobiledeploy.models.registry import create
-from mobiledeploy.models.spec import Conventions, ModelSpec, Preprocessing, WeightsEntry
+from mobiledeploy.models.spec import Conventions, ModelSpec, WeightsEntry
 from mobiledeploy.models.weights.download import default_cache, fetch
 from mobiledeploy.models.weights.entries import (
     Likeness,
@@ -46,7 +47,6 @@ def from_registry(spec: ModelSpec, options: ModelOptions) -> Source:
     require_runnable(spec.name, network.module, shape)
     facts = {
         "paper": spec.paper,
-        "task": spec.task,
         "parameters": count_parameters(network.module),
         "multiply_adds": count_multiply_adds(network.module, shape),
         "width_mult": 1.0,
@@ -57,6 +57,7 @@ def from_registry(spec: ModelSpec, options: ModelOptions) -> Source:
         weights=network.weights,
         module=network.module.eval(),
         preprocessing=_scaled(network.plan.preprocessing, spec.input_size, size),
+        task=spec.task,
         facts=facts | network.plan.options,
         warnings=network.warnings,
     )

@@ -1,4 +1,4 @@
-"""How far a candidate's outputs are from a reference's, and how often logits name the right class."""
+"""How far a candidate's outputs are from a reference's, in numbers that mean the same for every network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mobiledeploy.base.errors import InputError
 
-__all__ = ["Accumulator", "Accuracy", "Difference", "compare", "rank"]
+__all__ = ["Accumulator", "Difference", "compare"]
 
 Array = NDArray[np.generic]
 
@@ -27,10 +27,6 @@ class Difference:
         sqnr_db: signal to quantization noise ratio in dB, 10 log10(sum reference^2 / sum (reference -
             candidate)^2); infinite if they are equal.
         cosine: of the angle between reference and candidate.
-        top1_agreement: share of samples in [0, 1] for which both name the same class; None unless the output
-            is (1, classes) with at least 2 classes.
-        top5_agreement: share of samples in [0, 1] whose class by the reference is among the first 5 of the
-            candidate; None also for up to 5 classes.
     """
 
     samples: int
@@ -38,8 +34,6 @@ class Difference:
     output_range: float
     sqnr_db: float
     cosine: float
-    top1_agreement: float | None
-    top5_agreement: float | None
 
     @property
     def relative_error(self) -> float:
@@ -62,7 +56,6 @@ class Accumulator:
         self._max_abs_error = 0.0
         self._lowest, self._highest = math.inf, -math.inf
         self._signal = self._noise = self._candidate_power = self._product = 0.0
-        self._agreement: Accuracy | None = Accuracy()
 
     def add(self, reference: Array, candidate: Array) -> None:
         """Take one sample's output of both, of the same shape, dequantized.
@@ -88,10 +81,6 @@ class Accumulator:
         self._candidate_power += float(np.sum(cand * cand))
         with np.errstate(invalid="ignore"):  # 0 times infinity; the noise says it all
             self._product += float(np.sum(ref * cand))
-        if ref.ndim != 2 or ref.shape[0] != 1 or ref.shape[1] < 2:
-            self._agreement = None
-        if self._agreement is not None:
-            self._agreement.add(cand, int(ref.argmax()))
 
     def result(self) -> Difference:
         """The difference over all pairs so far.
@@ -107,8 +96,6 @@ class Accumulator:
             output_range=self._highest - self._lowest,
             sqnr_db=_decibels(self._signal, self._noise),
             cosine=self._cosine(),
-            top1_agreement=self._agreement.top1 if self._agreement else None,
-            top5_agreement=self._agreement.top5 if self._agreement else None,
         )
 
     def _cosine(self) -> float:
@@ -118,51 +105,12 @@ class Accumulator:
         return self._product / lengths if math.isfinite(lengths) else 0.0
 
 
-class Accuracy:
-    """Share of samples whose label is the first, or among the first five, by logits."""
-
-    def __init__(self) -> None:
-        self.samples = 0
-        self._classes = 0
-        self._first = 0
-        self._first_five = 0
-
-    def add(self, logits: Array, label: int) -> None:
-        """Take one sample: logits of any shape that holds one value a class, and the class that is right."""
-        place = rank(logits, label)
-        self.samples += 1
-        self._classes = logits.size
-        self._first += place < 1
-        self._first_five += place < 5
-
-    @property
-    def top1(self) -> float | None:
-        """In [0, 1]; None without samples."""
-        return self._first / self.samples if self.samples else None
-
-    @property
-    def top5(self) -> float | None:
-        """In [0, 1]; None without samples or for up to 5 classes, where it says nothing."""
-        return self._first_five / self.samples if self.samples and self._classes > 5 else None
-
-
 def compare(reference: Iterable[Array], candidate: Iterable[Array]) -> Difference:
     """The difference between two equally long runs of outputs, pair by pair."""
     accumulator = Accumulator()
     for pair in zip(reference, candidate, strict=True):
         accumulator.add(*pair)
     return accumulator.result()
-
-
-def rank(logits: Array, label: int) -> int:
-    """Place of a class among all, 0 for the first. Of equal classes the lower index goes first, as in argmax.
-
-    Quantized logits are often equal. Logits with NaN or infinity put every class last.
-    """
-    values = logits.ravel()
-    if not np.isfinite(values).all():
-        return values.size
-    return int(np.sum(values > values[label]) + np.sum(values[:label] == values[label]))
 
 
 def _decibels(signal: float, noise: float) -> float:

@@ -61,7 +61,7 @@ class AccuracyBudget:
     """What int8 may lose; one of the two.
 
     Attributes:
-        points: Most points of top-1 below fp32.
+        points: Most points below fp32, of what the network's task is judged by.
         sqnr_db: Least SQNR against fp32, in dB.
     """
 
@@ -83,12 +83,13 @@ class AccuracyBudget:
             value = math.nan
         if not math.isfinite(value) or (value < 0 and not decibels):
             raise InputError(
-                f"--accuracy-budget is {text!r}, expected points of top-1 such as 0.5, or an SQNR such as "
+                f"--accuracy-budget is {text!r}, expected points of accuracy such as 0.5, or an SQNR such as "
                 "20dB; pass one of these"
             )
         return cls(sqnr_db=value) if decibels else cls(points=value)
 
-    def __str__(self) -> str:
+    def in_words(self, points: str = "points") -> str:
+        """Return the budget in words; `points` says of what they are."""
         if self.sqnr_db is not None:
             return f"SQNR of at least {self.sqnr_db:g} dB"
-        return f"at most {self.points:g} points of top-1 lost"
+        return f"at most {self.points:g} {points} lost"

@@ -13,7 +13,9 @@ from mobiledeploy.base.errors import InputError
 from mobiledeploy.inputs.labelled_images import LabelledImages
 from mobiledeploy.inputs.open_inputs import Sample, open_inputs
 from mobiledeploy.runtime.runtimes import Outputs, Runner, TfliteSession
-from mobiledeploy.verify.metrics import Accumulator, Accuracy, Difference
+from mobiledeploy.tasks.task import Figure, LabelledTask, Task
+from mobiledeploy.tasks.tensors import Tensors
+from mobiledeploy.verify.metrics import Accumulator, Difference
 from mobiledeploy.verify.thresholds import Limit
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _LAYER_SAMPLES = 4
+_TENSORS = Tensors()
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Check:
 
     Attributes:
         limit: What was demanded; None where the figures are information only.
+        agreement: How often both say the same, by the network's task.
     """
 
     candidate: str
@@ -43,6 +47,7 @@ class Check:
     output: str
     difference: Difference
     limit: Limit | None
+    agreement: tuple[Figure, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -65,6 +70,7 @@ class Check:
             "reference": self.reference,
             "output": self.output,
             **self.difference.to_json(),
+            **_by_key(self.agreement),
             "limit": None if self.limit is None else str(self.limit),
             "passed": self.passed,
         }
@@ -80,12 +86,19 @@ class LayerDifference:
 
 @dataclass(frozen=True)
 class AccuracyReport:
-    """Accuracy on labelled images, as shares in [0, 1]; None where it means nothing."""
+    """How an artifact does on labelled images, by the figures of the network's task."""
 
     artifact: str
     samples: int
-    top1: float | None
-    top5: float | None
+    figures: tuple[Figure, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that json can write."""
+        return {"artifact": self.artifact, "samples": self.samples, **_by_key(self.figures)}
+
+
+def _by_key(figures: Iterable[Figure]) -> dict[str, float | None]:
+    return {figure.key: figure.share for figure in figures}
 
 
 @dataclass(frozen=True)
@@ -107,6 +120,7 @@ def check_outputs(
     reference: tuple[str, Runner],
     samples: Iterable[Sample],
     limit: Limit | None,
+    task: Task = _TENSORS,
     on_sample: Callable[[], Any] = lambda: None,
 ) -> list[Check]:
     """Run both on the same samples and compare each output.
@@ -114,12 +128,14 @@ def check_outputs(
     Args:
         candidate: Its name for the report, and what runs it.
         reference: The same for what it is held against.
+        task: What the network is for, which says what it means that both agree.
 
     Raises:
         InputError: They have outputs of different number or shape, or the reference gives NaN or infinity.
     """
     (candidate_name, candidate_runner), (reference_name, reference_runner) = candidate, reference
     found: dict[str, Accumulator] = {}
+    agreement = task.agreement()
     for sample in samples:
         theirs, ours = reference_runner.run(sample), candidate_runner.run(sample)
         if len(theirs) != len(ours):
@@ -130,9 +146,11 @@ def check_outputs(
         _require_finite(reference_name, theirs)
         for (name, expected), actual in zip(theirs.items(), ours.values(), strict=True):
             found.setdefault(name, Accumulator()).add(expected, actual)
+        agreement.add(theirs, ours)
         on_sample()
+    figures = agreement.result()
     return [
-        Check(candidate_name, reference_name, name, accumulator.result(), limit)
+        Check(candidate_name, reference_name, name, accumulator.result(), limit, figures.get(name, ()))
         for name, accumulator in found.items()
     ]
 
@@ -177,17 +195,22 @@ def _activations(session: TfliteSession) -> dict[str, dict[str, Any]]:
 
 
 def measure_accuracy(
-    runners: Sequence[tuple[str, Runner]], images: LabelledImages, on_sample: Callable[[], Any] = lambda: None
+    runners: Sequence[tuple[str, Runner]],
+    images: LabelledImages[Any],
+    task: LabelledTask,
+    on_sample: Callable[[], Any] = lambda: None,
 ) -> list[AccuracyReport]:
-    """Top-1 and top-5 of several forms of one classifier on the same images. Reads the first output."""
-    found = [Accuracy() for _ in runners]
+    """Measure several forms of one network on the same images, by the metric of its task."""
+    metrics = [task.metric() for _ in runners]
+    count = 0
     for sample, label in images:
-        for (_, runner), accuracy in zip(runners, found, strict=True):
-            accuracy.add(next(iter(runner.run(sample).values())), label)
+        count += 1
+        for (_, runner), metric in zip(runners, metrics, strict=True):
+            metric.add(runner.run(sample), label)
         on_sample()
     return [
-        AccuracyReport(name, accuracy.samples, accuracy.top1, accuracy.top5)
-        for (name, _), accuracy in zip(runners, found, strict=True)
+        AccuracyReport(name, count, metric.result())
+        for (name, _), metric in zip(runners, metrics, strict=True)
     ]
 
 
@@ -198,6 +221,7 @@ def verify_files(
     samples: int = 16,
     seed: int = 0,
     limit: Limit | None = None,
+    task: Task = _TENSORS,
 ) -> Verification:
     """Compare two .tflite files on the same inputs.
 
@@ -205,6 +229,7 @@ def verify_files(
         inputs: A folder of images (scaled to [0, 1], as the files say nothing of preprocessing), a .npy or
             .npz of prepared inputs, or None for generated ones.
         limit: What the candidate's outputs must keep.
+        task: What the network is for, which says what it means that both agree.
 
     Raises:
         InputError: A file cannot be loaded, or the two do not take the same inputs.
@@ -216,7 +241,7 @@ def verify_files(
             "same inputs; compare two forms of one network"
         )
     source = open_inputs(inputs, ours.input_shapes(), None, 1, seed, held_back=samples)
-    checks = check_outputs((candidate.name, ours), (reference.name, theirs), source.held_back, limit)
+    checks = check_outputs((candidate.name, ours), (reference.name, theirs), source.held_back, limit, task)
     layers = compare_layers(reference, candidate, source.held_back[:_LAYER_SAMPLES])
     generated = "compared on generated inputs; for figures on real ones pass --inputs DIR"
     return Verification(checks, layers, [generated] if inputs is None else source.warnings)

@@ -6,7 +6,8 @@ imported here, so that names can be listed, completed and checked at once.
 
 from __future__ import annotations
 
-from mobiledeploy.models.spec import Conventions, Preprocessing, WeightsEntry
+from mobiledeploy.inputs.preprocessing import Preprocessing
+from mobiledeploy.models.spec import Conventions, WeightsEntry
 
 __all__ = [
     "IMAGENET_MEAN",
@@ -40,7 +41,7 @@ TF = Conventions(padding="same", norm_eps=1e-3)
 def timm_weights(
     name: str,
     file: str,
-    top1: float | None,
+    accuracy: float | None,
     *,
     width_mult: float = 1.0,
     preprocessing: Preprocessing = TIMM,
@@ -59,7 +60,7 @@ def timm_weights(
         publisher="timm",
         path=f"rwightman/pytorch-image-models/releases/download/{tag}/{file}",
         sha256_prefix=file.removesuffix(".pth").rpartition("-")[2],
-        top1=top1,
+        accuracy=accuracy,
         preprocessing=preprocessing,
         conventions=conventions or Conventions(),
         width_mult=width_mult,

@@ -24,7 +24,7 @@ def _spec(width: str, parameters: int, multiply_adds_m: float) -> ModelSpec:
         paper="AugShuffleNet: Improve ShuffleNetV2 via More Information Communication, arXiv:2203.06589",
         parameters=parameters,
         multiply_adds_m=multiply_adds_m,
-        reported=Reported(top1=None, parameters_m=None, multiply_adds_m=None),
+        reported=Reported(accuracy=None, parameters_m=None, multiply_adds_m=None),
         weights=(),
         aliases=(),
         width_mult=False,

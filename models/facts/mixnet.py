@@ -22,7 +22,7 @@ SPECS = (
         paper=_PAPER,
         parameters=4_134_606,
         multiply_adds_m=239.17,
-        reported=Reported(top1=75.8, parameters_m=4.1, multiply_adds_m=None),
+        reported=Reported(accuracy=75.8, parameters_m=4.1, multiply_adds_m=None),
         weights=(
             timm_weights("ft_in1k", "mixnet_s-a907afbc.pth", 76.00),
             timm_weights("tf_in1k", "tf_mixnet_s-89d3354b.pth", 75.66, conventions=TF),
@@ -41,7 +41,7 @@ SPECS = (
         parameters=5_014_382,
         multiply_adds_m=339.17,
         reported=Reported(
-            top1=77.0,
+            accuracy=77.0,
             parameters_m=5.0,
             multiply_adds_m=360,
             tolerance=0.06,
@@ -64,7 +64,7 @@ SPECS = (
         paper=_PAPER,
         parameters=7_329_252,
         multiply_adds_m=555.25,
-        reported=Reported(top1=78.9, parameters_m=7.3, multiply_adds_m=565),
+        reported=Reported(accuracy=78.9, parameters_m=7.3, multiply_adds_m=565),
         weights=(
             timm_weights("ft_in1k", "mixnet_l-5a9a2ed8.pth", 78.97),
             timm_weights("tf_in1k", "tf_mixnet_l-6c92e0c8.pth", 78.77, conventions=TF),

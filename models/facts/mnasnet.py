@@ -6,8 +6,9 @@ operations than ours do. The accuracies of torchvision's files are its latest; t
 
 from __future__ import annotations
 
+from mobiledeploy.inputs.preprocessing import Preprocessing
 from mobiledeploy.models.facts import TIMM, TV232, TV256, timm_weights
-from mobiledeploy.models.spec import Conventions, ModelSpec, Preprocessing, Reported, WeightsEntry, Width
+from mobiledeploy.models.spec import Conventions, ModelSpec, Reported, WeightsEntry, Width
 
 __all__ = ["A1_CONVENTIONS", "B1_CONVENTIONS", "SPECS"]
 
@@ -18,13 +19,13 @@ _PAPER = "MnasNet: Platform-Aware Neural Architecture Search for Mobile, arXiv:1
 
 
 def _torchvision(
-    name: str, file: str, top1: float, preprocessing: Preprocessing, width_mult: float = 1.0
+    name: str, file: str, accuracy: float, preprocessing: Preprocessing, width_mult: float = 1.0
 ) -> WeightsEntry:
     return WeightsEntry(
         name=name,
         path=f"models/{file}",
         sha256_prefix=file.removesuffix(".pth").rpartition("-")[2],
-        top1=top1,
+        accuracy=accuracy,
         preprocessing=preprocessing,
         conventions=B1_CONVENTIONS,
         width_mult=width_mult,
@@ -41,7 +42,7 @@ SPECS = (
         paper=_PAPER,
         parameters=3_887_038,
         multiply_adds_m=311.58,
-        reported=Reported(top1=75.2, parameters_m=3.9, multiply_adds_m=312),
+        reported=Reported(accuracy=75.2, parameters_m=3.9, multiply_adds_m=312),
         weights=(
             timm_weights("rmsp_in1k", "mnasnet_a1-d9418771.pth", 75.45),
             timm_weights("rmsp_in1k_075", "semnasnet_075-18710866.pth", None, width_mult=0.75),
@@ -54,13 +55,17 @@ SPECS = (
                 width_mult=0.5,
                 parameters=2_082_006,
                 multiply_adds_m=103.16,
-                reported=Reported(top1=68.9, parameters_m=2.1, multiply_adds_m=105.2, source="released code"),
+                reported=Reported(
+                    accuracy=68.9, parameters_m=2.1, multiply_adds_m=105.2, source="released code"
+                ),
             ),
             Width(
                 width_mult=0.75,
                 parameters=2_912_278,
                 multiply_adds_m=223.45,
-                reported=Reported(top1=73.3, parameters_m=2.9, multiply_adds_m=226.7, source="released code"),
+                reported=Reported(
+                    accuracy=73.3, parameters_m=2.9, multiply_adds_m=226.7, source="released code"
+                ),
             ),
         ),
     ),
@@ -73,7 +78,7 @@ SPECS = (
         paper=_PAPER,
         parameters=4_383_312,
         multiply_adds_m=314.42,
-        reported=Reported(top1=74.5, parameters_m=None, multiply_adds_m=None),
+        reported=Reported(accuracy=74.5, parameters_m=None, multiply_adds_m=None),
         weights=(
             _torchvision("imagenet1k_v1", "mnasnet1.0_top1_73.512-f206786ef8.pth", 73.456, TV256),
             _torchvision("imagenet1k_v1_050", "mnasnet0.5_top1_67.823-3ffadce67e.pth", 67.734, TV256, 0.5),

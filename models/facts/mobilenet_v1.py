@@ -23,14 +23,14 @@ SPECS = (
         "arXiv:1704.04861",
         parameters=4_231_976,
         multiply_adds_m=568.74,
-        reported=Reported(top1=70.6, parameters_m=4.2, multiply_adds_m=569),
+        reported=Reported(accuracy=70.6, parameters_m=4.2, multiply_adds_m=569),
         weights=(
             WeightsEntry(
                 name="ra4_e3600_r224_in1k",
                 publisher="timm",
                 path=None,
                 sha256_prefix="",
-                top1=75.39,
+                accuracy=75.39,
                 preprocessing=TIMM_RA4,
                 conventions=CONVENTIONS,
             ),
@@ -43,14 +43,14 @@ SPECS = (
                 width_mult=0.75,
                 parameters=2_585_560,
                 multiply_adds_m=325.40,
-                reported=Reported(top1=68.4, parameters_m=2.6, multiply_adds_m=325),
+                reported=Reported(accuracy=68.4, parameters_m=2.6, multiply_adds_m=325),
             ),
             Width(
                 width_mult=0.5,
                 parameters=1_331_592,
                 multiply_adds_m=149.50,
                 reported=Reported(
-                    top1=63.7,
+                    accuracy=63.7,
                     parameters_m=1.3,
                     multiply_adds_m=149,
                     tolerance=0.03,
@@ -62,7 +62,7 @@ SPECS = (
                 parameters=470_072,
                 multiply_adds_m=41.03,
                 reported=Reported(
-                    top1=50.6,
+                    accuracy=50.6,
                     parameters_m=0.5,
                     multiply_adds_m=41,
                     tolerance=0.07,

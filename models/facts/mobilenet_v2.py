@@ -23,7 +23,7 @@ SPECS = (
         parameters=3_504_872,
         multiply_adds_m=300.77,
         reported=Reported(
-            top1=72.0,
+            accuracy=72.0,
             parameters_m=3.4,
             multiply_adds_m=300,
             tolerance=0.035,
@@ -34,7 +34,7 @@ SPECS = (
                 name="imagenet1k_v2",
                 path="models/mobilenet_v2-7ebf99e0.pth",
                 sha256_prefix="7ebf99e0",
-                top1=72.154,
+                accuracy=72.154,
                 preprocessing=TV232,
                 conventions=CONVENTIONS,
             ),
@@ -42,7 +42,7 @@ SPECS = (
                 name="imagenet1k_v1",
                 path="models/mobilenet_v2-b0353104.pth",
                 sha256_prefix="b0353104",
-                top1=71.878,
+                accuracy=71.878,
                 preprocessing=TV256,
                 conventions=CONVENTIONS,
             ),
@@ -58,32 +58,40 @@ SPECS = (
                 width_mult=0.35,
                 parameters=1_677_128,
                 multiply_adds_m=59.29,
-                reported=Reported(top1=60.3, parameters_m=1.66, multiply_adds_m=59, source="released code"),
+                reported=Reported(
+                    accuracy=60.3, parameters_m=1.66, multiply_adds_m=59, source="released code"
+                ),
             ),
             Width(
                 width_mult=0.5,
                 parameters=1_968_680,
                 multiply_adds_m=97.13,
-                reported=Reported(top1=65.4, parameters_m=1.95, multiply_adds_m=97, source="released code"),
+                reported=Reported(
+                    accuracy=65.4, parameters_m=1.95, multiply_adds_m=97, source="released code"
+                ),
             ),
             Width(
                 width_mult=0.75,
                 parameters=2_636_424,
                 multiply_adds_m=209.07,
-                reported=Reported(top1=69.8, parameters_m=2.61, multiply_adds_m=209, source="released code"),
+                reported=Reported(
+                    accuracy=69.8, parameters_m=2.61, multiply_adds_m=209, source="released code"
+                ),
             ),
             Width(
                 width_mult=1.3,
                 parameters=5_386_792,
                 multiply_adds_m=509.37,
-                reported=Reported(top1=74.4, parameters_m=5.34, multiply_adds_m=509, source="released code"),
+                reported=Reported(
+                    accuracy=74.4, parameters_m=5.34, multiply_adds_m=509, source="released code"
+                ),
             ),
             Width(
                 width_mult=1.4,
                 parameters=6_108_776,
                 multiply_adds_m=582.20,
                 reported=Reported(
-                    top1=74.7,
+                    accuracy=74.7,
                     parameters_m=6.9,
                     multiply_adds_m=585,
                     tolerance=0.12,

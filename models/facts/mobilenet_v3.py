@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mobiledeploy.inputs.preprocessing import Preprocessing
 from mobiledeploy.models.facts import TF, TIMM_RA4, TIMM_TF, TV232, TV256, timm_weights
-from mobiledeploy.models.spec import Conventions, ModelSpec, Preprocessing, Reported, WeightsEntry, Width
+from mobiledeploy.models.spec import Conventions, ModelSpec, Reported, WeightsEntry, Width
 
 __all__ = ["CONVENTIONS", "MINIMALISTIC_CONVENTIONS", "SPECS"]
 
@@ -34,13 +35,13 @@ SPECS = (
         paper=_PAPER,
         parameters=2_542_856,
         multiply_adds_m=56.51,
-        reported=Reported(top1=67.4, parameters_m=2.5, multiply_adds_m=56),
+        reported=Reported(accuracy=67.4, parameters_m=2.5, multiply_adds_m=56),
         weights=(
             WeightsEntry(
                 name="imagenet1k_v1",
                 path="models/mobilenet_v3_small-047dcff4.pth",
                 sha256_prefix="047dcff4",
-                top1=67.668,
+                accuracy=67.668,
                 preprocessing=TV256,
                 conventions=CONVENTIONS,
             ),
@@ -73,7 +74,7 @@ SPECS = (
                 parameters=2_041_872,
                 multiply_adds_m=43.40,
                 reported=Reported(
-                    top1=65.4,
+                    accuracy=65.4,
                     parameters_m=2.4,
                     multiply_adds_m=44,
                     tolerance=0.15,
@@ -91,13 +92,13 @@ SPECS = (
         paper=_PAPER,
         parameters=5_483_032,
         multiply_adds_m=216.59,
-        reported=Reported(top1=75.2, parameters_m=5.4, multiply_adds_m=219),
+        reported=Reported(accuracy=75.2, parameters_m=5.4, multiply_adds_m=219),
         weights=(
             WeightsEntry(
                 name="imagenet1k_v2",
                 path="models/mobilenet_v3_large-5c1a4163.pth",
                 sha256_prefix="5c1a4163",
-                top1=75.274,
+                accuracy=75.274,
                 preprocessing=TV232,
                 conventions=CONVENTIONS,
             ),
@@ -105,7 +106,7 @@ SPECS = (
                 name="imagenet1k_v1",
                 path="models/mobilenet_v3_large-8738ca79.pth",
                 sha256_prefix="8738ca79",
-                top1=74.042,
+                accuracy=74.042,
                 preprocessing=TV256,
                 conventions=CONVENTIONS,
             ),
@@ -122,7 +123,7 @@ SPECS = (
                 publisher="timm",
                 path=None,
                 sha256_prefix="",
-                top1=76.31,
+                accuracy=76.31,
                 preprocessing=replace(TIMM_RA4, resize=235),
                 conventions=Conventions(),
             ),
@@ -150,7 +151,7 @@ SPECS = (
                 width_mult=0.75,
                 parameters=3_993_528,
                 multiply_adds_m=154.56,
-                reported=Reported(top1=73.3, parameters_m=4.0, multiply_adds_m=155),
+                reported=Reported(accuracy=73.3, parameters_m=4.0, multiply_adds_m=155),
             ),
         ),
     ),
@@ -164,7 +165,7 @@ SPECS = (
         parameters=2_044_736,
         multiply_adds_m=52.29,
         reported=Reported(
-            top1=61.9,
+            accuracy=61.9,
             parameters_m=2.0,
             multiply_adds_m=65,
             tolerance=0.2,
@@ -193,7 +194,7 @@ SPECS = (
         paper=_PAPER,
         parameters=3_924_288,
         multiply_adds_m=209.14,
-        reported=Reported(top1=72.3, parameters_m=3.9, multiply_adds_m=209, source="released code"),
+        reported=Reported(accuracy=72.3, parameters_m=3.9, multiply_adds_m=209, source="released code"),
         weights=(
             timm_weights(
                 "tf_in1k",

@@ -7,8 +7,9 @@ there is no file to download.
 
 from __future__ import annotations
 
+from mobiledeploy.inputs.preprocessing import Preprocessing
 from mobiledeploy.models.facts import TV256
-from mobiledeploy.models.spec import Conventions, ModelSpec, Preprocessing, Reported, WeightsEntry, Width
+from mobiledeploy.models.spec import Conventions, ModelSpec, Reported, WeightsEntry, Width
 
 __all__ = ["CONVENTIONS", "SPECS"]
 
@@ -43,14 +44,14 @@ def _spec(
     )
 
 
-def _released(width_mult: float, top1: float) -> WeightsEntry:
+def _released(width_mult: float, accuracy: float) -> WeightsEntry:
     """Weights of the authors' code. They see 0 to 255 (and in BGR: `from_megvii` sees to that)."""
     return WeightsEntry(
         name=f"released_{width_mult:g}x",
         publisher="megvii",
         path=None,
         sha256_prefix="",
-        top1=top1,
+        accuracy=accuracy,
         preprocessing=Preprocessing(
             resize=256, interpolation="bilinear", mean=(0.0, 0.0, 0.0), std=(1 / 255, 1 / 255, 1 / 255)
         ),
@@ -63,12 +64,12 @@ def _width(
     width_mult: float,
     parameters: int,
     multiply_adds_m: float,
-    top1: float,
+    accuracy: float,
     parameters_m: float,
     multiply_adds_released_m: float,
 ) -> Width:
     reported = Reported(
-        top1=top1,
+        accuracy=accuracy,
         parameters_m=parameters_m,
         multiply_adds_m=multiply_adds_released_m,
         tolerance=0.03,
@@ -85,22 +86,22 @@ SPECS = (
         1,
         1_531_936,
         143.08,
-        Reported(top1=66.4, parameters_m=None, multiply_adds_m=143),
+        Reported(accuracy=66.4, parameters_m=None, multiply_adds_m=143),
         widths=(
             Width(
                 width_mult=0.5,
                 parameters=534_484,
                 multiply_adds_m=38.52,
-                reported=Reported(top1=54.9, parameters_m=None, multiply_adds_m=38),
+                reported=Reported(accuracy=54.9, parameters_m=None, multiply_adds_m=38),
             ),
         ),
     ),
-    _spec(2, 1_733_848, 140.84, Reported(top1=67.3, parameters_m=None, multiply_adds_m=140)),
+    _spec(2, 1_733_848, 140.84, Reported(accuracy=67.3, parameters_m=None, multiply_adds_m=140)),
     _spec(
         3,
         1_865_728,
         137.46,
-        Reported(top1=67.4, parameters_m=1.9, multiply_adds_m=137),
+        Reported(accuracy=67.4, parameters_m=1.9, multiply_adds_m=137),
         widths=(
             _width(0.5, 718_324, 37.59, 57.3, 0.7, 38),
             _width(1.5, 3_442_168, 292.44, 71.6, 3.4, 292),
@@ -108,12 +109,12 @@ SPECS = (
         ),
         weights=(_released(1.0, 67.8), _released(0.5, 57.3), _released(1.5, 71.6), _released(2.0, 74.1)),
     ),
-    _spec(4, 1_968_344, 134.34, Reported(top1=67.2, parameters_m=None, multiply_adds_m=133)),
+    _spec(4, 1_968_344, 134.34, Reported(accuracy=67.2, parameters_m=None, multiply_adds_m=133)),
     _spec(
         8,
         2_434_768,
         138.37,
-        Reported(top1=67.6, parameters_m=2.4, multiply_adds_m=137),
+        Reported(accuracy=67.6, parameters_m=2.4, multiply_adds_m=137),
         widths=(
             _width(0.5, 1_011_448, 40.47, 58.8, 1.0, 40),
             _width(1.5, 4_269_952, 290.19, 71.0, 4.3, 290),

@@ -6,8 +6,9 @@ width. That makes these networks up to 1.4 % lighter than the paper's.
 
 from __future__ import annotations
 
+from mobiledeploy.inputs.preprocessing import Preprocessing
 from mobiledeploy.models.facts import TV232, TV256
-from mobiledeploy.models.spec import Conventions, ModelSpec, Preprocessing, Reported, WeightsEntry
+from mobiledeploy.models.spec import Conventions, ModelSpec, Reported, WeightsEntry
 
 __all__ = ["CONVENTIONS", "SPECS"]
 
@@ -21,7 +22,7 @@ def _spec(
     reported: Reported,
     path: str,
     sha256_prefix: str,
-    top1: float,
+    accuracy: float,
     preprocessing: Preprocessing,
 ) -> ModelSpec:
     return ModelSpec(
@@ -39,7 +40,7 @@ def _spec(
                 name="imagenet1k_v1",
                 path=path,
                 sha256_prefix=sha256_prefix,
-                top1=top1,
+                accuracy=accuracy,
                 preprocessing=preprocessing,
                 conventions=CONVENTIONS,
             ),
@@ -56,7 +57,7 @@ SPECS = (
         parameters=1_366_792,
         multiply_adds_m=40.48,
         reported=Reported(
-            top1=60.3,
+            accuracy=60.3,
             parameters_m=1.4,
             multiply_adds_m=41,
             tolerance=0.03,
@@ -64,37 +65,37 @@ SPECS = (
         ),
         path="models/shufflenetv2_x0.5-f707e7126e.pth",
         sha256_prefix="f707e7126e",
-        top1=60.552,
+        accuracy=60.552,
         preprocessing=TV256,
     ),
     _spec(
         "x1_0",
         parameters=2_278_604,
         multiply_adds_m=144.91,
-        reported=Reported(top1=69.4, parameters_m=2.3, multiply_adds_m=146),
+        reported=Reported(accuracy=69.4, parameters_m=2.3, multiply_adds_m=146),
         path="models/shufflenetv2_x1-5666bf0f80.pth",
         sha256_prefix="5666bf0f80",
-        top1=69.362,
+        accuracy=69.362,
         preprocessing=TV256,
     ),
     _spec(
         "x1_5",
         parameters=3_503_624,
         multiply_adds_m=295.76,
-        reported=Reported(top1=72.6, parameters_m=3.5, multiply_adds_m=299),
+        reported=Reported(accuracy=72.6, parameters_m=3.5, multiply_adds_m=299),
         path="models/shufflenetv2_x1_5-3c479a10.pth",
         sha256_prefix="3c479a10",
-        top1=72.996,
+        accuracy=72.996,
         preprocessing=TV232,
     ),
     _spec(
         "x2_0",
         parameters=7_393_996,
         multiply_adds_m=583.25,
-        reported=Reported(top1=74.9, parameters_m=7.4, multiply_adds_m=591),
+        reported=Reported(accuracy=74.9, parameters_m=7.4, multiply_adds_m=591),
         path="models/shufflenetv2_x2_0-8be3c8ee.pth",
         sha256_prefix="8be3c8ee",
-        top1=76.230,
+        accuracy=76.230,
         preprocessing=TV232,
     ),
 )

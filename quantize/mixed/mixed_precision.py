@@ -8,23 +8,19 @@ where this measures the output itself.)
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-import onnx_ir as ir
-
-from mobiledeploy.base.errors import InputError
 from mobiledeploy.quantize.mixed.mixed_cost import estimated_instructions
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
 from mobiledeploy.quantize.mixed.sensitivity import OutputError, Sensitivity
 from mobiledeploy.quantize.qdq.layers import Layer
-from mobiledeploy.runtime.runtimes import OnnxSession, Runner, Sample
+from mobiledeploy.runtime.runtimes import OnnxSession, Runner
+from mobiledeploy.tasks.task import PointsLost
 from mobiledeploy.verify.thresholds import AccuracyBudget
 
-__all__ = ["BudgetStep", "LayerSearch", "MixedPrecision", "TopOneLoss", "require_classifier"]
+__all__ = ["BudgetStep", "LayerSearch", "MixedPrecision"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class BudgetStep:
         in_float: How many layers are in float.
         cost: Estimated instructions as multiples of those of the graph that is int8 throughout.
         sqnr_db: Of the outputs, against float.
-        lost_points: Points of top-1; None for a budget in dB.
+        lost_points: Points lost, of what the task is judged by; None for a budget in dB.
         met: Whether that keeps the budget.
     """
 
@@ -88,80 +84,6 @@ class MixedPrecision:
         )
 
 
-class TopOneLoss:
-    """Top-1 lost against float on labelled inputs; without labels, how often top-1 is not that of float.
-
-    Args:
-        reference: The float network.
-        samples: All are run for each measurement.
-        labels: The right class of each; None where it is not known.
-        source: Where the samples are from.
-
-    Attributes:
-        description: What it measures, for the report.
-    """
-
-    def __init__(
-        self, reference: Runner, samples: Sequence[Sample], labels: Sequence[int] | None, source: str
-    ) -> None:
-        self._samples, self._counted = samples, np.arange(len(samples))
-        self._logits = _logits(reference, samples)
-        classes = self._logits.argmax(axis=1)
-        self._labels = classes if labels is None else np.array(labels)
-        self._right = classes == self._labels
-        figure = "lost" if labels is not None else "that differs from float (there are no labels)"
-        count = len(samples)
-        self.description = (
-            f"points of top-1 {figure} on {count} {source}; one of them is {100 / count:.2g} points"
-        )
-
-    def lost_points(self, runner: Runner) -> float:
-        """Below zero where more are right than in float."""
-        logits = _logits(runner, [self._samples[int(index)] for index in self._counted])
-        right = logits.argmax(axis=-1) == self._labels[self._counted]
-        return 100.0 * (int(self._right[self._counted].sum()) - int(right.sum())) / len(self._samples)
-
-    def of_close_calls(self, noisy: Runner) -> TopOneLoss:
-        """The same by those samples alone whose class is in doubt: few, where a network is sure of most.
-
-        In doubt are those whose class has changed, or whose first two classes are less than eight times the
-        noise apart in float. All others count as unchanged.
-
-        Args:
-            noisy: Of at least as much noise as what is to be measured. It is run on all samples.
-        """
-        logits = _logits(noisy, self._samples)
-        noise = np.sqrt(np.mean(np.square(logits - self._logits)))
-        second, first = np.partition(self._logits, -2, axis=1)[:, -2:].T
-        changed = logits.argmax(axis=1) != self._logits.argmax(axis=1)
-        close = copy.copy(self)
-        close._counted = np.flatnonzero(changed | (first - second < _DOUBTFUL * noise))
-        return close
-
-
-_DOUBTFUL = 8.0  # times the root mean square of the noise of logits; classes have been seen to change at 5
-
-
-def _logits(runner: Runner, samples: Sequence[Sample]) -> Any:
-    """(samples, classes)."""
-    return np.array([next(iter(runner.run(sample).values())).ravel() for sample in samples])
-
-
-def require_classifier(model: ir.Model) -> None:
-    """For a budget in points.
-
-    Raises:
-        InputError: The network's output is not one row of logits.
-    """
-    shapes = [tuple(value.shape or ()) for value in model.graph.outputs]
-    if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][0] != 1 or shapes[0][1] == 1:
-        raise InputError(
-            f"--accuracy-budget in points of top-1 for outputs of the shapes "
-            f"{', '.join(map(str, shapes))}, expected one of (1, classes); "
-            "give the SQNR that the outputs must have, such as --accuracy-budget 20dB"
-        )
-
-
 class LayerSearch:
     """Finds the layers to put into float.
 
@@ -169,6 +91,7 @@ class LayerSearch:
         graph: The network; what is in float in it already stays so.
         error: For a budget in dB, and for the record of each step.
         meter: What measures a budget in points; None for one in dB.
+        points: What these points are of, in words.
 
     Attributes:
         layers: Those to put into float, as far as they have been found; none at first.
@@ -176,12 +99,17 @@ class LayerSearch:
     """
 
     def __init__(
-        self, graph: MixedGraph, budget: AccuracyBudget, error: OutputError, meter: TopOneLoss | None
+        self,
+        graph: MixedGraph,
+        budget: AccuracyBudget,
+        error: OutputError,
+        meter: PointsLost | None = None,
+        points: str = "points",
     ) -> None:
         self.graph = graph
         self.layers: list[Layer] = []
         self.met = False
-        self._budget, self._error = budget, error
+        self._budget, self._error, self._points = budget, error, points
         self._meter = self._quick_meter = meter
         self._base = graph.instructions()
         self._steps: list[BudgetStep] = []
@@ -214,7 +142,7 @@ class LayerSearch:
     def record(self) -> MixedPrecision:
         """What was found, and the way there."""
         return MixedPrecision(
-            budget=str(self._budget),
+            budget=self._budget.in_words(self._points),
             measured_on=(self._meter or self._error).description,
             steps=self._steps,
             layers=[layer.name for layer in self.layers],

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mobiledeploy.inputs.images import preprocess, read_image
-from mobiledeploy.models.spec import Preprocessing
+from mobiledeploy.inputs.preprocessing import Preprocessing
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:

@@ -14,7 +14,7 @@ from PIL import Image
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.inputs.images import preprocess
 from mobiledeploy.inputs.open_inputs import InputSource, Samples, open_inputs
-from mobiledeploy.models.spec import Preprocessing
+from mobiledeploy.inputs.preprocessing import Preprocessing
 
 INPUTS = {"image": (1, 3, 8, 8)}
 IMAGENET = Preprocessing(9, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -12,12 +12,13 @@ from mobiledeploy.quantize.mixed.sensitivity import LayerSensitivity
 from mobiledeploy.report.html import to_html
 from mobiledeploy.report.record import ArtifactRecord, Report
 from mobiledeploy.runtime.partitions import OutsideOp, Partitions
+from mobiledeploy.tasks.task import Figure
 from mobiledeploy.verify.metrics import Difference
 from mobiledeploy.verify.thresholds import Limit
 from mobiledeploy.verify.verify import AccuracyReport, Check, LayerDifference
 
 PARTITIONS = Partitions(2, 9, (OutsideOp("HARD_SWISH", "y", "not in int8"),))
-DIFFERENCE = Difference(16, 0.1, 2.0, 24.5, 0.998, 0.9375, None)
+DIFFERENCE = Difference(16, 0.1, 2.0, 24.5, 0.998)
 MIXED = MixedPrecision(
     "at most 0.5 points of top-1 lost",
     "points of top-1 lost on 500 images",
@@ -47,7 +48,7 @@ def report() -> Report:
         sensitivity=[LayerSensitivity("block", "Conv", 1.25, 30.0, 1.08)],
         kept_float=["gate"],
         mixed_precision=MIXED,
-        accuracy=[AccuracyReport("int8 TFLite", 50, 0.125, None)],
+        accuracy=[AccuracyReport("int8 TFLite", 50, (Figure("top1", "top-1 %", 0.125),))],
         warnings=["<script>alert(1)</script> & more"],
     )
 

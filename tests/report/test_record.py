@@ -13,6 +13,7 @@ from mobiledeploy.quantize.mixed.mixed_precision import BudgetStep, MixedPrecisi
 from mobiledeploy.quantize.mixed.sensitivity import LayerSensitivity
 from mobiledeploy.report.record import ArtifactRecord, Report, TensorRecord, as_json, detailed_tables, tables
 from mobiledeploy.runtime.partitions import OutsideOp, Partitions
+from mobiledeploy.tasks.task import Figure
 from mobiledeploy.verify.metrics import compare
 from mobiledeploy.verify.thresholds import Limit
 from mobiledeploy.verify.verify import AccuracyReport, Check, LayerDifference
@@ -83,7 +84,7 @@ def test_tables_show_reasons_verdicts_and_where_figures_are_from() -> None:
             report(
                 artifacts={"int8": ArtifactRecord("net_int8.tflite", 2_500_000, "ab", partitions=partitions)},
                 checks=[check(0.1, 10), check(0.1, 30, "z")],
-                accuracy=[AccuracyReport("int8 TFLite", 50, 0.125, None)],
+                accuracy=[AccuracyReport("int8 TFLite", 50, (Figure("top1", "top-1 %", 0.125),))],
                 layers=[LayerDifference("block", 12.34)],
             )
         )

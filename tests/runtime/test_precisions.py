@@ -75,7 +75,7 @@ def test_the_table_has_what_each_costs(exported: mobiledeploy.ExportResult) -> N
     for kind in INNER:
         against_fp32 = exported.report.against_fp32(kind)
         assert against_fp32 is not None
-        assert f"{against_fp32.sqnr_db:.1f}" in rows[f"squeeze_excite_{kind}.tflite"]
+        assert f"{against_fp32.difference.sqnr_db:.1f}" in rows[f"squeeze_excite_{kind}.tflite"]
     assert "nothing is delegated in int16 by litert-2.3" in rows["squeeze_excite_int16x8.tflite"]
     assert "fp16: 4 CONV_2D with float32 weights: fewer than 1024 elements" in text.getvalue()
     read = json.loads(exported.artifacts["report"].read_text())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.verify.metrics import Accumulator, Accuracy, compare, rank
+from mobiledeploy.verify.metrics import Accumulator, compare
 
 
 def test_by_hand() -> None:
@@ -22,27 +22,6 @@ def test_by_hand() -> None:
     assert difference.relative_error == pytest.approx(0.5 / 7.0)
     assert difference.sqnr_db == pytest.approx(10 * math.log10(25 / 0.25))
     assert difference.cosine == pytest.approx(25 / (5 * math.sqrt(25.25)))
-    assert difference.top1_agreement is None  # no (1, classes)
-
-
-def test_agreement_of_logits() -> None:
-    reference = [np.eye(1, 8, k=0), np.eye(1, 8, k=7)]
-    falling = np.arange(8.0)[None, ::-1]  # class 0 first, class 7 last
-    difference = compare(reference, [falling, falling])
-    assert difference.top1_agreement == 0.5
-    assert difference.top5_agreement == 0.5
-    near = compare([np.eye(1, 8, k=4)], [falling])
-    assert (near.top1_agreement, near.top5_agreement) == (0.0, 1.0)
-
-
-def test_top5_says_nothing_of_few_classes() -> None:
-    five = compare([np.eye(1, 5)], [np.eye(1, 5)])
-    assert (five.top1_agreement, five.top5_agreement) == (1.0, None)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (2, 10), (1, 10, 4)])
-def test_no_agreement_without_logits(shape: tuple[int, ...]) -> None:
-    assert compare([np.ones(shape)], [np.ones(shape)]).top1_agreement is None
 
 
 def test_equal_outputs_are_safe_for_json() -> None:
@@ -67,8 +46,6 @@ def test_a_broken_candidate_cannot_pass(bad: float) -> None:
     assert difference.max_abs_error == math.inf
     assert difference.sqnr_db == -math.inf
     assert difference.cosine == 0.0
-    assert difference.top1_agreement == 0.0
-    assert difference.top5_agreement == 0.0
 
 
 def test_streamed_equals_whole() -> None:
@@ -94,20 +71,3 @@ def test_runs_must_be_equally_long_and_not_empty() -> None:
         compare([np.zeros(2), np.zeros(2)], [np.zeros(2)])
     with pytest.raises(ValueError, match="at least one"):
         compare([], [])
-
-
-def test_rank_breaks_ties_as_argmax() -> None:
-    logits = np.array([[1, 3, 3, 0]], np.int8)
-    assert [rank(logits, label) for label in range(4)] == [2, 0, 1, 3]
-    assert rank(logits, int(logits.argmax())) == 0
-
-
-def test_accuracy() -> None:
-    accuracy = Accuracy()
-    assert accuracy.top1 is None
-    falling = np.arange(10.0)[None, ::-1]
-    for label in (0, 4, 5, 0):
-        accuracy.add(falling, label)
-    assert accuracy.samples == 4
-    assert accuracy.top1 == 0.5
-    assert accuracy.top5 == 0.75

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from mobiledeploy.base.errors import InputError
 from mobiledeploy.verify.metrics import compare
-from mobiledeploy.verify.thresholds import Limit
+from mobiledeploy.verify.thresholds import AccuracyBudget, Limit
 
 
 def test_an_sqnr_must_reach_its_bound_and_an_error_must_not_exceed_it() -> None:
@@ -26,3 +27,21 @@ def test_nan_keeps_only_the_bound_that_asks_for_nothing(figure: str, bound: floa
 def test_a_limit_reads_as_a_demand() -> None:
     assert str(Limit("sqnr_db", 10.0)) == "SQNR >= 10 dB"
     assert str(Limit("relative_error", 1e-4)) == "error <= 0.0001 of range"
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [
+        ("0.5", AccuracyBudget(points=0.5)),
+        ("20dB", AccuracyBudget(sqnr_db=20)),
+        ("0", AccuracyBudget(points=0)),
+    ],
+)
+def test_budgets_are_read(text: str, budget: AccuracyBudget) -> None:
+    assert AccuracyBudget.parse(text) == budget
+
+
+@pytest.mark.parametrize("text", ["-0.5", "much", "nan", "dB"])
+def test_what_is_no_budget_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"expected points of accuracy such as 0\.5, or an SQNR"):
+        AccuracyBudget.parse(text)

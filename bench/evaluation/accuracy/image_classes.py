@@ -16,7 +16,7 @@ from PIL import Image
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.inputs.images import is_image_file, preprocess, read_image
 from mobiledeploy.inputs.open_inputs import files_under, read_bytes
-from mobiledeploy.models.spec import Preprocessing
+from mobiledeploy.inputs.preprocessing import Preprocessing
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "ImageClasses", "prepared", "read_image_classes"]
 

@@ -17,7 +17,7 @@ from mobiledeploy.bench.evaluation.accuracy.inputs import Inputs
 from mobiledeploy.bench.evaluation.accuracy.made import Made
 from mobiledeploy.bench.evaluation.accuracy.network import FloatNetwork
 from mobiledeploy.bench.evaluation.accuracy.steps import seconds_to_quantize
-from mobiledeploy.pipeline import Pipeline
+from mobiledeploy.pipeline import make_artifacts
 from mobiledeploy.runtime.targets import LITERT_2_3, Delegated
 from mobiledeploy.sources.open_source import open_source
 
@@ -79,7 +79,7 @@ def quantize_with_plain_hard_swish(network: FloatNetwork, folder: Path) -> Made:
     steps = Timed(Silent())
     with staging_folder(folder) as staging:
         source = open_source(settings.source, settings.model)
-        report = Pipeline(settings, source, target, staging, steps).run()
+        report = make_artifacts(settings, source, target, staging, steps)
     return Made(
         folder / report.artifacts["int8"].file,
         seconds_to_quantize(steps.seconds),

@@ -19,7 +19,9 @@ from mobiledeploy.bench.latency.models import models_of
 from mobiledeploy.bench.latency.protocol import measure
 from mobiledeploy.bench.latency.samples import Ratio, Summary, ratio
 from mobiledeploy.bench.latency.settings import Settings
-from mobiledeploy.verify.metrics import Accumulator, Accuracy, Difference
+from mobiledeploy.tasks.classification import ClassificationAgreement, TopClasses
+from mobiledeploy.tasks.task import Figure
+from mobiledeploy.verify.metrics import Accumulator, Difference
 
 __all__ = ["RATIOS", "Comparison", "Labelled", "Row", "compare", "table"]
 
@@ -45,6 +47,7 @@ class Row:
         partitions: number of XNNPACK partitions.
         latency: milliseconds of an inference.
         to_pytorch: difference of its outputs from those of the PyTorch network.
+        agrees: share of inputs of which both name the same class; None unless the outputs are logits.
         to_own_fp32: difference of its outputs from those of the same producer's float artifact.
         top1: share of labelled inputs it classifies correctly, if there are labels.
     """
@@ -54,6 +57,7 @@ class Row:
     partitions: int
     latency: Summary
     to_pytorch: Difference
+    agrees: float | None
     to_own_fp32: Difference
     top1: float | None
 
@@ -105,15 +109,17 @@ def compare(
 
     artifacts = {name: Artifact(path) for name, path in files.items()}
     to_pytorch, to_own = ({name: Accumulator() for name in artifacts} for _ in range(2))
-    accuracy = {name: Accuracy() for name in ("pytorch", *artifacts)}
+    agreement = {name: ClassificationAgreement() for name in artifacts}
+    accuracy = {name: TopClasses() for name in ("pytorch", *artifacts)}
     for image, label in inputs:
         outputs = {"pytorch": network(image)} | {name: run(image) for name, run in artifacts.items()}
         for name in artifacts:
             to_pytorch[name].add(outputs["pytorch"], outputs[name])
+            agreement[name].add({"logits": outputs["pytorch"]}, {"logits": outputs[name]})
             to_own[name].add(outputs[f"{name.split()[0]} fp32"], outputs[name])
         if label is not None:
             for name, logits in outputs.items():
-                accuracy[name].add(logits, label)
+                accuracy[name].add_logits(logits.ravel(), label)
 
     rows = {
         name: Row(
@@ -122,13 +128,19 @@ def compare(
             partitions=artifact.partitions,
             latency=latencies[name],
             to_pytorch=to_pytorch[name].result(),
+            agrees=_first_share(*agreement[name].result().values()),
             to_own_fp32=to_own[name].result(),
-            top1=accuracy[name].top1,
+            top1=_first_share(accuracy[name].result()),
         )
         for name, artifact in artifacts.items()
     }
     ratios = {f"{above} / {below}": ratio(samples[above], samples[below]) for above, below in RATIOS}
-    return Comparison(rows, ratios, measured, counted, accuracy["pytorch"].top1)
+    return Comparison(rows, ratios, measured, counted, _first_share(accuracy["pytorch"].result()))
+
+
+def _first_share(*figures: tuple[Figure, ...]) -> float | None:
+    """The first figure, if there is one."""
+    return figures[0][0].share if figures else None
 
 
 def table(comparison: Comparison) -> str:
@@ -144,7 +156,7 @@ def table(comparison: Comparison) -> str:
                 f"{row.size_bytes / 1e6:.2f}",
                 f"{row.to_pytorch.sqnr_db:.2f}",
                 "" if name.endswith("fp32") else f"{row.to_own_fp32.sqnr_db:.2f}",
-                _percent(row.to_pytorch.top1_agreement),
+                _percent(row.agrees),
                 _percent(row.top1),
             ]
         )

@@ -15,8 +15,9 @@ from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.evaluation.peers.compare import Labelled
 from mobiledeploy.inputs.labelled_images import LabelledImages
 from mobiledeploy.inputs.open_inputs import InputSource, open_inputs
-from mobiledeploy.models.spec import Preprocessing
+from mobiledeploy.inputs.preprocessing import Preprocessing
 from mobiledeploy.sources.open_source import ModelOptions, open_source
+from mobiledeploy.tasks.class_folders import labelled_by_class
 
 __all__ = ["Subject", "evaluation_inputs", "prepare"]
 
@@ -126,7 +127,8 @@ def evaluation_inputs(
     shapes = {subject.input_name: subject.shape}
     if validation is not None:
         classes = subject(np.zeros(subject.shape, np.float32)).size
-        for sample, label in LabelledImages(validation, shapes, subject.preprocessing, classes):
+        entries = labelled_by_class(validation, classes)
+        for sample, label in LabelledImages(validation, entries, shapes, subject.preprocessing):
             yield sample[subject.input_name], label
         return
     samples = subject.source.held_back

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mobiledeploy.base.errors import InputError, MobileDeployError
 from mobiledeploy.bench.evaluation.runtimes.agreement import Agreement, Limits, agreement, complaint
 from mobiledeploy.inputs.open_inputs import open_inputs
-from mobiledeploy.models.spec import Preprocessing
+from mobiledeploy.inputs.preprocessing import Preprocessing
 from mobiledeploy.runtime.runtimes import TfliteSession
 
 __all__ = ["Run", "check", "main"]

@@ -39,7 +39,7 @@ def _unchanged(input: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("facts", [facts for _, facts in COUNTED.values()], ids=COUNTED)
 def test_counts_are_those_that_the_authors_report(facts: ModelSpec | Width) -> None:
-    reported = facts.reported or Reported(top1=None, parameters_m=None, multiply_adds_m=None)
+    reported = facts.reported or Reported(accuracy=None, parameters_m=None, multiply_adds_m=None)
     for counted, printed in (
         (facts.parameters / 1e6, reported.parameters_m),
         (facts.multiply_adds_m, reported.multiply_adds_m),

@@ -21,7 +21,7 @@ ENTRY = WeightsEntry(
     name="v1",
     path=f"models/net-{PREFIX}.pth",
     sha256_prefix=PREFIX,
-    top1=70.0,
+    accuracy=70.0,
     preprocessing=TV256,
     conventions=Conventions(),
 )

@@ -6,14 +6,14 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from mobiledeploy.base.errors import InputError
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
-from mobiledeploy.quantize.mixed.mixed_precision import LayerSearch, TopOneLoss, require_classifier
+from mobiledeploy.quantize.mixed.mixed_precision import LayerSearch
 from mobiledeploy.quantize.mixed.sensitivity import OutputError, Sensitivity, measure_sensitivity
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
 from mobiledeploy.runtime.targets import LITERT_2_3
+from mobiledeploy.tasks.classification import TopOneLost
 from mobiledeploy.testing import model_from_text, random_sample
 from mobiledeploy.verify.thresholds import AccuracyBudget
 
@@ -91,7 +91,7 @@ def test_a_budget_that_int8_keeps_leaves_everything_in_int8(
     network: tuple[ir.Model, MixedGraph, list[Sample]],
 ) -> None:
     model, graph, samples = network
-    search = LayerSearch(graph, AccuracyBudget(sqnr_db=5), OutputError(model, samples), None)
+    search = LayerSearch(graph, AccuracyBudget(sqnr_db=5), OutputError(model, samples))
     assert search.kept_in_int8() and not search.layers
     assert search.record.met and not search.record.keep_float and len(search.record.steps) == 1
 
@@ -101,7 +101,7 @@ def test_a_budget_in_points_is_kept_on_what_it_is_measured_on(
 ) -> None:
     model, graph, samples = network
     many = [random_sample(model, seed) for seed in range(300)]
-    meter = TopOneLoss(OnnxSession(model), many, None, "inputs")
+    meter = TopOneLost(OnnxSession(model), many, None, "inputs")
     search = LayerSearch(graph, AccuracyBudget(points=1.0), OutputError(model, samples), meter)
     assert not search.kept_in_int8()
     search.run(found)
@@ -110,73 +110,3 @@ def test_a_budget_in_points_is_kept_on_what_it_is_measured_on(
     assert 0 < len(layers) < 4
     assert meter.lost_points(OnnxSession(graph.written(layers), optimize=False)) <= 1.0
     assert "no labels" in record.measured_on and "on 300 inputs" in record.measured_on
-
-
-class Classes:
-    """Says which class each sample is of, by its number."""
-
-    def __init__(self, classes: list[int]) -> None:
-        self._classes = classes
-
-    def run(self, sample: Sample) -> dict[str, np.ndarray]:
-        logits = np.zeros((1, 5), np.float32)
-        logits[0, self._classes[int(sample["i"][0])]] = 1
-        return {"y": logits}
-
-
-def test_points_are_counted_against_labels_and_without_them_against_float() -> None:
-    samples = [{"i": np.array([i], np.float32)} for i in range(4)]
-    in_float, int8 = Classes([0, 1, 2, 3]), Classes([0, 1, 4, 4])
-    labelled = TopOneLoss(in_float, samples, [0, 1, 2, 4], "images")
-    assert labelled.lost_points(int8) == 0.0  # one lost, one gained
-    assert TopOneLoss(in_float, samples, None, "images").lost_points(int8) == 50.0
-    assert "one of them is 25 points" in labelled.description
-
-
-class Logits:
-    """Gives each sample the logits of its number, and counts how often it is asked."""
-
-    def __init__(self, rows: list[list[float]]) -> None:
-        self._rows, self.runs = rows, 0
-
-    def run(self, sample: Sample) -> dict[str, np.ndarray]:
-        self.runs += 1
-        return {"y": np.array([self._rows[int(sample["i"][0])]], np.float32)}
-
-
-def test_close_calls_alone_give_the_same_figure() -> None:
-    samples = [{"i": np.array([i], np.float32)} for i in range(4)]
-    in_float = Logits([[9, 0], [0.1, 0], [9, 0], [0, 0.5]])
-    noisy = Logits([[9, 0.1], [0, 0.1], [0, 9], [0.1, 0.5]])  # the third is far off
-    whole = TopOneLoss(in_float, samples, [0, 0, 0, 1], "images")
-    close = TopOneLoss(in_float, samples, [0, 0, 0, 1], "images").of_close_calls(
-        Logits([[9, 0.1], [0, 0.1], [9, 0.1], [0.1, 0.5]])
-    )
-    better = Logits([[9, 0], [0.1, 0], [9, 0], [0.3, 0.2]])
-    assert close.lost_points(better) == whole.lost_points(better) == 25.0
-    assert better.runs == 2 + 4
-    assert whole.of_close_calls(noisy).lost_points(noisy) == whole.lost_points(noisy) == 50.0
-
-
-@pytest.mark.parametrize(
-    ("text", "budget"),
-    [
-        ("0.5", AccuracyBudget(points=0.5)),
-        ("20dB", AccuracyBudget(sqnr_db=20)),
-        ("0", AccuracyBudget(points=0)),
-    ],
-)
-def test_budgets_are_read(text: str, budget: AccuracyBudget) -> None:
-    assert AccuracyBudget.parse(text) == budget
-
-
-@pytest.mark.parametrize("text", ["-0.5", "much", "nan", "dB"])
-def test_what_is_no_budget_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match=r"expected points of top-1 such as 0\.5, or an SQNR such as 20dB"):
-        AccuracyBudget.parse(text)
-
-
-def test_points_are_for_classifiers() -> None:
-    model = model_from_text("g (float[1,3,4,4] x) => (float[1,3,4,4] y) { y = Relu(x) }")
-    with pytest.raises(InputError, match=r"\(1, 3, 4, 4\), expected one of \(1, classes\); .* 20dB"):
-        require_classifier(model)
