@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from mobiledeploy.base.json_text import as_json
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -53,6 +55,4 @@ def warn(warnings: Sequence[str], quiet: bool) -> None:
 
 def print_json(value: dict[str, Any]) -> None:
     """Print one document on stdout."""
-    from mobiledeploy.report.record import as_json
-
     print(as_json(value), end="")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -16,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mobiledeploy.base.files import file_sha256
+from mobiledeploy.base.json_text import as_json, without_infinities
 from mobiledeploy.base.version import __version__
 from mobiledeploy.quantize.explain.layer_findings import LayerFinding
 from mobiledeploy.quantize.mixed.mixed_precision import MixedPrecision
@@ -28,7 +27,6 @@ __all__ = [
     "ArtifactRecord",
     "Report",
     "TensorRecord",
-    "as_json",
     "checks_table",
     "detailed_tables",
     "layers_table",
@@ -142,25 +140,11 @@ class Report:
         packages = {name: version(name) for name in _PACKAGES}
         checks = [check.to_json() for check in self.checks]
         plain = asdict(self) | {"checks": checks, "passed": not self.failures, "failures": self.failures}
-        return {"mobiledeploy": __version__, "packages": packages, **_finite(plain)}
+        return {"mobiledeploy": __version__, "packages": packages, **without_infinities(plain)}
 
     def to_bytes(self) -> bytes:
         """The content of ``report.json``."""
         return as_json(self.to_json()).encode()
-
-
-def as_json(value: Any) -> str:
-    """One JSON document, strictly within the standard."""
-    return json.dumps(_finite(value), indent=2, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no infinity: it becomes a string, as in `Difference.to_json`."""
-    if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def tables(report: Report) -> list[RenderableType]:

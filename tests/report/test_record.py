@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from mobiledeploy.quantize.explain.layer_findings import LayerFinding
 from mobiledeploy.quantize.mixed.mixed_precision import BudgetStep, MixedPrecision
 from mobiledeploy.quantize.mixed.sensitivity import LayerSensitivity
-from mobiledeploy.report.record import ArtifactRecord, Report, TensorRecord, as_json, detailed_tables, tables
+from mobiledeploy.report.record import ArtifactRecord, Report, TensorRecord, detailed_tables, tables
 from mobiledeploy.runtime.partitions import OutsideOp, Partitions
 from mobiledeploy.verify.metrics import compare
 from mobiledeploy.verify.thresholds import Limit
@@ -59,10 +59,6 @@ def test_json_is_strict_and_complete() -> None:
     assert read["passed"] is True and read["failures"] == []
     assert {"mobiledeploy", "packages", "weights", "settings", "checked_on", "warnings"} <= set(read)
     assert read["packages"]["torch"]
-
-
-def test_no_number_escapes_the_standard() -> None:
-    assert json.loads(as_json({"a": [math.nan, -math.inf, 1.5]})) == {"a": ["nan", "-inf", 1.5]}
 
 
 def test_failures_name_the_output_and_the_worst_layer() -> None:
