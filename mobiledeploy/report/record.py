@@ -1,17 +1,11 @@
-"""The record of an export, and its views: JSON for machines, tables for people."""
+"""The record of an export: what report.json holds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-from rich import box
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from mobiledeploy.base.files import file_sha256
 from mobiledeploy.base.json_text import as_json, without_infinities
@@ -23,18 +17,9 @@ from mobiledeploy.runtime.partitions import Partitions
 from mobiledeploy.verify.metrics import Difference
 from mobiledeploy.verify.verify import AccuracyReport, Check, LayerDifference
 
-__all__ = [
-    "ArtifactRecord",
-    "Report",
-    "TensorRecord",
-    "checks_table",
-    "detailed_tables",
-    "layers_table",
-    "tables",
-]
+__all__ = ["ArtifactRecord", "Report", "TensorRecord"]
 
 _PACKAGES = ("ai-edge-litert", "numpy", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "onnxsim", "torch")
-_WORST_LAYERS = 5
 
 
 @dataclass(frozen=True)
@@ -145,163 +130,3 @@ class Report:
     def to_bytes(self) -> bytes:
         """The content of ``report.json``."""
         return as_json(self.to_json()).encode()
-
-
-def tables(report: Report) -> list[RenderableType]:
-    """The report as tables for a terminal."""
-    parts: list[RenderableType] = [_artifacts_table(report)]
-    if report.checks:
-        parts.append(checks_table(report.checks, _caption(report)))
-    if report.accuracy:
-        parts.append(_accuracy_table(report.accuracy))
-    if report.mixed_precision is not None:
-        parts.append(_mixed_table(report.mixed_precision))
-    if report.findings:
-        parts.append(_findings_table(report.findings))
-    elif report.layers:
-        parts.append(layers_table(report.layers))
-    return parts
-
-
-def detailed_tables(report: Report) -> list[RenderableType]:
-    """Those that are long."""
-    parts: list[RenderableType] = []
-    if report.sensitivity:
-        parts.append(_sensitivity_table(report.sensitivity))
-    return parts
-
-
-def _table(*columns: str, title: str | None = None, caption: str | None = None) -> Table:
-    """Narrow enough that the widest fits a terminal of 80 columns with few breaks."""
-    return Table(
-        *columns,
-        title=None if title is None else Text(title, style="bold"),
-        caption=None if caption is None else Text(caption),
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
-
-
-def _caption(report: Report) -> str:
-    return f"weights: {report.weights['description']}\ninputs: {report.checked_on}"
-
-
-def _artifacts_table(report: Report) -> Table:
-    """What each artifact costs: SQNR and top-1 agreement are those against the fp32 artifact."""
-    notes = [f"{key}: {note}" for key, artifact in report.artifacts.items() for note in artifact.notes]
-    columns = ("artifact", "size", "parts", "ops outside", "SQNR dB", "top-1 %")
-    table = _table(*columns, title=report.model["name"], caption="\n".join(notes) or None)
-    for key, artifact in report.artifacts.items():
-        partitions = artifact.partitions
-        against_fp32 = report.against_fp32(key)
-        table.add_row(
-            Text(artifact.file),
-            _size(artifact.size_bytes),
-            str(partitions.count) if partitions else "",
-            _outside(partitions) if partitions else "",
-            f"{against_fp32.sqnr_db:.1f}" if against_fp32 else "",
-            _percent(against_fp32.top1_agreement) if against_fp32 else "",
-        )
-    return table
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.2f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
-
-
-def _outside(partitions: Partitions) -> Text:
-    reasons = dict.fromkeys(op.reason for op in partitions.outside)
-    if not reasons:
-        return Text(f"none of {partitions.ops}")
-    return Text(f"{len(partitions.outside)} of {partitions.ops}: {'; '.join(reasons)}")
-
-
-def checks_table(checks: Sequence[Check], caption: str | None = None) -> Table:
-    """One row per output that was compared. The caption says with what."""
-    columns = ("compared", "against", "SQNR dB", "error/range", "cosine", "top-1 %", "top-5 %", "")
-    table = _table(*columns, caption=caption)
-    several = len({check.output for check in checks}) > 1
-    for check in checks:
-        d = check.difference
-        table.add_row(
-            Text(f"{check.candidate} {check.output}" if several else check.candidate),
-            Text(check.reference),
-            f"{d.sqnr_db:.1f}",
-            f"{d.relative_error:.1e}",
-            f"{d.cosine:.4f}",
-            _percent(d.top1_agreement),
-            _percent(d.top5_agreement),
-            _verdict(check),
-        )
-    return table
-
-
-def _verdict(check: Check) -> Text:
-    if check.limit is None:
-        return Text()
-    return Text("ok", style="green") if check.passed else Text(f"fails: {check.limit}", style="red")
-
-
-def layers_table(layers: Sequence[LayerDifference]) -> Table:
-    """The layers where most is lost."""
-    table = _table("layers of least SQNR (int8 against fp32)", "dB")
-    for layer in sorted(layers, key=lambda layer: layer.sqnr_db)[:_WORST_LAYERS]:
-        table.add_row(Text(layer.name), f"{layer.sqnr_db:.1f}")
-    return table
-
-
-def _findings_table(findings: Sequence[LayerFinding]) -> Table:
-    """Lines break within the cells, so that the names of layers stay whole."""
-    caption = "dB: SQNR of its result with everything before it in int8; own: with its input from float"
-    table = _table("worst layers", "dB", "own dB", "why, and what can be done", caption=caption)
-    table.columns[0].overflow = table.columns[3].overflow = "fold"
-    for found in findings:
-        words = f"{found.text}. Remedy: {found.remedy}."
-        if found.heirs:
-            words += f" {_heirs(found.heirs)}"
-        table.add_row(Text(found.layer), f"{found.sqnr_db:.1f}", f"{found.own_sqnr_db:.1f}", Text(words))
-    return table
-
-
-def _heirs(names: Sequence[str]) -> str:
-    if len(names) == 1:
-        return f"{names[0]} after it has that from it."
-    return f"{len(names)} layers after it have that from it, such as {names[0]}."
-
-
-def _sensitivity_table(sensitivity: Sequence[LayerSensitivity]) -> Table:
-    caption = (
-        "alone: SQNR of the output with that layer alone in int8; gain: with it alone in float, against int8 "
-        "throughout (both as far as noise adds up); cost: estimated instructions with it in float, against "
-        "int8 throughout"
-    )
-    table = _table("layer", "op", "alone dB", "gain dB", "cost", title="sensitivity", caption=caption)
-    for found in sorted(sensitivity, key=lambda found: found.alone_db):
-        figures = (f"{found.alone_db:.1f}", f"{found.gain_db:+.2f}", f"{100 * (found.cost - 1):+.1f} %")
-        table.add_row(Text(found.layer), found.op, *figures)
-    return table
-
-
-def _mixed_table(mixed: MixedPrecision) -> Table:
-    first, last = mixed.steps[0], mixed.chosen
-    table = _table("accuracy budget", "in float", "cost", "SQNR dB", "points lost", caption=_told(mixed))
-    for name, step in (("everything in int8", first), ("as written", last)):
-        lost = "" if step.lost_points is None else f"{step.lost_points:.2f}"
-        table.add_row(name, str(step.in_float), f"{step.cost:.3f}", f"{step.sqnr_db:.1f}", lost)
-    return table
-
-
-def _told(mixed: MixedPrecision) -> str:
-    words = f"{mixed.budget}; {'kept' if mixed.met else 'not kept even in float'}; {mixed.measured_on}"
-    return f"{words}\nin float: {', '.join(mixed.layers) or 'nothing'}"
-
-
-def _accuracy_table(accuracy: Sequence[AccuracyReport]) -> Table:
-    table = _table("accuracy", "images", "top-1 %", "top-5 %")
-    for row in accuracy:
-        table.add_row(row.artifact, str(row.samples), _percent(row.top1), _percent(row.top5))
-    return table
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f}"
