@@ -26,7 +26,7 @@ def complain(message: str) -> None:
 
 
 def console(stream: TextIO) -> Console:
-    """Where there is no terminal, there is no width to respect: lines stay whole for grep and logs."""
+    """Return a rich console; where there is no terminal, lines stay whole for grep and logs."""
     from rich.console import Console
 
     class PipedConsole(Console):
@@ -40,7 +40,7 @@ def console(stream: TextIO) -> Console:
 
 @contextmanager
 def progress_on_stderr(quiet: bool) -> Iterator[Progress]:
-    """Where long work tells how far it is."""
+    """Show on stderr how far long work is."""
     from mobiledeploy.base.progress import Silent, shown_on
 
     if quiet:

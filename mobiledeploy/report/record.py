@@ -27,7 +27,7 @@ class TensorRecord:
     """An input or output of an artifact.
 
     Attributes:
-        shape: As an app has to supply it; images NHWC.
+        shape: shape of the array that an app supplies; images are NHWC.
         scale: real = scale * (integer - zero_point); None in float.
     """
 
@@ -43,7 +43,7 @@ class ArtifactRecord:
     """A file that was written. The fields after ``sha256`` are those of .tflite files.
 
     Attributes:
-        notes: What of it is not in the precision that was asked for, and why.
+        notes: the parts that are not in the precision that was asked for, and why.
     """
 
     file: str
@@ -63,27 +63,27 @@ class ArtifactRecord:
         partitions: Partitions | None = None,
         notes: tuple[str, ...] = (),
     ) -> ArtifactRecord:
-        """The record of a file on disk."""
+        """Return the record of a file on disk."""
         return cls(path.name, path.stat().st_size, file_sha256(path), inputs, outputs, partitions, notes)
 
 
 @dataclass
 class Report:
-    """What was made, from what, with which settings, and how well it checks out.
+    """The record of an export: what was made, from what, with which settings, and how well it checks out.
 
     It holds no times and no paths of the machine, so that two runs with the same settings give the same
     report.
 
     Attributes:
-        checked_on: The inputs that the checks ran on, and where they are from.
-        calibration: Inputs and method of the calibration, and which ranges were widened for the target; None
+        checked_on: the inputs that the checks ran on, and where they are from.
+        calibration: inputs and method of the calibration, and which ranges were widened for the target; None
             where nothing was calibrated.
-        rewrites: Precision -> which rules were applied, which refused and why.
+        rewrites: precision -> which rules were applied, which refused and why.
         artifacts: "onnx", "qdq", "fp32", "int8" -> the file.
-        findings: The int8 layers of least SQNR, each with a reason.
-        sensitivity: What each layer's rounding costs; empty where it was not measured.
-        kept_float: Names of the results that stay in float because the settings say so.
-        mixed_precision: What an accuracy budget put into float; None without one.
+        findings: the int8 layers of least SQNR, each with a reason.
+        sensitivity: cost of each layer's rounding; empty where it was not measured.
+        kept_float: names of the results that stay in float because the settings say so.
+        mixed_precision: the layers that an accuracy budget put into float; None without one.
     """
 
     model: dict[str, Any]
@@ -105,7 +105,7 @@ class Report:
 
     @property
     def failures(self) -> list[str]:
-        """What keeps the artifacts from being right, in words; empty when all checks passed."""
+        """The checks that did not pass, in words; empty when all passed."""
         found = [check.failure() for check in self.checks if not check.passed]
         if found and self.layers:
             worst = min(self.layers, key=lambda layer: layer.sqnr_db)
@@ -115,18 +115,18 @@ class Report:
         return found
 
     def against_fp32(self, key: str) -> Difference | None:
-        """A .tflite artifact against the fp32 one, at the output of least SQNR; None if not compared."""
+        """Return an artifact against the fp32 .tflite, at the output of least SQNR; None if not compared."""
         pair = (f"{key} TFLite", "fp32 TFLite")
         found = [check.difference for check in self.checks if (check.candidate, check.reference) == pair]
         return min(found, key=lambda difference: difference.sqnr_db, default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data that json can write; an infinite figure as the string "inf"."""
+        """Return plain data that json can write; an infinite figure as the string "inf"."""
         packages = {name: version(name) for name in _PACKAGES}
         checks = [check.to_json() for check in self.checks]
         plain = asdict(self) | {"checks": checks, "passed": not self.failures, "failures": self.failures}
         return {"mobiledeploy": __version__, "packages": packages, **without_infinities(plain)}
 
     def to_bytes(self) -> bytes:
-        """The content of ``report.json``."""
+        """Return the content of ``report.json``."""
         return as_json(self.to_json()).encode()

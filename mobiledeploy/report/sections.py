@@ -19,10 +19,12 @@ from mobiledeploy.verify.verify import Check, LayerDifference
 __all__ = ["checks_section", "layers_section", "sections"]
 
 _WORST_LAYERS = 5
+_WHY = "why, and what can be done"
+_LAYER_NOTE = "SQNR in int8 against fp32"
 
 
 def sections(report: Report) -> list[Section]:
-    """Return those that have something to show, in the order in which they are read."""
+    """Return the sections that have something to show, in the order in which they are read."""
     return [section for make in _SECTIONS if (section := make(report)).rows]
 
 
@@ -35,7 +37,7 @@ def _artifacts(report: Report) -> Section:
         if (against_fp32 := report.against_fp32(key)) is not None:
             row |= {"SQNR dB": f"{against_fp32.sqnr_db:.1f}", **_task_figures(against_fp32.top1_agreement)}
         rows.append(row)
-    notes = ["parts: partitions of the XNNPACK delegate; from SQNR on: against the fp32 artifact"]
+    notes = ["parts: of the XNNPACK delegate; from SQNR on: against the fp32 artifact"]
     notes += [f"{key}: {note}" for key, artifact in report.artifacts.items() for note in artifact.notes]
     return Section("Artifacts", rows, notes, names=["artifact"], texts=["ops outside"])
 
@@ -107,12 +109,9 @@ def _budget(report: Report) -> Section:
         return Section("Accuracy budget", [])
     rows = [_budget_row("everything in int8", mixed.steps[0]), _budget_row("as chosen", mixed.chosen)]
     if (final := mixed.final) is not None:
-        rows.append({"": "the .tflite"})
-        rows[-1] |= (
-            {"SQNR dB": f"{final:.1f}"}
-            if mixed.chosen.lost_points is None
-            else {"points lost": f"{final:.2f}"}
-        )
+        in_points = mixed.chosen.lost_points is not None
+        figure = {"points lost": f"{final:.2f}"} if in_points else {"SQNR dB": f"{final:.1f}"}
+        rows.append({"": "the .tflite", **figure})
     notes = [
         f"{mixed.budget}; {'kept' if mixed.met else 'not kept even in float'}; {mixed.measured_on}",
         f"in float: {', '.join(mixed.layers) or 'nothing'}",
@@ -148,7 +147,7 @@ def _kept_float(report: Report) -> Section:
 
 
 def _worst_layers(report: Report) -> Section:
-    """With reasons where they were looked for."""
+    """Return the layers of least SQNR, with reasons where they were looked for."""
     if not report.findings:
         return layers_section(report.layers)
     rows = []
@@ -163,9 +162,6 @@ def _worst_layers(report: Report) -> Section:
     return Section("Worst layers", rows, [note], names=["layer"], texts=[_WHY])
 
 
-_WHY = "why, and what can be done"
-
-
 def layers_section(layers: Sequence[LayerDifference]) -> Section:
     """Return the layers where most is lost."""
     worst = sorted(layers, key=lambda layer: layer.sqnr_db)[:_WORST_LAYERS]
@@ -174,9 +170,6 @@ def layers_section(layers: Sequence[LayerDifference]) -> Section:
 
 def _all_layers(report: Report) -> Section:
     return Section("All layers", _layer_rows(report.layers), [_LAYER_NOTE], names=["layer"], detail=True)
-
-
-_LAYER_NOTE = "SQNR in int8 against fp32"
 
 
 def _layer_rows(layers: Sequence[LayerDifference]) -> list[dict[str, str]]:
