@@ -31,7 +31,7 @@ class Section:
     """A table with its title; there is nothing to show of one without rows.
 
     Attributes:
-        rows: heading of a column -> cell, in the order of the columns.
+        rows: heading of a column -> cell; a row may lack some, the columns stand in the order of the fullest.
         notes: lines below the table.
         names, texts: headings of the columns that hold these; the others hold numbers.
         plot: an ``<svg>`` element, which only a page can show.
@@ -50,7 +50,8 @@ class Section:
     def columns(self) -> dict[str, Kind]:
         """Heading of each column -> what it holds; those with nothing in any row are left out."""
         filled = {heading for row in self.rows for heading, cell in row.items() if str(cell)}
-        headings = dict.fromkeys(heading for row in self.rows for heading in row)
+        fullest_first = sorted(self.rows, key=len, reverse=True)
+        headings = dict.fromkeys(heading for row in fullest_first for heading in row)
         return {heading: self._kind(heading) for heading in headings if heading in filled}
 
     def _kind(self, heading: str) -> Kind:

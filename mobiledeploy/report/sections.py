@@ -54,9 +54,9 @@ def _outside(partitions: Partitions) -> str:
 
 
 def _task_figures(first: float | None, first_five: float | None = None) -> dict[str, str]:
-    """Return the cells of the columns that depend on the network's task; None where it has no such figure."""
+    """Return the cells of the columns that depend on the network's task; no columns for what is None."""
     shares = {"top-1 %": first, "top-5 %": first_five}
-    return {heading: "" if share is None else f"{100 * share:.2f}" for heading, share in shares.items()}
+    return {heading: f"{100 * share:.2f}" for heading, share in shares.items() if share is not None}
 
 
 def _checks(report: Report) -> Section:
