@@ -27,6 +27,16 @@ def test_every_folder_with_code_lies_in_a_package() -> None:
             assert (path.parent / "__init__.py").is_file(), f"{path.relative_to(ROOT)} would not be installed"
 
 
+def test_files_that_are_no_code_are_installed_too() -> None:
+    patterns: dict[str, list[str]] = SETTINGS["package-data"]
+    for package in SETTINGS["packages"]:
+        part = max((known for known in FOLDERS if f"{package}.".startswith(f"{known}.")), key=len)
+        folder = ROOT / FOLDERS[part] / package.removeprefix(part).lstrip(".").replace(".", "/")
+        for path in folder.iterdir():
+            if path.is_file() and path.suffix != ".py":
+                assert any(path.match(pattern) for pattern in patterns.get(package, ())), path
+
+
 def test_links_lead_to_the_folders() -> None:
     for package, folder in FOLDERS.items():
         if package == "mobiledeploy":

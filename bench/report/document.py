@@ -9,8 +9,8 @@ from typing import Any
 
 from mobiledeploy.base.errors import InputError, OutputError
 from mobiledeploy.base.files import staging_folder
+from mobiledeploy.base.json_text import as_json
 from mobiledeploy.base.version import __version__
-from mobiledeploy.report.record import as_json
 
 __all__ = ["SCHEMA", "check_writable", "document", "load", "save"]
 

@@ -7,12 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from mobiledeploy.base.json_text import as_json
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from mobiledeploy.base.progress import Progress
+    from mobiledeploy.base.section import Section
 
-__all__ = ["complain", "console", "print_json", "progress_on_stderr", "warn"]
+__all__ = ["complain", "console", "drawn", "print_json", "progress_on_stderr", "warn"]
+
+_STYLES = {"ok": "green", "bad": "red"}
 
 
 def complain(message: str) -> None:
@@ -21,7 +26,7 @@ def complain(message: str) -> None:
 
 
 def console(stream: TextIO) -> Console:
-    """Where there is no terminal, there is no width to respect: lines stay whole for grep and logs."""
+    """Return a rich console; where there is no terminal, lines stay whole for grep and logs."""
     from rich.console import Console
 
     class PipedConsole(Console):
@@ -35,7 +40,7 @@ def console(stream: TextIO) -> Console:
 
 @contextmanager
 def progress_on_stderr(quiet: bool) -> Iterator[Progress]:
-    """Where long work tells how far it is."""
+    """Show on stderr how far long work is."""
     from mobiledeploy.base.progress import Silent, shown_on
 
     if quiet:
@@ -53,6 +58,22 @@ def warn(warnings: Sequence[str], quiet: bool) -> None:
 
 def print_json(value: dict[str, Any]) -> None:
     """Print one document on stdout."""
-    from mobiledeploy.report.record import as_json
-
     print(as_json(value), end="")
+
+
+def drawn(section: Section) -> RenderableType:
+    """Return a section for rich to print: most fit into 80 columns with few breaks, none within a number."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading, kind in section.columns.items():
+        number = kind == "number"
+        table.add_column(heading, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for row in section.rows:
+        cells = [row.get(heading, "") for heading in section.columns]
+        table.add_row(*(Text(str(cell), _STYLES.get(getattr(cell, "style", ""), "")) for cell in cells))
+    notes = [Text(note, style="dim") for note in section.notes]
+    return Group(Text(section.title, style="bold"), table, *notes, "")

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mobiledeploy.base.errors import MobileDeployError, VerificationError
-from mobiledeploy.base.terminal import complain, console, print_json, progress_on_stderr, warn
+from mobiledeploy.base.terminal import complain, console, drawn, print_json, progress_on_stderr, warn
 from mobiledeploy.base.version import __version__
 from mobiledeploy.cli.arguments import EXIT_USAGE, Parser, at_least, number, option, size
 from mobiledeploy.cli.bench import add_bench, add_doctor
@@ -27,7 +27,6 @@ from mobiledeploy.cli.bench import add_bench, add_doctor
 if TYPE_CHECKING:
     from mobiledeploy.api import ExportResult
     from mobiledeploy.models.spec import ModelSpec, Reported, Width
-    from mobiledeploy.report.record import Report
 
 __all__ = ["main", "run"]
 
@@ -188,54 +187,22 @@ def _summary(result: ExportResult) -> dict[str, Any]:
 
 
 def _print_result(result: ExportResult, verbose: bool) -> None:
-    from mobiledeploy.report.record import detailed_tables, tables
+    from mobiledeploy.report.sections import sections
 
     screen = console(sys.stdout)
-    for table in tables(result.report):
-        screen.print(table)
-    if verbose:
-        for table in detailed_tables(result.report):
-            screen.print(table)
-        for line in _details(result.report):
-            screen.print(line)
-        for step, seconds in result.seconds.items():
-            screen.print(f"{seconds:7.2f} s  {step}")
+    for section in sections(result.report):
+        if verbose or not section.detail:
+            screen.print(drawn(section))
+    for step, seconds in result.seconds.items() if verbose else ():
+        screen.print(f"{seconds:7.2f} s  {step}")
     screen.print(f"written to {result.out} in {sum(result.seconds.values()):.1f} s")
-
-
-def _details(report: Report) -> Iterator[str]:
-    """What was done to the graph, a line each."""
-    for precision, log in report.rewrites.items():
-        for rule in log["applied"]:
-            yield f"{precision}: {rule['rule']} x {rule['count']}"
-        for refusal in log["refused"]:
-            yield f"{precision}: {refusal['rule']} not at {refusal['node']}: {refusal['reason']}"
-    calibration = report.calibration or {}
-    adjusted = calibration.get("weight_adjustment", {})
-    for part in adjusted.get("equalized", ()):
-        yield (
-            f"{', '.join(part['values'])}: {part['channels']} channels scaled by {part['smallest']:.2g} to "
-            f"{part['largest']:.2g}, rounding noise {part['gain_db']:.1f} dB lower as predicted"
-        )
-    for outlier in adjusted.get("outliers", ()):
-        if outlier["reason"] is not None:
-            yield (
-                f"{outlier['value']}: channels {', '.join(map(str, outlier['channels']))} reach up to "
-                f"{max(outlier['ratios']):.0f} times as far as the middle one: {outlier['reason']}"
-            )
-    yield from calibration.get("widened", ())
-    yield from calibration.get("reconstruction", ())
-    if (search := calibration.get("search")) is not None:
-        yield "ranges by " + ", ".join(f"{method} x {count}" for method, count in search["methods"].items())
-        for group in search["changed"]:
-            yield f"{', '.join(group['values'])}: range by {group['method']}, {group['gain_db']:+.2f} dB"
 
 
 # verify
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from mobiledeploy.report.record import checks_table, layers_table
+    from mobiledeploy.report.sections import checks_section, layers_section
     from mobiledeploy.verify.thresholds import Limit
     from mobiledeploy.verify.verify import verify_files
 
@@ -250,9 +217,9 @@ def _verify(options: argparse.Namespace) -> int:
         print_json({"checks": checks, "layers": layers, "warnings": found.warnings})
     elif not options.quiet:
         screen = console(sys.stdout)
-        screen.print(checks_table(found.checks))
-        if found.layers:
-            screen.print(layers_table(found.layers))
+        for section in (checks_section(found.checks), layers_section(found.layers)):
+            if section.rows:
+                screen.print(drawn(section))
     if found.failures:
         raise VerificationError("\n".join(found.failures))
     return 0

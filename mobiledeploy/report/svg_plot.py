@@ -22,10 +22,12 @@ _CHARACTER = 6.4  # width of a character of the text, about
 
 @dataclass(frozen=True)
 class Point:
-    """Attributes:
-    x, y: Finite numbers, in the units of the axes.
-    title: What a reader sees when the pointer rests on it.
-    label: Written beside it; empty for none.
+    """One marker in a plot.
+
+    Attributes:
+        x, y: finite numbers, in the units of the axes.
+        title: text that appears when the pointer rests on it.
+        label: text beside it; empty for none.
     """
 
     x: float
@@ -39,7 +41,7 @@ class Series:
     """Points of one kind, with one colour and one marker.
 
     Attributes:
-        line: Whether the points are joined in their order.
+        line: whether the points are joined in their order.
     """
 
     name: str
@@ -66,7 +68,7 @@ class _Axis:
 
 
 def round_ticks(low: float, high: float, count: int) -> list[float]:
-    """About ``count`` multiples of 1, 2 or 5 times a power of ten that enclose [low, high]; at least two."""
+    """Return about ``count`` (at least 2) multiples of 1, 2 or 5 times 10^n that enclose [low, high]."""
     if high <= low:
         spread = abs(low) * 0.1 or 1.0
         low, high = low - spread / 2, high + spread / 2
@@ -88,11 +90,11 @@ def plot(
     width: int = 720,
     height: int = 400,
 ) -> str:
-    """An ``<svg>`` element, whole and without references to anything outside.
+    """Return an ``<svg>`` element, whole and without references to anything outside.
 
     Args:
-        series: With at least one point among them. The legend lists those that have a name.
-        width: Of the drawing in pixels, legend included; the element scales with the page.
+        series: at least one point among them; the legend lists those that have a name.
+        width: width of the drawing in pixels, legend included; the element scales with the page.
 
     Raises:
         ValueError: There is no point, or a coordinate is not finite.
@@ -159,7 +161,7 @@ def _drawn(series: Series, number: int, x: _Axis, y: _Axis) -> list[str]:
 
 
 def _legend(series: Sequence[Series], width: int, top: float) -> tuple[float, list[str]]:
-    """The pixels that it takes on the right, and its lines; none if no series has a name."""
+    """Return the pixels that the legend takes on the right, and its lines; none if no series has a name."""
     named = [(number, each.name) for number, each in enumerate(series) if each.name]
     room = 28.0 + _CHARACTER * max((len(name) for _, name in named), default=0)
     parts = []
@@ -175,7 +177,7 @@ def _colour(number: int) -> str:
 
 
 def _marker(number: int, x: float, y: float, title: str) -> str:
-    """Circle, square, diamond, triangle in turn."""
+    """Draw a circle, square, diamond or triangle, in turn."""
     r = _RADIUS
     corners = (
         None,

@@ -12,7 +12,8 @@ from rich.console import Console
 
 import mobiledeploy
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.report.record import tables
+from mobiledeploy.base.terminal import drawn
+from mobiledeploy.report.sections import sections
 from mobiledeploy.runtime.partitions import forecast_partitions
 from mobiledeploy.runtime.precisions import KINDS, choose_kinds
 from mobiledeploy.runtime.runtimes import TfliteSession
@@ -70,7 +71,7 @@ def test_an_app_loads_each_by_the_same_signature(exported: mobiledeploy.ExportRe
 
 def test_the_table_has_what_each_costs(exported: mobiledeploy.ExportResult) -> None:
     text = io.StringIO()
-    Console(file=text, width=200).print(*tables(exported.report))
+    Console(file=text, width=200).print(*map(drawn, sections(exported.report)))
     rows = {line.split()[0]: line for line in text.getvalue().splitlines() if ".tflite" in line}
     for kind in INNER:
         against_fp32 = exported.report.against_fp32(kind)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mobiledeploy.base.errors import MobileDeployError
+from mobiledeploy.base.json_text import as_json
 from mobiledeploy.base.terminal import complain
 from mobiledeploy.base.version import __version__
 from mobiledeploy.bench.devices.machine import processor
@@ -24,7 +25,6 @@ from mobiledeploy.bench.evaluation.accuracy.row import Row
 from mobiledeploy.bench.evaluation.accuracy.run import rows_of
 from mobiledeploy.bench.evaluation.accuracy.table import drawing, misses, table
 from mobiledeploy.cli.arguments import Parser
-from mobiledeploy.report.record import as_json
 
 __all__ = ["main"]
 

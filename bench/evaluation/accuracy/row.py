@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mobiledeploy.base.files import safe_stem
+from mobiledeploy.base.json_text import as_json
 from mobiledeploy.bench.evaluation.accuracy.figures import Figures
-from mobiledeploy.report.record import as_json
 
 __all__ = ["Row", "Rows"]
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import DeviceError, InputError
+from mobiledeploy.base.json_text import as_json
 from mobiledeploy.bench.latency.protocol import measure
 from mobiledeploy.bench.latency.settings import Settings
 from mobiledeploy.bench.runner.records import Model, State
-from mobiledeploy.report.record import as_json
 
 QUICK = Settings(cool_down_s=0.0, cool_down_limit_s=0.0)
 

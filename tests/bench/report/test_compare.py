@@ -13,12 +13,12 @@ import pytest
 from rich.console import Console
 
 from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.json_text import as_json
 from mobiledeploy.bench.latency.protocol import measure
 from mobiledeploy.bench.latency.settings import Settings
 from mobiledeploy.bench.report.compare import changes, comparison_tables, differences
 from mobiledeploy.bench.report.document import document, load, save
 from mobiledeploy.bench.runner.records import Model
-from mobiledeploy.report.record import as_json
 
 Measured = Callable[..., dict[str, Any]]
 QUICK = Settings(cool_down_s=0.0, cool_down_limit_s=0.0)
