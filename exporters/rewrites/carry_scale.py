@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer, number, rank
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import initializer, number
 from mobiledeploy.graph.linear import (
     LINEAR_OPS,
     scale_and_shift,
     scale_input,
     why_not_constant,
 )
-from mobiledeploy.graph.onnx_graph import constant, float_array, scalar
+from mobiledeploy.graph.onnx_graph import constant, float_array, rank, scalar
 
 __all__ = ["CARRY_SCALE", "LINEAR", "POSITIVELY_HOMOGENEOUS", "SettleScale"]
 

@@ -8,9 +8,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.rewrites.rule import Rule, axes_list, producer_of, rank
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import axes_list
 from mobiledeploy.graph.moves import move, moved, whole_channels
-from mobiledeploy.graph.onnx_graph import shape_of
+from mobiledeploy.graph.onnx_graph import producer_of, rank, shape_of
 
 __all__ = ["RecogniseChannelPermutation"]
 

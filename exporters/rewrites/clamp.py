@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, number, rank
-from mobiledeploy.graph.onnx_graph import constant, scalar
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import number
+from mobiledeploy.graph.onnx_graph import constant, rank, scalar
 
 __all__ = ["CLAMPS", "clamp_bounds"]
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import initializer
 from mobiledeploy.graph.onnx_graph import float_array
 
 __all__ = ["DivideByConstant"]

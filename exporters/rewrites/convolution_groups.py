@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer, producer_of
-from mobiledeploy.graph.onnx_graph import float_array
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import initializer
+from mobiledeploy.graph.onnx_graph import float_array, producer_of
 
 __all__ = ["MergeIntoGroups"]
 

@@ -12,9 +12,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer, rank
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import initializer
 from mobiledeploy.graph.linear import LINEAR_OPS, scale_and_shift, why_not_constant
-from mobiledeploy.graph.onnx_graph import float_array
+from mobiledeploy.graph.onnx_graph import float_array, rank
 
 __all__ = ["FOLD_BATCH_NORM", "BatchNormToAffine", "why_not_fixed"]
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, axes_list, rank
-from mobiledeploy.graph.onnx_graph import constant
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import axes_list
+from mobiledeploy.graph.onnx_graph import constant, rank
 
 __all__ = ["FLATTEN_MEAN", "GlobalAveragePoolToMean", "MergeMeans", "WholeAveragePoolToMean"]
 

@@ -15,9 +15,10 @@ from typing import Any, ClassVar
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, near, number, rank
+from mobiledeploy.exporters.rewrites.rule import Rule, near
+from mobiledeploy.graph.constants import number
 from mobiledeploy.graph.linear import LINEAR_OPS, scale_and_shift, why_not_constant
-from mobiledeploy.graph.onnx_graph import constant, scalar
+from mobiledeploy.graph.onnx_graph import constant, rank, scalar
 
 __all__ = ["RECOGNISE_HARD_SIGMOID", "SHIFT_HARD_SIGMOID_INTO_LINEAR", "HardSigmoidToRelu6"]
 

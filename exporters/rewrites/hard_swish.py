@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, near, number
+from mobiledeploy.exporters.rewrites.rule import Rule, near
+from mobiledeploy.graph.constants import number
 
 __all__ = ["HardSwishToRelu6", "RecogniseHardSwish"]
 

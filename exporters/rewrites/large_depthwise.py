@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, axes_list, initializer, producer_of, rank
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import axes_list, initializer
 from mobiledeploy.graph.linear import why_not_constant
-from mobiledeploy.graph.onnx_graph import float_array, shape_of
+from mobiledeploy.graph.onnx_graph import float_array, producer_of, rank, shape_of
 from mobiledeploy.runtime.targets import Precision, Target
 
 __all__ = ["TileLargeDepthwise"]

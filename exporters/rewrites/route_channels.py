@@ -18,10 +18,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog, producer_of, rank
+from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog
 from mobiledeploy.graph.channel_order import ChannelClass, channel_classes, channels_of, reorder
 from mobiledeploy.graph.moves import PERMUTING, Elements, move, moved, whole_channels
-from mobiledeploy.graph.onnx_graph import describe, shape_of, tidy
+from mobiledeploy.graph.onnx_graph import describe, producer_of, rank, shape_of, tidy
 from mobiledeploy.runtime.targets import Precision, Target
 
 __all__ = ["route_channels"]

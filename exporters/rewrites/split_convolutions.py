@@ -16,9 +16,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog, rank
+from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog
 from mobiledeploy.graph.channel_order import BROADCASTING, ELEMENTWISE
-from mobiledeploy.graph.onnx_graph import constant, describe, shape_of, tidy
+from mobiledeploy.graph.onnx_graph import constant, describe, rank, shape_of, tidy
 from mobiledeploy.runtime.targets import Precision, Target
 
 __all__ = ["split_convolutions"]

@@ -15,9 +15,10 @@ import onnx_ir as ir
 
 from mobiledeploy.exporters.rewrites.fold_batch_norm import why_not_fixed
 from mobiledeploy.exporters.rewrites.fuse_activation import why_not_fused
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer, producer_of
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import initializer
 from mobiledeploy.graph.linear import LINEAR_OPS
-from mobiledeploy.graph.onnx_graph import float_array, shape_of
+from mobiledeploy.graph.onnx_graph import float_array, producer_of, shape_of
 
 __all__ = ["THROUGH_CONCAT"]
 

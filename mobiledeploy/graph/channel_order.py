@@ -19,8 +19,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.rewrites.rule import rank
-from mobiledeploy.graph.onnx_graph import constant, describe
+from mobiledeploy.graph.constants import replace_constant
+from mobiledeploy.graph.onnx_graph import constant, describe, rank
 
 __all__ = [
     "BROADCASTING",
@@ -29,9 +29,7 @@ __all__ = [
     "channel_classes",
     "channels_of",
     "keeps_channels",
-    "new_initializer",
     "reorder",
-    "replace_constant",
 ]
 
 _CURVES = ["Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Selu", "Sigmoid", "Tanh"]
@@ -194,24 +192,3 @@ def reorder(found: ChannelClass, order: NDArray[np.int64], graph: ir.Graph) -> N
         array = constant(node.inputs[index])
         assert array is not None
         replace_constant(graph, node, index, np.take(array, order, axis))
-
-
-def replace_constant(graph: ir.Graph, node: ir.Node, index: int, array: NDArray[np.generic]) -> None:
-    """Give a node another array of the same shape as its constant input; other readers keep the old one."""
-    value = node.inputs[index]
-    assert value is not None
-    if len(value.uses()) == 1 and not value.is_graph_output():
-        value.const_value = ir.tensor(array, name=value.name)
-    else:
-        node.replace_input_with(index, new_initializer(graph, value.name or "constant", array))
-
-
-def new_initializer(graph: ir.Graph, stem: str, array: NDArray[np.generic]) -> ir.Value:
-    """A new constant of a graph, named after ``stem``."""
-    number = 1
-    while (name := f"{stem}:{number}") in graph.initializers:
-        number += 1
-    value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
-    value.shape, value.dtype = ir.Shape(array.shape), value.const_value.dtype  # type: ignore[union-attr]
-    graph.initializers[name] = value
-    return value

@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.rewrites.rule import initializer
+from mobiledeploy.graph.constants import initializer
 from mobiledeploy.graph.onnx_graph import float_array
 
 __all__ = [

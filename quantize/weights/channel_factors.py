@@ -23,11 +23,10 @@ from numpy.typing import NDArray
 
 from mobiledeploy.exporters.rewrites.carry_scale import LINEAR, POSITIVELY_HOMOGENEOUS
 from mobiledeploy.exporters.rewrites.clamp import clamp_bounds
-from mobiledeploy.exporters.rewrites.rule import rank
 from mobiledeploy.graph.channel_order import channels_of, keeps_channels
 from mobiledeploy.graph.linear import LINEAR_OPS, why_not_constant
 from mobiledeploy.graph.moves import move, moved
-from mobiledeploy.graph.onnx_graph import constant, describe
+from mobiledeploy.graph.onnx_graph import constant, describe, rank
 
 __all__ = ["ChannelFactors", "Factors", "channel_factors"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.graph.onnx_graph import load_onnx
 from mobiledeploy.runtime.runtimes import TfliteSession
+from mobiledeploy.sources.onnx_file import load_onnx
 
 __all__ = ["float_ops_of_onnx", "float_ops_of_tflite", "float_values_of_onnx"]
 
