@@ -94,6 +94,11 @@ class Rule(pattern.RewriteRuleClassBase):  # type: ignore[misc]  # onnxscript sh
         """Whether the rule is of use to a target in a precision."""
         return cls.unless_delegated is None or not target.delegates(cls.unless_delegated, precision)
 
+    @classmethod
+    def variant(cls, name: str, **attributes: Any) -> type[Rule]:
+        """Return the rule for another op, say, under a name of its own and with these class attributes."""
+        return type(name, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__, **attributes})
+
     def matches(self, *_: Any, **__: Any) -> bool:
         """Whether this is what the rule is about at all."""
         return True

@@ -10,6 +10,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mobiledeploy.graph.onnx_graph import name_of, required
+
 __all__ = ["axes_list", "initializer", "new_initializer", "number", "replace_constant", "settle_names"]
 
 
@@ -54,12 +56,11 @@ def settle_names(graph: ir.Graph) -> None:
 
 def replace_constant(graph: ir.Graph, node: ir.Node, index: int, array: NDArray[np.generic]) -> None:
     """Give a node another array of the same shape as its constant input; other readers keep the old one."""
-    value = node.inputs[index]
-    assert value is not None
+    value = required(node.inputs[index])
     if len(value.uses()) == 1 and not value.is_graph_output():
         value.const_value = ir.tensor(array, name=value.name)
     else:
-        node.replace_input_with(index, new_initializer(graph, value.name or "constant", array))
+        node.replace_input_with(index, new_initializer(graph, name_of(value), array))
 
 
 def new_initializer(graph: ir.Graph, stem: str, array: NDArray[np.generic]) -> ir.Value:

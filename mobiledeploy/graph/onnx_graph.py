@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx_ir.passes import common as passes
 
 from mobiledeploy.base.errors import UnsupportedModelError
+from mobiledeploy.graph.op_traits import BOUNDARY
 
 __all__ = [
     "array_of",
@@ -64,7 +65,7 @@ def _known_sizes(value: ir.Value) -> tuple[int, ...] | None:
 
 def is_quantized(model: ir.Model) -> bool:
     """Whether the graph holds QuantizeLinear or DequantizeLinear nodes."""
-    return any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph)
+    return any(node.op_type in BOUNDARY for node in model.graph)
 
 
 def quantizes_to_int16(model: ir.Model) -> bool:

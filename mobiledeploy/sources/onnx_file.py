@@ -13,6 +13,7 @@ from onnxscript import optimizer
 
 from mobiledeploy.base.errors import InputError, UnsupportedModelError
 from mobiledeploy.graph.onnx_graph import is_quantized, simplify, static_inputs, tidy
+from mobiledeploy.graph.op_traits import BOUNDARY
 from mobiledeploy.runtime.runtimes import OnnxSession
 
 __all__ = ["load_onnx"]
@@ -109,8 +110,7 @@ def _largest_difference(one: ir.Model, other: ir.Model) -> float:
 
 def _fold_around_qdq(model: ir.Model) -> None:
     """Fold constants other than those that Q and DQ nodes make, and ops without effect. In place."""
-    keep = ("QuantizeLinear", "DequantizeLinear")
-    optimizer.fold_constants(model, should_fold=lambda node: False if node.op_type in keep else None)
+    optimizer.fold_constants(model, should_fold=lambda node: False if node.op_type in BOUNDARY else None)
     tidy(model)
 
 
