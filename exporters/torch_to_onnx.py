@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from mobiledeploy.base.errors import UnsupportedModelError
-from mobiledeploy.graph.onnx_graph import simplify
+from mobiledeploy.graph.onnx_graph import required, simplify
 
 __all__ = ["torch_to_onnx"]
 
@@ -50,8 +50,7 @@ def torch_to_onnx(module: nn.Module, inputs: Mapping[str, tuple[int, ...]]) -> i
             f"{type(module).__name__} cannot be exported to ONNX: {_first_line(error)}; "
             "the forward method must be traceable by torch.export with fixed shapes"
         ) from error
-    assert exported is not None
-    model = exported.model
+    model = required(exported).model
     _name_values_by_module(model)
     return simplify(model)
 

@@ -23,7 +23,7 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import ArrayLike, NDArray
 
-from mobiledeploy.graph.onnx_graph import constant, static_inputs, tidy
+from mobiledeploy.graph.onnx_graph import array_of, static_inputs, tidy
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
 
 __all__ = [
@@ -67,17 +67,6 @@ def model_from_text(text: str, seed: int = 0, **constants: ArrayLike) -> ir.Mode
 def op_types(model: ir.Model) -> list[str]:
     """The op type of each node, in order."""
     return [node.op_type for node in model.graph]
-
-
-def array_of(value: ir.Value | None) -> NDArray[Any]:
-    """The numbers of a constant.
-
-    Raises:
-        AssertionError: The value is computed or absent.
-    """
-    array = constant(value)
-    assert array is not None, f"{value.name if value is not None else None!r} is not constant"
-    return array
 
 
 def random_sample(model: ir.Model, seed: int = 0, scale: float = 3.0) -> Sample:

@@ -23,11 +23,11 @@ import mobiledeploy
 from mobiledeploy.api import ExportResult
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.progress import Advance
-from mobiledeploy.graph.onnx_graph import load_onnx
 from mobiledeploy.quantize.calibrate.histogram import Histogram
 from mobiledeploy.runtime.partitions import forecast_partitions
 from mobiledeploy.runtime.runtimes import TfliteSession
 from mobiledeploy.runtime.targets import LITERT_2_3
+from mobiledeploy.sources.onnx_file import load_onnx
 
 NETWORKS = Path(__file__).parent / "tiny_networks.py"
 SOURCE = f"{NETWORKS}:squeeze_excite"

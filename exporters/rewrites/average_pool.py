@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer, producer_of, rank
-from mobiledeploy.graph.onnx_graph import shape_of
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import initializer
+from mobiledeploy.graph.onnx_graph import producer_of, rank, shape_of
 
 __all__ = ["AveragePoolToDepthwise"]
 

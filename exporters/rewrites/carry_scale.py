@@ -13,27 +13,22 @@ it settles on the smaller side of a product (`SettleScale`).
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer, number, rank
-from mobiledeploy.graph.linear import (
-    LINEAR_OPS,
-    scale_and_shift,
-    scale_input,
-    why_not_constant,
-)
-from mobiledeploy.graph.onnx_graph import constant, float_array, scalar
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import initializer, number
+from mobiledeploy.graph.linear import scale_and_shift, scale_input, why_not_constant
+from mobiledeploy.graph.onnx_graph import constant, float_array, producer_of, rank, required, scalar
+from mobiledeploy.graph.op_traits import TRAITS
 
-__all__ = ["CARRY_SCALE", "LINEAR", "POSITIVELY_HOMOGENEOUS", "SettleScale"]
+__all__ = ["CARRY_SCALE", "SettleScale"]
 
 
 def _factor(factor: ir.Value) -> float:
-    value = scalar(factor)
-    assert value is not None
-    return value
+    return required(scalar(factor))
 
 
 def _scales(factor: ir.Value, x: ir.Value) -> bool:
@@ -73,9 +68,8 @@ class MergeScales(_Carry):
         return float_array(other) is not None and _scales(factor, x)
 
     def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, other: ir.Value) -> Any:
-        array = float_array(other)
-        assert array is not None
-        return op.Mul(x, initializer(op, other, array.astype(np.float64) * _factor(factor)))
+        array = required(float_array(other)).astype(np.float64)
+        return op.Mul(x, initializer(op, other, array * _factor(factor)))
 
 
 class ScaleThroughMul(_Carry):
@@ -130,50 +124,42 @@ class ScaleThroughResidual(_Carry):
         return op.Mul(op.Add(x, scale_and_shift(op, y, branch, 1 / c, 0.0)), number(op, c))
 
 
-def _absorb(op_type: str) -> type[Rule]:
-    """The rule Op(x * c, w, ...) -> Op(x, c*w, ...), whatever the groups and the (zero) padding."""
+class _AbsorbScale(_Carry):
+    """Op(x * c, w, ...) -> Op(x, c*w, ...), whatever the groups and the (zero) padding."""
 
-    class AbsorbScale(_Carry):
-        def pattern(self, op: Any, x: Any, factor: Any) -> Any:
-            call = getattr(op, op_type)
-            return call(op.Mul(x, factor), _allow_other_inputs=True, _outputs=["result"])
+    op_type: ClassVar[str]
 
-        def refuse(self, result: ir.Value, **_: Any) -> str | None:
-            node = result.producer()
-            assert node is not None
-            return "the weights are computed at run time" if float_array(node.inputs[1]) is None else None
+    def pattern(self, op: Any, x: Any, factor: Any) -> Any:
+        call = getattr(op, self.op_type)
+        return call(op.Mul(x, factor), _allow_other_inputs=True, _outputs=["result"])
 
-        def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, result: ir.Value) -> Any:
-            return scale_input(op, x, result, _factor(factor))
+    def refuse(self, result: ir.Value, **_: Any) -> str | None:
+        weights = producer_of(result).inputs[1]
+        return "the weights are computed at run time" if float_array(weights) is None else None
 
-    AbsorbScale.__name__ = AbsorbScale.__qualname__ = f"AbsorbScaleIn{op_type}"
-    AbsorbScale.__doc__ = f"{op_type}(x * c, w) -> {op_type}(x, c*w)."
-    return AbsorbScale
+    def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, result: ir.Value) -> Any:
+        return scale_input(op, x, result, _factor(factor))
 
 
-def _through(op_type: str, any_sign: bool) -> type[Rule]:
-    """The rule F(x * c, ...) -> F(x, ...) * c for the first input of a homogeneous op F."""
+class _ScaleThrough(_Carry):
+    """F(x * c, ...) -> F(x, ...) * c for the first input of a homogeneous op F."""
 
-    class ScaleThrough(_Carry):
-        def pattern(self, op: Any, x: Any, factor: Any) -> Any:
-            call = getattr(op, op_type)
-            scaled = op.Mul(x, factor, _outputs=["scaled"])
-            return call(scaled, _allow_other_inputs=True, _outputs=["result"])
+    op_type: ClassVar[str]
 
-        def refuse(self, factor: ir.Value, scaled: ir.Value, **_: Any) -> str | None:
-            if any_sign or _factor(factor) > 0:
-                return _why_stay(scaled)
-            return f"the factor {_factor(factor):g} is not positive, as {op_type} needs"
+    def pattern(self, op: Any, x: Any, factor: Any) -> Any:
+        call = getattr(op, self.op_type)
+        scaled = op.Mul(x, factor, _outputs=["scaled"])
+        return call(scaled, _allow_other_inputs=True, _outputs=["result"])
 
-        def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, result: ir.Value, **_: Any) -> Any:
-            node = result.producer()
-            assert node is not None
-            moved = getattr(op, op_type)(x, *node.inputs[1:], **node.attributes)
-            return op.Mul(moved, number(op, _factor(factor)))
+    def refuse(self, factor: ir.Value, scaled: ir.Value, **_: Any) -> str | None:
+        if TRAITS[self.op_type].homogeneous == "linear" or _factor(factor) > 0:
+            return _why_stay(scaled)
+        return f"the factor {_factor(factor):g} is not positive, as {self.op_type} needs"
 
-    ScaleThrough.__name__ = ScaleThrough.__qualname__ = f"ScaleThrough{op_type}"
-    ScaleThrough.__doc__ = f"{op_type}(x * c) -> {op_type}(x) * c."
-    return ScaleThrough
+    def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, result: ir.Value, **_: Any) -> Any:
+        node = producer_of(result)
+        moved = getattr(op, self.op_type)(x, *node.inputs[1:], **node.attributes)
+        return op.Mul(moved, number(op, _factor(factor)))
 
 
 class SettleScale(Rule):
@@ -196,31 +182,27 @@ def _elements(value: ir.Value) -> float:
     return prod(value.shape.numpy()) if known and value.shape is not None else float("nan")
 
 
-# A word adds an op.
-LINEAR = (
-    "AveragePool",
-    "DepthToSpace",
-    "Flatten",
-    "ReduceMean",
-    "ReduceSum",
-    "Reshape",
-    "Slice",
-    "SpaceToDepth",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
-)
-"""Ops F of one activation with F(c*x) = c * F(x)."""
-
-POSITIVELY_HOMOGENEOUS = ("LeakyRelu", "MaxPool", "Relu")
-"""Those for which c must be positive."""
-
 CARRY_SCALE: tuple[type[Rule], ...] = (
     MergeScales,
-    *map(_absorb, (*LINEAR_OPS, "MatMul")),
+    _AbsorbScale.variant("AbsorbScaleInConv", op_type="Conv"),
+    _AbsorbScale.variant("AbsorbScaleInConvTranspose", op_type="ConvTranspose"),
+    _AbsorbScale.variant("AbsorbScaleInGemm", op_type="Gemm"),
+    _AbsorbScale.variant("AbsorbScaleInMatMul", op_type="MatMul"),
     ScaleThroughMul,
     ScaleThroughAdd,
     ScaleThroughResidual,
-    *(_through(op_type, any_sign=True) for op_type in LINEAR),
-    *(_through(op_type, any_sign=False) for op_type in POSITIVELY_HOMOGENEOUS),
+    _ScaleThrough.variant("ScaleThroughAveragePool", op_type="AveragePool"),
+    _ScaleThrough.variant("ScaleThroughDepthToSpace", op_type="DepthToSpace"),
+    _ScaleThrough.variant("ScaleThroughFlatten", op_type="Flatten"),
+    _ScaleThrough.variant("ScaleThroughReduceMean", op_type="ReduceMean"),
+    _ScaleThrough.variant("ScaleThroughReduceSum", op_type="ReduceSum"),
+    _ScaleThrough.variant("ScaleThroughReshape", op_type="Reshape"),
+    _ScaleThrough.variant("ScaleThroughSlice", op_type="Slice"),
+    _ScaleThrough.variant("ScaleThroughSpaceToDepth", op_type="SpaceToDepth"),
+    _ScaleThrough.variant("ScaleThroughSqueeze", op_type="Squeeze"),
+    _ScaleThrough.variant("ScaleThroughTranspose", op_type="Transpose"),
+    _ScaleThrough.variant("ScaleThroughUnsqueeze", op_type="Unsqueeze"),
+    _ScaleThrough.variant("ScaleThroughLeakyRelu", op_type="LeakyRelu"),
+    _ScaleThrough.variant("ScaleThroughMaxPool", op_type="MaxPool"),
+    _ScaleThrough.variant("ScaleThroughRelu", op_type="Relu"),
 )

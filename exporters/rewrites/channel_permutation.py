@@ -8,9 +8,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.rewrites.rule import Rule, axes_list, producer_of, rank
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import axes_list
 from mobiledeploy.graph.moves import move, moved, whole_channels
-from mobiledeploy.graph.onnx_graph import shape_of
+from mobiledeploy.graph.onnx_graph import producer_of, rank, required, shape_of
 
 __all__ = ["RecogniseChannelPermutation"]
 
@@ -25,16 +26,15 @@ class RecogniseChannelPermutation(Rule):
         return rank(x) == 4 and _permutation(x, shuffled) is not None
 
     def rewrite(self, op: Any, x: ir.Value, shuffled: ir.Value, **_: Any) -> Any:
-        permutation = _permutation(x, shuffled)
-        assert permutation is not None
+        permutation = required(_permutation(x, shuffled))
         return op.Gather(x, axes_list(op, permutation.tolist()), axis=1)
 
 
 def _permutation(x: ir.Value, shuffled: ir.Value) -> NDArray[np.int64] | None:
     """Which channel of ``x`` stands in each place of ``shuffled``, if all of them do."""
     last = producer_of(shuffled)
-    middle = producer_of(last.inputs[0])  # type: ignore[arg-type]  # the pattern has seen to that
-    first = producer_of(middle.inputs[0])  # type: ignore[arg-type]
+    middle = producer_of(required(last.inputs[0]))
+    first = producer_of(required(middle.inputs[0]))
     if not all(moved(node) for node in (first, middle, last)):  # a shape is not known
         return None
     source = held = np.arange(np.prod(shape_of(x))).reshape(shape_of(x))

@@ -6,13 +6,14 @@ Clip(Clip(x, a, b), c, d) = Clip(x, Clip(a, c, d), Clip(b, c, d))
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, number, rank
-from mobiledeploy.graph.onnx_graph import constant, scalar
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import number
+from mobiledeploy.graph.onnx_graph import constant, producer_of, rank, required, scalar
 
 __all__ = ["CLAMPS", "clamp_bounds"]
 
@@ -22,8 +23,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 def clamp_bounds(result: ir.Value) -> tuple[float, float] | None:
     """The bounds of the Relu or Clip that computes ``result``; None if they are computed at run time."""
-    node = result.producer()
-    assert node is not None
+    node = producer_of(result)
     if node.op_type == "Relu":
         return 0.0, _INFINITY
     bounds = [-_INFINITY, _INFINITY]
@@ -57,9 +57,7 @@ class MaxToClip(Rule):
         return _is_bound(x, bound)
 
     def rewrite(self, op: Any, x: ir.Value, bound: ir.Value) -> Any:
-        low = scalar(bound)
-        assert low is not None
-        return _clamp(op, x, low, _INFINITY)
+        return _clamp(op, x, required(scalar(bound)), _INFINITY)
 
 
 class MinToClip(Rule):
@@ -74,9 +72,7 @@ class MinToClip(Rule):
         return _is_bound(x, bound)
 
     def rewrite(self, op: Any, x: ir.Value, bound: ir.Value) -> Any:
-        high = scalar(bound)
-        assert high is not None
-        return _clamp(op, x, -_INFINITY, high)
+        return _clamp(op, x, -_INFINITY, required(scalar(bound)))
 
 
 def _is_bound(x: ir.Value, bound: ir.Value) -> bool:
@@ -100,33 +96,33 @@ class ClipToRelu(Rule):
         return op.Relu(x)
 
 
-def _merge(outer: str, inner: str) -> type[Rule]:
-    """The rule outer(inner(x)) -> one clamp."""
+class _MergeClamps(Rule):
+    """outer(inner(x)) -> one clamp."""
 
-    class MergeClamps(Rule):
-        def pattern(self, op: Any, x: Any) -> Any:
-            clamped = getattr(op, inner)(x, _allow_other_inputs=True, _outputs=["first"])
-            return getattr(op, outer)(clamped, _allow_other_inputs=True, _outputs=["second"])
+    outer: ClassVar[str]
+    inner: ClassVar[str]
 
-        def refuse(self, first: ir.Value, second: ir.Value, **_: Any) -> str | None:
-            if clamp_bounds(first) is None or clamp_bounds(second) is None:
-                return "the bounds are computed at run time"
-            return None
+    def pattern(self, op: Any, x: Any) -> Any:
+        clamped = getattr(op, self.inner)(x, _allow_other_inputs=True, _outputs=["first"])
+        return getattr(op, self.outer)(clamped, _allow_other_inputs=True, _outputs=["second"])
 
-        def rewrite(self, op: Any, x: ir.Value, first: ir.Value, second: ir.Value) -> Any:
-            inside, outside = clamp_bounds(first), clamp_bounds(second)
-            assert inside is not None and outside is not None
-            low, high = (min(max(bound, outside[0]), outside[1]) for bound in inside)
-            return _clamp(op, x, low, high)
+    def refuse(self, first: ir.Value, second: ir.Value, **_: Any) -> str | None:
+        if clamp_bounds(first) is None or clamp_bounds(second) is None:
+            return "the bounds are computed at run time"
+        return None
 
-    MergeClamps.__name__ = MergeClamps.__qualname__ = f"Merge{inner}Into{outer}"
-    MergeClamps.__doc__ = f"{outer}({inner}(x)) -> one clamp."
-    return MergeClamps
+    def rewrite(self, op: Any, x: ir.Value, first: ir.Value, second: ir.Value) -> Any:
+        inside, outside = required(clamp_bounds(first)), required(clamp_bounds(second))
+        low, high = (min(max(bound, outside[0]), outside[1]) for bound in inside)
+        return _clamp(op, x, low, high)
 
 
 CLAMPS: tuple[type[Rule], ...] = (
     MaxToClip,
     MinToClip,
     ClipToRelu,
-    *(_merge(outer, inner) for outer in ("Relu", "Clip") for inner in ("Relu", "Clip")),
+    _MergeClamps.variant("MergeReluIntoRelu", inner="Relu", outer="Relu"),
+    _MergeClamps.variant("MergeClipIntoRelu", inner="Clip", outer="Relu"),
+    _MergeClamps.variant("MergeReluIntoClip", inner="Relu", outer="Clip"),
+    _MergeClamps.variant("MergeClipIntoClip", inner="Clip", outer="Clip"),
 )

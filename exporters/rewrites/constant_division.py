@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer
-from mobiledeploy.graph.onnx_graph import float_array
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import initializer
+from mobiledeploy.graph.onnx_graph import float_array, required
 
 __all__ = ["DivideByConstant"]
 
@@ -23,12 +24,10 @@ class DivideByConstant(Rule):
         return float_array(divisor) is not None
 
     def refuse(self, divisor: ir.Value, **_: Any) -> str | None:
-        array = float_array(divisor)
-        assert array is not None
+        array = required(float_array(divisor))
         with np.errstate(divide="ignore", over="ignore"):
             return None if np.all(np.isfinite(np.float32(1) / array)) else "the divisor has no reciprocal"
 
     def rewrite(self, op: Any, x: ir.Value, divisor: ir.Value) -> Any:
-        array = float_array(divisor)
-        assert array is not None
-        return op.Mul(x, initializer(op, divisor, 1 / array.astype(np.float64)))
+        array = required(float_array(divisor)).astype(np.float64)
+        return op.Mul(x, initializer(op, divisor, 1 / array))

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer, producer_of
-from mobiledeploy.graph.onnx_graph import float_array
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import initializer
+from mobiledeploy.graph.onnx_graph import float_array, producer_of, required
 
 __all__ = ["MergeIntoGroups"]
 
@@ -40,8 +41,7 @@ class MergeIntoGroups(Rule):
 
     def rewrite(self, op: Any, joined: ir.Value) -> Any:
         parts = _parts(joined)
-        split, first = _split(parts), parts[0]
-        assert split is not None
+        split, first = required(_split(parts)), parts[0]
         constants = [
             initializer(op, first.inputs[index], np.concatenate([_array(node, index) for node in parts]))
             for index in range(1, len(first.inputs))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import onnx_ir as ir
 
 from mobiledeploy.exporters.rewrites.clamp import clamp_bounds
 from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.onnx_graph import producer_of
+from mobiledeploy.graph.op_traits import CLAMPING
 from mobiledeploy.runtime.targets import Target
 
 __all__ = ["FUSED_ACTIVATION", "fusion_rules", "why_not_fused", "will_fuse"]
@@ -46,7 +48,7 @@ def will_fuse(node: ir.Node, reader: ir.Node, target: Target) -> bool:
     return (
         node.op_type in target.fusing_ops
         and FUSED_ACTIVATION not in node.meta
-        and reader.op_type in ("Relu", "Clip")
+        and reader.op_type in CLAMPING
         and reader.inputs[0] is result
         and len(result.uses()) == 1
         and not result.is_graph_output()
@@ -56,30 +58,32 @@ def will_fuse(node: ir.Node, reader: ir.Node, target: Target) -> bool:
 
 def fusion_rules(target: Target) -> Sequence[type[Rule]]:
     """One rule per op that can carry an activation and per ONNX form of the activation."""
-    return [_fuse(op, form, target) for op in sorted(target.fusing_ops) for form in ("Relu", "Clip")]
+    return [
+        _Fuse.variant(f"Fuse{activation}Into{op_type}", op_type=op_type, activation=activation)
+        for op_type in sorted(target.fusing_ops)
+        for activation in sorted(CLAMPING)
+    ]
 
 
-def _fuse(op_type: str, form: str, target: Target) -> type[Rule]:
-    class Fuse(Rule):
-        def pattern(self, op: Any) -> Any:
-            linear = getattr(op, op_type)(_allow_other_inputs=True, _outputs=["linear"])
-            return getattr(op, form)(linear, _allow_other_inputs=True, _outputs=["result"])
+class _Fuse(Rule):
+    """F(Op(x)) -> Op(x) with a note of the activation F."""
 
-        def refuse(self, linear: ir.Value, result: ir.Value) -> str | None:
-            node = linear.producer()
-            assert node is not None
-            if FUSED_ACTIVATION in node.meta:
-                return f"the {op_type} carries {node.meta[FUSED_ACTIVATION]} already"
-            return why_not_fused(result, target)
+    op_type: ClassVar[str]
+    activation: ClassVar[str]
 
-        def rewrite(self, op: Any, linear: ir.Value, result: ir.Value) -> Any:
-            node = linear.producer()
-            assert node is not None
-            fused = getattr(op, op_type)(*node.inputs, **node.attributes)
-            fused.producer().meta[FUSED_ACTIVATION] = _activation(result)
-            fused.producer().metadata_props.update(node.metadata_props)
-            return fused
+    def pattern(self, op: Any) -> Any:
+        linear = getattr(op, self.op_type)(_allow_other_inputs=True, _outputs=["linear"])
+        return getattr(op, self.activation)(linear, _allow_other_inputs=True, _outputs=["result"])
 
-    Fuse.__name__ = Fuse.__qualname__ = f"Fuse{form}Into{op_type}"
-    Fuse.__doc__ = f"{form}({op_type}(x)) -> {op_type}(x) with a note of the activation."
-    return Fuse
+    def refuse(self, linear: ir.Value, result: ir.Value) -> str | None:
+        carried = producer_of(linear).meta.get(FUSED_ACTIVATION)
+        if carried is not None:
+            return f"the {self.op_type} carries {carried} already"
+        return why_not_fused(result, self.target)
+
+    def rewrite(self, op: Any, linear: ir.Value, result: ir.Value) -> Any:
+        node = producer_of(linear)
+        fused = getattr(op, self.op_type)(*node.inputs, **node.attributes)
+        fused.producer().meta[FUSED_ACTIVATION] = _activation(result)
+        fused.producer().metadata_props.update(node.metadata_props)
+        return fused

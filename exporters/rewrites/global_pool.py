@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, axes_list, rank
-from mobiledeploy.graph.onnx_graph import constant
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import axes_list
+from mobiledeploy.graph.onnx_graph import constant, producer_of, rank
 
 __all__ = ["FLATTEN_MEAN", "GlobalAveragePoolToMean", "MergeMeans", "WholeAveragePoolToMean"]
 
@@ -34,8 +35,7 @@ class WholeAveragePoolToMean(Rule):
         return op.AveragePool(x, _outputs=["pooled"])
 
     def refuse(self, x: ir.Value, pooled: ir.Value) -> str | None:
-        node = pooled.producer()
-        assert node is not None
+        node = producer_of(pooled)
         if reason := _why_no_images(x):
             return reason
         kernel, image = tuple(node.attributes.get_ints("kernel_shape", ())), _sizes(x)[2:]
@@ -63,31 +63,32 @@ class MergeMeans(Rule):
         return op.ReduceMean(x, axes_list(op, _SPATIAL), keepdims=_kept(outer))
 
 
-def _flatten(op_type: str) -> type[Rule]:
-    """The rule Op(ReduceMean(x, [2, 3], keepdims=1)) -> ReduceMean(x, [2, 3], keepdims=0)."""
+class _FlattenMean(Rule):
+    """Op(ReduceMean(x, [2, 3], keepdims=1)) of shape (N, C) -> ReduceMean(x, [2, 3], keepdims=0)."""
 
-    class FlattenMean(Rule):
-        def pattern(self, op: Any, x: Any, axes: Any) -> Any:
-            mean = op.ReduceMean(x, axes, _outputs=["mean"])
-            return getattr(op, op_type)(mean, _allow_other_inputs=True, _outputs=["flat"])
+    op_type: ClassVar[str]
 
-        def matches(self, x: ir.Value, axes: ir.Value, mean: ir.Value, **_: Any) -> bool:
-            return rank(x) == 4 and _kept(mean) == 1 and _axes(axes, 4) == [2, 3]
+    def pattern(self, op: Any, x: Any, axes: Any) -> Any:
+        mean = op.ReduceMean(x, axes, _outputs=["mean"])
+        return getattr(op, self.op_type)(mean, _allow_other_inputs=True, _outputs=["flat"])
 
-        def refuse(self, x: ir.Value, flat: ir.Value, **_: Any) -> str | None:
-            if _sizes(flat) == _sizes(x)[:2]:
-                return None
-            return f"the result has the shape {_sizes(flat)}, expected {_sizes(x)[:2]}"
+    def matches(self, x: ir.Value, axes: ir.Value, mean: ir.Value, **_: Any) -> bool:
+        return rank(x) == 4 and _kept(mean) == 1 and _axes(axes, 4) == [2, 3]
 
-        def rewrite(self, op: Any, x: ir.Value, **_: Any) -> Any:
-            return op.ReduceMean(x, axes_list(op, _SPATIAL), keepdims=0)
+    def refuse(self, x: ir.Value, flat: ir.Value, **_: Any) -> str | None:
+        if _sizes(flat) == _sizes(x)[:2]:
+            return None
+        return f"the result has the shape {_sizes(flat)}, expected {_sizes(x)[:2]}"
 
-    FlattenMean.__name__ = FlattenMean.__qualname__ = f"{op_type}Mean"
-    FlattenMean.__doc__ = f"{op_type}(ReduceMean(x, [2, 3], keepdims=1), (N, C)) -> ReduceMean(keepdims=0)."
-    return FlattenMean
+    def rewrite(self, op: Any, x: ir.Value, **_: Any) -> Any:
+        return op.ReduceMean(x, axes_list(op, _SPATIAL), keepdims=0)
 
 
-FLATTEN_MEAN: tuple[type[Rule], ...] = tuple(map(_flatten, ("Reshape", "Flatten", "Squeeze")))
+FLATTEN_MEAN: tuple[type[Rule], ...] = (
+    _FlattenMean.variant("ReshapeMean", op_type="Reshape"),
+    _FlattenMean.variant("FlattenMean", op_type="Flatten"),
+    _FlattenMean.variant("SqueezeMean", op_type="Squeeze"),
+)
 
 
 def _sizes(value: ir.Value) -> tuple[int | None, ...]:
@@ -100,23 +101,19 @@ def _why_no_images(x: ir.Value) -> str | None:
 
 
 def _kept(mean: ir.Value) -> int:
-    node = mean.producer()
-    assert node is not None
-    return node.attributes.get_int("keepdims", 1)
+    return producer_of(mean).attributes.get_int("keepdims", 1)
 
 
-def _axes(axes: ir.Value, of_rank: int) -> list[int] | None:
+def _axes(axes: ir.Value | None, of_rank: int) -> list[int] | None:
     array = constant(axes)
     return None if array is None else sorted(int(axis) % of_rank for axis in array.reshape(-1))
 
 
 def _merged_axes(inner: ir.Value, outer: ir.Value) -> list[int] | None:
     """The axes of the 4-D input that two means after one another reduce."""
-    nodes = inner.producer(), outer.producer()
-    assert nodes[0] is not None and nodes[1] is not None and nodes[0].inputs[1] and nodes[1].inputs[1]
-    first = _axes(nodes[0].inputs[1], 4)
+    first = _axes(producer_of(inner).inputs[1], 4)
     if first is None:
         return None
     left = list(range(4)) if _kept(inner) else [axis for axis in range(4) if axis not in first]
-    second = _axes(nodes[1].inputs[1], len(left))
+    second = _axes(producer_of(outer).inputs[1], len(left))
     return None if second is None else sorted({*first, *(left[axis] for axis in second)})

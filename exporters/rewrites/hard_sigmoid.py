@@ -15,9 +15,10 @@ from typing import Any, ClassVar
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, near, number, rank
-from mobiledeploy.graph.linear import LINEAR_OPS, scale_and_shift, why_not_constant
-from mobiledeploy.graph.onnx_graph import constant, scalar
+from mobiledeploy.exporters.rewrites.rule import Rule, near
+from mobiledeploy.graph.constants import number
+from mobiledeploy.graph.linear import scale_and_shift, why_not_constant
+from mobiledeploy.graph.onnx_graph import constant, producer_of, rank, scalar
 
 __all__ = ["RECOGNISE_HARD_SIGMOID", "SHIFT_HARD_SIGMOID_INTO_LINEAR", "HardSigmoidToRelu6"]
 
@@ -99,9 +100,8 @@ RECOGNISE_HARD_SIGMOID: tuple[type[Rule], ...] = (
 
 def _slope_and_offset(gate: ir.Value) -> tuple[float, float]:
     """(6*alpha, 6*beta) of a HardSigmoid, with ONNX's defaults 0.2 and 0.5."""
-    node = gate.producer()
-    assert node is not None
-    alpha, beta = node.attributes.get_float("alpha", 0.2), node.attributes.get_float("beta", 0.5)
+    attributes = producer_of(gate).attributes
+    alpha, beta = attributes.get_float("alpha", 0.2), attributes.get_float("beta", 0.5)
     # 1/6 has no float32; what is within a rounding error of it is meant to be it.
     return (1.0 if near(alpha, 1 / 6) else 6.0 * alpha), 6.0 * beta
 
@@ -111,34 +111,34 @@ def _relu6_sixth(op: Any, shifted: ir.Value) -> Any:
     return op.Mul(op.Clip(shifted, number(op, 0.0), number(op, 6.0)), number(op, 1 / 6))
 
 
-def _after(op_type: str) -> type[Rule]:
-    """The rule HardSigmoid(Linear(x, w, b)) -> relu6(Linear(x, 6*alpha*w, 6*alpha*b + 6*beta)) * (1/6)."""
+class _ShiftHardSigmoid(Rule):
+    """HardSigmoid(Linear(x, w, b)) -> relu6(Linear(x, 6*alpha*w, 6*alpha*b + 6*beta)) * (1/6)."""
 
-    class ShiftHardSigmoid(Rule):
-        unless_delegated: ClassVar[str | None] = "HARD_SIGMOID"
+    unless_delegated = "HARD_SIGMOID"
+    op_type: ClassVar[str]
 
-        def pattern(self, op: Any, x: Any) -> Any:
-            z = getattr(op, op_type)(x, _allow_other_inputs=True, _outputs=["z"])
-            return op.HardSigmoid(z, _outputs=["gate"])
+    def pattern(self, op: Any, x: Any) -> Any:
+        z = getattr(op, self.op_type)(x, _allow_other_inputs=True, _outputs=["z"])
+        return op.HardSigmoid(z, _outputs=["gate"])
 
-        def refuse(self, z: ir.Value, **_: Any) -> str | None:
-            return why_not_constant(z)
+    def refuse(self, z: ir.Value, **_: Any) -> str | None:
+        return why_not_constant(z)
 
-        def rewrite(self, op: Any, x: ir.Value, z: ir.Value, gate: ir.Value) -> Any:
-            return _relu6_sixth(op, scale_and_shift(op, x, z, *_slope_and_offset(gate)))
-
-    ShiftHardSigmoid.__name__ = ShiftHardSigmoid.__qualname__ = f"ShiftHardSigmoidInto{op_type}"
-    ShiftHardSigmoid.__doc__ = f"HardSigmoid({op_type}(x)) -> Clip({op_type}'(x), 0, 6) * (1/6)."
-    return ShiftHardSigmoid
+    def rewrite(self, op: Any, x: ir.Value, z: ir.Value, gate: ir.Value) -> Any:
+        return _relu6_sixth(op, scale_and_shift(op, x, z, *_slope_and_offset(gate)))
 
 
-SHIFT_HARD_SIGMOID_INTO_LINEAR: tuple[type[Rule], ...] = tuple(map(_after, LINEAR_OPS))
+SHIFT_HARD_SIGMOID_INTO_LINEAR: tuple[type[Rule], ...] = (
+    _ShiftHardSigmoid.variant("ShiftHardSigmoidIntoConv", op_type="Conv"),
+    _ShiftHardSigmoid.variant("ShiftHardSigmoidIntoConvTranspose", op_type="ConvTranspose"),
+    _ShiftHardSigmoid.variant("ShiftHardSigmoidIntoGemm", op_type="Gemm"),
+)
 
 
 class HardSigmoidToRelu6(Rule):
     """HardSigmoid(x) -> Clip(6*alpha*x + 6*beta, 0, 6) * (1/6), where no linear op can take the +3."""
 
-    unless_delegated: ClassVar[str | None] = "HARD_SIGMOID"
+    unless_delegated = "HARD_SIGMOID"
 
     def pattern(self, op: Any, x: Any) -> Any:
         return op.HardSigmoid(x, _outputs=["gate"])

@@ -8,11 +8,13 @@ into the next convolution's weights.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, near, number
+from mobiledeploy.exporters.rewrites.rule import Rule, near
+from mobiledeploy.graph.constants import number
+from mobiledeploy.graph.onnx_graph import producer_of
 
 __all__ = ["HardSwishToRelu6", "RecogniseHardSwish"]
 
@@ -33,9 +35,8 @@ class RecogniseHardSwish(Rule):
     def refuse(self, x: ir.Value, z: ir.Value, gate: ir.Value) -> str | None:
         if x is not z:
             return f"the gate is computed from {z.name!r} and multiplies {x.name!r}"
-        node = gate.producer()
-        assert node is not None
-        alpha, beta = node.attributes.get_float("alpha", 0.2), node.attributes.get_float("beta", 0.5)
+        attributes = producer_of(gate).attributes
+        alpha, beta = attributes.get_float("alpha", 0.2), attributes.get_float("beta", 0.5)
         if near(alpha, 1 / 6) and near(beta, 0.5):
             return None
         return f"HardSigmoid has alpha {alpha:g} and beta {beta:g}, hard-swish needs 1/6 and 1/2"
@@ -47,7 +48,7 @@ class RecogniseHardSwish(Rule):
 class HardSwishToRelu6(Rule):
     """HardSwish(x) -> (x * Clip(x + 3, 0, 6)) * (1/6)."""
 
-    unless_delegated: ClassVar[str | None] = "HARD_SWISH"
+    unless_delegated = "HARD_SWISH"
 
     def pattern(self, op: Any, x: Any) -> Any:
         return op.HardSwish(x)

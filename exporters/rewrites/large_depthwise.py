@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule, axes_list, initializer, producer_of, rank
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import axes_list, initializer
 from mobiledeploy.graph.linear import why_not_constant
-from mobiledeploy.graph.onnx_graph import float_array, shape_of
+from mobiledeploy.graph.onnx_graph import float_array, producer_of, rank, required, shape_of
 from mobiledeploy.runtime.targets import Precision, Target
 
 __all__ = ["TileLargeDepthwise"]
@@ -48,8 +49,7 @@ class TileLargeDepthwise(Rule):
 
     def rewrite(self, op: Any, x: ir.Value, conv: ir.Value) -> Any:
         node, total = producer_of(conv), None
-        weights = float_array(node.inputs[1])
-        assert weights is not None
+        weights = required(float_array(node.inputs[1]))
         for rows, columns in self._tiles(x, conv):
             tile = weights[:, :, rows.taps, columns.taps]
             pads = [rows.before, columns.before, rows.after, columns.after]
@@ -66,7 +66,7 @@ class TileLargeDepthwise(Rule):
         Tiles that see nothing but padding, as the outer ones do on an image smaller than the kernel, add 0
         and are left out.
         """
-        _, _, height, width = shape_of(producer_of(conv).inputs[1])  # type: ignore[arg-type]  # constant
+        _, _, height, width = shape_of(required(producer_of(conv).inputs[1]))
         rows, columns = _tile_size(height, width, self.target.depthwise_taps)
         return list(product(_extents(x, conv, 0, height, rows), _extents(x, conv, 1, width, columns)))
 
@@ -105,12 +105,12 @@ def _extents(x: ir.Value, conv: ir.Value, axis: int, kernel: int, length: int) -
     attributes, size = producer_of(conv).attributes, shape_of(x)[2 + axis]
     stride, dilation = (attributes.get_ints(name, (1, 1))[axis] for name in ("strides", "dilations"))
     padded = attributes.get_ints("pads", (0, 0))[axis]
-    reach = (shape_of(conv)[2 + axis] - 1) * stride
+    last = (shape_of(conv)[2 + axis] - 1) * stride
     extents = []
     for first in range(0, kernel, length):
         taps = slice(first, min(first + length, kernel))
         begin = first * dilation - padded
-        end = begin + reach + (taps.stop - 1 - first) * dilation + 1
+        end = begin + last + (taps.stop - 1 - first) * dilation + 1
         if begin < size and end > 0:
             inside = max(begin, 0), min(end, size)
             extents.append(_Extent(taps, *inside, size, max(-begin, 0), max(end - size, 0)))

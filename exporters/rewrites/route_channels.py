@@ -18,10 +18,11 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog, producer_of, rank
+from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog
 from mobiledeploy.graph.channel_order import ChannelClass, channel_classes, channels_of, reorder
-from mobiledeploy.graph.moves import PERMUTING, Elements, move, moved, whole_channels
-from mobiledeploy.graph.onnx_graph import describe, shape_of, tidy
+from mobiledeploy.graph.moves import Elements, move, moved, whole_channels
+from mobiledeploy.graph.onnx_graph import describe, producer_of, rank, shape_of, tidy
+from mobiledeploy.graph.op_traits import PERMUTING
 from mobiledeploy.runtime.targets import Precision, Target
 
 __all__ = ["route_channels"]
@@ -217,8 +218,7 @@ def _rebuild(region: _Region, classes: dict[ir.Value, ChannelClass], orders: Ord
     """Slices and concatenations in place of a region; its nodes die for want of readers."""
     slices: dict[Piece, ir.Value] = {}
     for result in region.results:
-        before = result.producer()
-        assert before is not None
+        before = producer_of(result)
         parts: list[ir.Value] = []
         for piece in _pieces(region, result, classes, orders):
             source = region.sources[piece[0]]

@@ -22,9 +22,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 from onnxscript.rewriter import MatchResult, pattern
 
+from mobiledeploy.graph.constants import settle_names
 from mobiledeploy.graph.onnx_graph import describe, infer_shapes, tidy
 from mobiledeploy.runtime.targets import Precision, Target
 
@@ -34,12 +34,7 @@ __all__ = [
     "RewriteLog",
     "Rule",
     "apply_rules",
-    "axes_list",
-    "initializer",
     "near",
-    "number",
-    "producer_of",
-    "rank",
 ]
 
 _MOST_FIRINGS = 10_000  # of one rule on one graph, more than any needs: rules that undo each other never end
@@ -98,6 +93,11 @@ class Rule(pattern.RewriteRuleClassBase):  # type: ignore[misc]  # onnxscript sh
     def serves(cls, target: Target, precision: Precision) -> bool:
         """Whether the rule is of use to a target in a precision."""
         return cls.unless_delegated is None or not target.delegates(cls.unless_delegated, precision)
+
+    @classmethod
+    def variant(cls, name: str, **attributes: Any) -> type[Rule]:
+        """Return the rule for another op, say, under a name of its own and with these class attributes."""
+        return type(name, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__, **attributes})
 
     def matches(self, *_: Any, **__: Any) -> bool:
         """Whether this is what the rule is about at all."""
@@ -177,7 +177,7 @@ def apply_rules(
     wanted = [rule(target) for rule in rules if rule.serves(target, precision)]
     if wanted:
         _apply_until_none_fires(model, wanted)
-        _settle_names(model.graph)
+        settle_names(model.graph)
     return RewriteLog(
         tuple(Applied(rule.name, rule.fired) for rule in wanted if rule.fired),
         tuple(itertools.chain.from_iterable(rule.refusals.values() for rule in wanted)),
@@ -200,63 +200,9 @@ def _apply_until_none_fires(model: ir.Model, rules: Sequence[Rule]) -> None:
             return
 
 
-# What rewrites build with
-
-
-def initializer(op: Any, like: ir.Value | None, array: NDArray[np.floating[Any]]) -> ir.Value:
-    """A new float32 constant for a replacement graph, named after the constant it takes the place of."""
-    return _new(op, np.asarray(array, np.float32), like.name if like is not None else None)
-
-
-def number(op: Any, value: float) -> ir.Value:
-    """A float32 scalar constant for a replacement graph."""
-    return _new(op, np.float32(value), f"{value:.6g}")
-
-
-def axes_list(op: Any, axes: Sequence[int]) -> ir.Value:
-    """An int64 constant of shape (len(axes),) for a replacement graph."""
-    return _new(op, np.array(axes, np.int64), "axes")
-
-
-_MARK = "~rewritten~"
-_serial = itertools.count(1)
-
-
-def _new(op: Any, array: Any, stem: str | None) -> ir.Value:
-    """A constant whose name cannot be taken yet; `_settle_names` makes it readable and reproducible."""
-    name = f"{stem or 'constant'}{_MARK}{next(_serial)}"
-    value: ir.Value = op.initializer(ir.tensor(array, name=name), name=name)
-    return value
-
-
-def _settle_names(graph: ir.Graph) -> None:
-    """Name new constants after what they replace, in graph order, so that two runs give the same names."""
-    taken = {value.name for value in graph.inputs} | set(graph.initializers)
-    taken |= {value.name for node in graph for value in node.outputs}
-    used = dict.fromkeys(value for node in graph for value in node.inputs if value is not None)
-    for value in used:
-        if value.is_initializer() and value.name is not None and _MARK in value.name:
-            stem = value.name.split(_MARK)[0]
-            candidates = itertools.chain([stem], (f"{stem}:{i}" for i in itertools.count(1)))
-            value.name = next(name for name in candidates if name not in taken)
-            taken.add(value.name)
-
-
 # What checks ask
 
 
 def near(got: float | None, wanted: float) -> bool:
     """Whether a float32 constant is meant to be that number: equal but for the rounding of float32."""
     return got is not None and math.isclose(got, wanted, rel_tol=4 * float(np.finfo(np.float32).eps))
-
-
-def producer_of(value: ir.Value) -> ir.Node:
-    """The node that computes a value which is known to be computed, such as the last of a pattern."""
-    node = value.producer()
-    assert node is not None, value.name
-    return node
-
-
-def rank(value: ir.Value) -> int | None:
-    """Number of dimensions, if known."""
-    return value.shape.rank() if value.shape is not None else None

@@ -14,11 +14,10 @@ from itertools import pairwise
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
-from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog, rank
-from mobiledeploy.graph.channel_order import BROADCASTING, ELEMENTWISE
-from mobiledeploy.graph.onnx_graph import constant, describe, shape_of, tidy
+from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog
+from mobiledeploy.graph.onnx_graph import array_of, constant, describe, rank, shape_of, tidy
+from mobiledeploy.graph.op_traits import BROADCASTING, ELEMENTWISE
 from mobiledeploy.runtime.targets import Precision, Target
 
 __all__ = ["split_convolutions"]
@@ -137,8 +136,7 @@ def _rebuild(split: ir.Node, path: _Path, graph: ir.Graph) -> None:
 
 def _constant(graph: ir.Graph, value: ir.Value, start: int, stop: int, suffix: str) -> ir.Value:
     """The rows of weights or bias that make some output channels."""
-    array: NDArray[np.generic] | None = constant(value)
-    assert array is not None
+    array = array_of(value)
     name = f"{value.name}{suffix}"
     while name in graph.initializers:  # two convolutions may share weights
         name += "'"

@@ -8,16 +8,17 @@ MixConv (arXiv:1907.09595) has one batch norm and one activation after depthwise
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.exporters.rewrites.fold_batch_norm import why_not_fixed
 from mobiledeploy.exporters.rewrites.fuse_activation import why_not_fused
-from mobiledeploy.exporters.rewrites.rule import Rule, initializer, producer_of
-from mobiledeploy.graph.linear import LINEAR_OPS
-from mobiledeploy.graph.onnx_graph import float_array, shape_of
+from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.graph.constants import initializer
+from mobiledeploy.graph.onnx_graph import float_array, producer_of, required, shape_of
+from mobiledeploy.graph.op_traits import LINEAR_OPS
 
 __all__ = ["THROUGH_CONCAT"]
 
@@ -60,7 +61,8 @@ class BatchNormThroughConcat(_ThroughConcat):
     def rewrite(self, op: Any, joined: ir.Value, normed: ir.Value) -> Any:
         node, parts = producer_of(normed), _parts(joined)
         ends = np.cumsum([shape_of(part)[1] for part in parts])
-        statistics = [(value, np.split(_array(value), ends[:-1])) for value in node.inputs[1:5]]
+        constants = [(value, required(float_array(value))) for value in node.inputs[1:5]]
+        statistics = [(value, np.split(array, ends[:-1])) for value, array in constants]
         normed_parts = [
             op.BatchNormalization(
                 part, *(initializer(op, value, pieces[i]) for value, pieces in statistics), **node.attributes
@@ -70,44 +72,34 @@ class BatchNormThroughConcat(_ThroughConcat):
         return op.Concat(*normed_parts, axis=1)
 
 
-def _activation_through_concat(op_type: str) -> type[Rule]:
-    """The rule for an activation that ops can carry."""
+class _ActivationThroughConcat(_ThroughConcat):
+    """F(Concat(a, b)) -> Concat(F(a), F(b)), for an activation F that ops can carry."""
 
-    class ThroughConcat(_ThroughConcat):
-        @property
-        def takers(self) -> Collection[str]:
-            return self.target.fusing_ops
+    op_type: ClassVar[str]
 
-        def pattern(self, op: Any) -> Any:
-            joined = op.Concat(_allow_other_inputs=True, _outputs=["joined"])
-            return getattr(op, op_type)(joined, _allow_other_inputs=True, _outputs=["result"])
+    @property
+    def takers(self) -> Collection[str]:
+        return self.target.fusing_ops
 
-        def refuse(self, joined: ir.Value, **values: Any) -> str | None:
-            return why_not_fused(values["result"], self.target) or super().refuse(joined)
+    def pattern(self, op: Any) -> Any:
+        joined = op.Concat(_allow_other_inputs=True, _outputs=["joined"])
+        return getattr(op, self.op_type)(joined, _allow_other_inputs=True, _outputs=["result"])
 
-        def rewrite(self, op: Any, joined: ir.Value, result: ir.Value) -> Any:
-            node = producer_of(result)
-            parts = [
-                getattr(op, op_type)(part, *node.inputs[1:], **node.attributes) for part in _parts(joined)
-            ]
-            return op.Concat(*parts, axis=1)
+    def refuse(self, joined: ir.Value, **values: Any) -> str | None:
+        return why_not_fused(values["result"], self.target) or super().refuse(joined)
 
-    ThroughConcat.__name__ = ThroughConcat.__qualname__ = f"{op_type}ThroughConcat"
-    ThroughConcat.__doc__ = f"{op_type}(Concat(a, b)) -> Concat({op_type}(a), {op_type}(b))."
-    return ThroughConcat
+    def rewrite(self, op: Any, joined: ir.Value, result: ir.Value) -> Any:
+        node, activation = producer_of(result), getattr(op, self.op_type)
+        parts = [activation(part, *node.inputs[1:], **node.attributes) for part in _parts(joined)]
+        return op.Concat(*parts, axis=1)
 
 
 def _parts(joined: ir.Value) -> list[ir.Value]:
     return [value for value in producer_of(joined).inputs if value is not None]
 
 
-def _array(value: ir.Value | None) -> Any:
-    array = float_array(value)
-    assert array is not None
-    return array
-
-
 THROUGH_CONCAT: tuple[type[Rule], ...] = (
     BatchNormThroughConcat,
-    *map(_activation_through_concat, ("Relu", "Clip")),
+    _ActivationThroughConcat.variant("ReluThroughConcat", op_type="Relu"),
+    _ActivationThroughConcat.variant("ClipThroughConcat", op_type="Clip"),
 )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mobiledeploy.base.errors import UnsupportedModelError
 from mobiledeploy.exporters.tflite.graph import Op, Tensor, TfliteGraph
 from mobiledeploy.exporters.tflite.layout import TO_NHWC, Layout, nhwc_shape
-from mobiledeploy.graph.onnx_graph import describe
+from mobiledeploy.graph.onnx_graph import describe, required
 from mobiledeploy.graph.params import QuantParams, activation_params, dequantize, quantize, weight_params
 from mobiledeploy.runtime.targets import Precision, Target
 
@@ -37,6 +37,11 @@ class Builder:
         self.node: ir.Node | None = None
         self.results: list[Tensor] = []
         self._onnx_order: dict[Tensor, Tensor] = {}
+
+    @property
+    def op_type(self) -> str:
+        """The ONNX op that is being lowered."""
+        return required(self.node).op_type
 
     @property
     def result(self) -> Tensor:
@@ -95,8 +100,7 @@ class Builder:
             order: TFLite's axes, counted as in ONNX.
             axis: The output channel axis in TFLite's order.
         """
-        assert value.data is not None
-        array, params = np.ascontiguousarray(value.data.transpose(order)), value.params
+        array, params = np.ascontiguousarray(required(value.data).transpose(order)), value.params
         if params is not None:
             if params.dtype != np.int8:
                 raise self.refuse(
@@ -162,8 +166,7 @@ class Builder:
     def transpose(self, x: Tensor, order: Sequence[int], to: Tensor | None = None) -> Tensor:
         """TRANSPOSE; where it only moves axes of size 1, a RESHAPE. Chains collapse into one."""
         while (before := self.graph.producer(x)) is not None and before.name == "TRANSPOSE":
-            x, earlier = _input(before, 0), _input(before, 1).data
-            assert earlier is not None
+            x, earlier = required(before.inputs[0]), required(required(before.inputs[1]).data)
             order = [int(earlier[axis]) for axis in order]
         shape = tuple(x.shape[axis] for axis in order)
         moved = [axis for axis in order if x.shape[axis] != 1]
@@ -176,7 +179,7 @@ class Builder:
     def _before(self, x: Tensor, name: str) -> Tensor:
         """The tensor that the op named, applied once or several times over, made ``x`` of."""
         while (op := self.graph.producer(x)) is not None and op.name == name:
-            x = _input(op, 0)
+            x = required(op.inputs[0])
         return x
 
     @property
@@ -236,9 +239,3 @@ class Builder:
             return replace(x, dtype=wanted.dtype, params=wanted, data=quantize(real, wanted))
         requantized = replace(x.with_shape(x.shape, "requantized"), params=wanted)
         return self.op("QUANTIZE", x, to=requantized)
-
-
-def _input(op: Op, index: int) -> Tensor:
-    tensor = op.inputs[index]
-    assert tensor is not None
-    return tensor

@@ -20,7 +20,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mobiledeploy.base.errors import UnsupportedModelError
-from mobiledeploy.graph.onnx_graph import constant, describe
+from mobiledeploy.graph.onnx_graph import array_of, constant, describe, name_of, rank, required
+from mobiledeploy.graph.op_traits import BOUNDARY
 from mobiledeploy.graph.params import QuantParams, dequantize
 
 __all__ = ["PARAMS", "HasIntegerForm", "fold_qdq"]
@@ -48,7 +49,7 @@ def fold_qdq(model: ir.Model, has_integer_form: HasIntegerForm) -> None:
     _attach_params(graph)
     _quantize_constants(graph)
     for node in graph:
-        if node.op_type not in _BORDERS:
+        if node.op_type not in BOUNDARY:
             _join_to_integers(node, has_integer_form)
     for node in graph:
         if node.op_type == "QuantizeLinear" and (producer := _dequantizer(node.inputs[0])) is not None:
@@ -65,16 +66,13 @@ _SIGNED: MappingProxyType[np.dtype[Any], tuple[np.dtype[Any], int]] = MappingPro
 )
 """Unsigned type -> the signed one that stands for it, and what lies between their integers."""
 
-_BORDERS = ("QuantizeLinear", "DequantizeLinear")
-
 
 def _attach_params(graph: ir.Graph) -> None:
     """Note the parameters of every integer value that a Q or DQ node writes or reads."""
     for node in graph:
-        if node.op_type not in _BORDERS:
+        if node.op_type not in BOUNDARY:
             continue
-        integers = node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0]
-        assert integers is not None
+        integers = required(node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0])
         params = _params(node)
         known: QuantParams = integers.meta.setdefault(PARAMS, params)
         if not known.same_as(params):
@@ -143,8 +141,8 @@ def _integer_dtype(node: ir.Node) -> np.dtype[Any]:
 def _axis(node: ir.Node) -> int:
     """The channel axis, counted from the front."""
     axis, value = node.attributes.get_int("axis", 1), node.inputs[0]
-    known = value is not None and value.shape is not None
-    return axis % value.shape.rank() if known and value is not None and value.shape is not None else axis
+    dimensions = rank(value) if value is not None else None
+    return axis % dimensions if dimensions else axis
 
 
 def _quantize_constants(graph: ir.Graph) -> None:
@@ -205,8 +203,7 @@ def _join_to_integers(node: ir.Node, has_integer_form: HasIntegerForm) -> None:
     for index, value in enumerate(node.inputs):
         if (dequantizer := _dequantizer(value)) is not None:
             node.replace_input_with(index, dequantizer.inputs[0])
-    for value, readers in zip(node.outputs, quantizers, strict=True):
-        assert readers is not None
+    for value, readers in zip(node.outputs, map(required, quantizers), strict=True):
         value.meta[PARAMS] = readers[0].outputs[0].meta[PARAMS]
         # A new type object: the old one may be shared with the model this one was cloned from.
         value.type = ir.TensorType(ir.DataType.from_numpy(value.meta[PARAMS].dtype))
@@ -226,8 +223,7 @@ def _take_over(old: ir.Value, new: ir.Value) -> None:
 
 def _requantize_directly(quantizer: ir.Node, dequantizer: ir.Node) -> None:
     """Q(DQ(q)) -> Q(q), or q itself if the parameters are the same."""
-    integers, requantized = dequantizer.inputs[0], quantizer.outputs[0]
-    assert integers is not None
+    integers, requantized = required(dequantizer.inputs[0]), quantizer.outputs[0]
     quantizer.replace_input_with(0, integers)
     same = integers.meta[PARAMS].same_as(requantized.meta[PARAMS])
     if same and not requantized.is_graph_output():
@@ -245,7 +241,7 @@ def _fold_constants(graph: ir.Graph) -> None:
     """Constants as signed integers, and in float where an op in float reads them."""
     for value in list(graph.initializers.values()):
         if (params := value.meta.get(PARAMS)) is not None:
-            value.const_value = ir.tensor(_signed(constant(value)))
+            value.const_value = ir.tensor(_signed(array_of(value)))
             value.type = ir.TensorType(value.const_value.dtype)
             for node in [use.node for use in value.uses() if use.node.op_type == "DequantizeLinear"]:
                 folded = node.outputs[0]
@@ -253,13 +249,12 @@ def _fold_constants(graph: ir.Graph) -> None:
                     continue
                 data = dequantize(value.const_value.numpy(), params)
                 replacement = ir.Value(name=folded.name, const_value=ir.tensor(data, name=folded.name))
-                graph.initializers[folded.name or ""] = replacement
+                graph.initializers[name_of(folded)] = replacement
                 folded.replace_all_uses_with(replacement)
                 graph.remove(node, safe=True)
 
 
-def _signed(array: NDArray[Any] | None) -> NDArray[Any]:
-    assert array is not None
+def _signed(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype not in _SIGNED:
         return array
     dtype, between = _SIGNED[array.dtype]

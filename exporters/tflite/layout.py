@@ -13,33 +13,12 @@ import enum
 
 import onnx_ir as ir
 
-from mobiledeploy.graph.onnx_graph import constant
+from mobiledeploy.graph.onnx_graph import constant, rank, required
+from mobiledeploy.graph.op_traits import IMAGE_OPS, LAYOUT_BOUND
 
-__all__ = ["IMAGE_OPS", "LAYOUT_BOUND_OPS", "TO_NHWC", "Layout", "choose_layouts", "nhwc_shape"]
+__all__ = ["TO_NHWC", "Layout", "choose_layouts", "nhwc_shape"]
 
 TO_NHWC = (0, 2, 3, 1)
-
-IMAGE_OPS = frozenset(
-    [
-        "Conv",
-        "ConvTranspose",
-        "MaxPool",
-        "AveragePool",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "Resize",
-        "DepthToSpace",
-        "SpaceToDepth",
-        "BatchNormalization",
-        "InstanceNormalization",
-    ]
-)
-"""Ops that TFLite defines on NHWC images."""
-
-LAYOUT_BOUND_OPS = frozenset(
-    ["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MatMul", "Gemm", "Expand"]
-)
-"""Ops whose meaning depends on the order of the axes in memory: they see ONNX's own order."""
 
 
 class Layout(enum.Enum):
@@ -57,9 +36,9 @@ def nhwc_shape(nchw: tuple[int, ...]) -> tuple[int, ...]:
 def choose_layouts(graph: ir.Graph) -> dict[ir.Value, Layout]:
     """The layout of every activation of the graph."""
     groups = _Groups()
-    images: list[ir.Value] = [value for value in (*graph.inputs, *graph.outputs) if _rank(value) == 4]
+    images: list[ir.Value] = [value for value in (*graph.inputs, *graph.outputs) if rank(value) == 4]
     for node in graph:
-        rank4 = [v for v in (*node.inputs, *node.outputs) if v is not None and _rank(v) == 4]
+        rank4 = [v for v in (*node.inputs, *node.outputs) if v is not None and rank(v) == 4]
         activations = [value for value in rank4 if constant(value) is None]
         if node.op_type in IMAGE_OPS:
             images += activations
@@ -69,19 +48,15 @@ def choose_layouts(graph: ir.Graph) -> dict[ir.Value, Layout]:
     nhwc = {groups.root(value) for value in images}
     values = [*graph.inputs, *(value for node in graph for value in node.outputs)]
     return {
-        value: Layout.NHWC if _rank(value) == 4 and groups.root(value) in nhwc else Layout.ONNX
+        value: Layout.NHWC if rank(value) == 4 and groups.root(value) in nhwc else Layout.ONNX
         for value in values
     }
 
 
-def _rank(value: ir.Value | None) -> int | None:
-    return value.shape.rank() if value is not None and value.shape is not None else None
-
-
 def _is_bound(node: ir.Node) -> bool:
     if node.op_type == "Gather":  # with a list of indices it picks along one axis, wherever that lies
-        return _rank(node.inputs[1]) != 1
-    return node.op_type in LAYOUT_BOUND_OPS
+        return rank(required(node.inputs[1])) != 1
+    return node.op_type in LAYOUT_BOUND
 
 
 class _Groups:

@@ -18,7 +18,7 @@ from mobiledeploy.exporters.tflite.graph import Op, Tensor, TfliteGraph
 from mobiledeploy.exporters.tflite.layout import TO_NHWC, Layout, choose_layouts, nhwc_shape
 from mobiledeploy.exporters.tflite.lowerings import lowering_for, supported_ops
 from mobiledeploy.exporters.tflite.lowerings.registry import accepted_attributes, has_integer_form
-from mobiledeploy.graph.onnx_graph import constant, describe, shape_of, tidy
+from mobiledeploy.graph.onnx_graph import array_of, describe, name_of, required, shape_of, tidy
 from mobiledeploy.graph.params import QuantParams
 from mobiledeploy.runtime.targets import Target
 
@@ -62,7 +62,7 @@ def _lower_nodes(graph: ir.Graph, layouts: dict[ir.Value, Layout], target: Targe
     tensors: dict[ir.Value, Tensor] = {}
     for value in graph.inputs:
         tensors[value] = _activation_tensor(value, layouts[value])
-        result.inputs[value.name or ""] = tensors[value]
+        result.inputs[name_of(value)] = tensors[value]
     for value in graph.initializers.values():
         tensors[value] = _constant_tensor(value)
 
@@ -70,8 +70,7 @@ def _lower_nodes(graph: ir.Graph, layouts: dict[ir.Value, Layout], target: Targe
     for node in graph:
         b.node = node
         b.results = [_activation_tensor(value, layouts[value]) for value in node.outputs]
-        lowering = lowering_for(node.op_type)
-        assert lowering is not None
+        lowering = required(lowering_for(node.op_type))
         inputs = [None if value is None else tensors[value] for value in node.inputs]
         lowered = lowering(b, *inputs, **_attributes(node, accepted_attributes(lowering)))
         outputs = lowered if isinstance(lowered, list) else [lowered]
@@ -79,7 +78,7 @@ def _lower_nodes(graph: ir.Graph, layouts: dict[ir.Value, Layout], target: Targe
         for value, tensor, expected in zip(node.outputs, outputs, b.results, strict=True):
             tensors[value] = b.to_layout(tensor, expected)
     for value in graph.outputs:
-        result.outputs[value.name or ""] = _output_tensor(tensors[value])
+        result.outputs[name_of(value)] = _output_tensor(tensors[value])
     return result
 
 
@@ -92,11 +91,10 @@ def _output_tensor(tensor: Tensor) -> Tensor:
 
 
 def _activation_tensor(value: ir.Value, layout: Layout) -> Tensor:
-    shape = shape_of(value)
+    shape = nhwc_shape(shape_of(value)) if layout is Layout.NHWC else shape_of(value)
     params: QuantParams | None = value.meta.get(PARAMS)
     dtype = params.dtype if params is not None else _numpy_dtype(value)
-    name = value.name or "unnamed"
-    return Tensor(name, nhwc_shape(shape) if layout is Layout.NHWC else shape, dtype, layout, params)
+    return Tensor(name_of(value), shape, dtype, layout, params)
 
 
 def _numpy_dtype(value: ir.Value) -> np.dtype[Any]:
@@ -109,11 +107,10 @@ def _numpy_dtype(value: ir.Value) -> np.dtype[Any]:
 
 
 def _constant_tensor(value: ir.Value) -> Tensor:
-    data = constant(value)
-    assert data is not None
+    data = array_of(value)
     if data.dtype.kind == "f":
         data = data.astype(np.float32, copy=False)
-    return Tensor(value.name or "unnamed", data.shape, data.dtype, params=value.meta.get(PARAMS), data=data)
+    return Tensor(name_of(value), data.shape, data.dtype, params=value.meta.get(PARAMS), data=data)
 
 
 def _attributes(node: ir.Node, accepted: frozenset[str]) -> dict[str, Any]:
@@ -169,7 +166,6 @@ def _bare_input(graph: TfliteGraph, name: str, readers: list[Op]) -> Tensor:
 
 
 def _uint8(tensor: Tensor, name: str) -> Tensor:
-    assert tensor.params is not None
-    dtype = np.dtype(np.uint8)
-    params = replace(tensor.params, zero_point=tensor.params.zero_point + 128, dtype=dtype)
+    dtype, signed = np.dtype(np.uint8), required(tensor.params)
+    params = replace(signed, zero_point=signed.zero_point + 128, dtype=dtype)
     return replace(tensor, name=name, dtype=dtype, params=params)

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from mobiledeploy.exporters.tflite.graph import Op, Tensor, TfliteGraph
+from mobiledeploy.graph.onnx_graph import required
 from mobiledeploy.graph.params import quantize, weight_params
 from mobiledeploy.runtime.targets import OpUse, Target
 
@@ -68,22 +69,22 @@ def store_weights(graph: TfliteGraph, stored_as: StorageType, target: Target) ->
 
 def _float16(weights: Tensor) -> Tensor | str:
     """The weights in float16, or why they stay."""
-    assert weights.data is not None
-    if weights.data.size < _SMALL:
+    data = required(weights.data)
+    if data.size < _SMALL:
         return f"fewer than {_SMALL} elements"
     with np.errstate(over="ignore"):
-        half = weights.data.astype(np.float16)
-    lost = np.linalg.norm(half.astype(np.float64) - weights.data)
-    if lost > _MOST_LOST * np.linalg.norm(weights.data.astype(np.float64)):
+        half = data.astype(np.float16)
+    lost = np.linalg.norm(half.astype(np.float64) - data)
+    if lost > _MOST_LOST * np.linalg.norm(data.astype(np.float64)):
         return "outside the range of float16"
     return replace(weights, name=f"{weights.name}/float16", dtype=half.dtype, data=half)
 
 
 def _int8(weights: Tensor, axis: int) -> Tensor | str:
     """The weights in int8, or why they stay."""
-    assert weights.data is not None
-    if weights.data.size < _SMALL:
+    data = required(weights.data)
+    if data.size < _SMALL:
         return f"fewer than {_SMALL} elements"
-    params = weight_params(weights.data, axis)
-    data = quantize(weights.data, params)
-    return replace(weights, name=f"{weights.name}/int8", dtype=data.dtype, params=params, data=data)
+    params = weight_params(data, axis)
+    integers = quantize(data, params)
+    return replace(weights, name=f"{weights.name}/int8", dtype=integers.dtype, params=params, data=integers)

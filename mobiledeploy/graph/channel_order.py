@@ -19,30 +19,17 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.rewrites.rule import rank
-from mobiledeploy.graph.onnx_graph import constant, describe
+from mobiledeploy.graph.constants import replace_constant
+from mobiledeploy.graph.onnx_graph import array_of, constant, describe, rank, required
+from mobiledeploy.graph.op_traits import BROADCASTING, CONVOLUTIONS, PER_CHANNEL, REDUCTIONS, channel_axis
 
 __all__ = [
-    "BROADCASTING",
-    "ELEMENTWISE",
     "ChannelClass",
     "channel_classes",
     "channels_of",
     "keeps_channels",
-    "new_initializer",
     "reorder",
-    "replace_constant",
 ]
-
-_CURVES = ["Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Selu", "Sigmoid", "Tanh"]
-ELEMENTWISE = frozenset(["Abs", "Clip", "Exp", "Neg", "Relu", "Softplus", "Sqrt", *_CURVES])
-"""Ops of one activation that treat every element by itself."""
-
-BROADCASTING = frozenset(["Add", "Div", "Max", "Min", "Mul", "PRelu", "Pow", "Sub"])
-"""Ops that join activations and constants element by element."""
-
-_POOLS = frozenset(["AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"])
-_REDUCTIONS = frozenset(["ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"])
 
 
 @dataclass
@@ -65,8 +52,7 @@ class ChannelClass:
 
 def channels_of(value: ir.Value) -> int:
     """Size of axis 1 of a rank-4 value of static shape."""
-    assert value.shape is not None
-    return int(value.shape[1])  # type: ignore[arg-type]  # static
+    return int(required(value.shape)[1])  # type: ignore[arg-type]  # static
 
 
 def channel_classes(graph: ir.Graph, apart_from: Collection[ir.Node]) -> dict[ir.Value, ChannelClass]:
@@ -122,7 +108,7 @@ def _follow(node: ir.Node, classes: _Classes) -> bool:
         return _follow_broadcasting(node, classes)
     if not _is_image(x):
         return False
-    if node.op_type in ("Conv", "ConvTranspose"):
+    if node.op_type in CONVOLUTIONS:
         return _follow_convolution(node, x, classes)
     if node.op_type == "BatchNormalization":
         return _follow_batch_norm(node, x, classes)
@@ -136,13 +122,13 @@ def keeps_channels(node: ir.Node, x: ir.Value) -> bool:
     """Whether an op of one image treats every channel alike and by itself."""
     if channels_of(x) != channels_of(node.outputs[0]):
         return False
-    if node.op_type in _REDUCTIONS and len(node.inputs) > 1:
+    if node.op_type in REDUCTIONS and len(node.inputs) > 1:
         axes = constant(node.inputs[1])
         return axes is not None and set((axes % 4).tolist()) <= {2, 3}
     if node.op_type == "Pad":
         pads = constant(node.inputs[1])
         return len(node.inputs) < 4 and pads is not None and not pads[1::4].any()
-    return node.op_type in ELEMENTWISE | _POOLS or node.op_type == "Resize"
+    return node.op_type in PER_CHANNEL
 
 
 def _follow_broadcasting(node: ir.Node, classes: _Classes) -> bool:
@@ -171,10 +157,10 @@ def _follow_convolution(node: ir.Node, x: ir.Value, classes: _Classes) -> bool:
     if any(constant(value) is None for value in node.inputs[1:]):
         return False
     result, groups = node.outputs[0], node.attributes.get_int("group", 1)
-    transposed = node.op_type == "ConvTranspose"
     if groups == 1:
-        classes.get(x).constants.append((node, 1, 0 if transposed else 1))
-        classes.get(result).constants.append((node, 1, 1 if transposed else 0))
+        axis = channel_axis(node)
+        classes.get(x).constants.append((node, 1, 1 - axis))
+        classes.get(result).constants.append((node, 1, axis))
     elif groups == channels_of(x) == channels_of(result):
         classes.join(x, result)
         classes.get(x).constants.append((node, 1, 0))
@@ -191,27 +177,4 @@ def reorder(found: ChannelClass, order: NDArray[np.int64], graph: ir.Graph) -> N
     if np.array_equal(order, np.arange(len(order))):
         return
     for node, index, axis in found.constants:
-        array = constant(node.inputs[index])
-        assert array is not None
-        replace_constant(graph, node, index, np.take(array, order, axis))
-
-
-def replace_constant(graph: ir.Graph, node: ir.Node, index: int, array: NDArray[np.generic]) -> None:
-    """Give a node another array of the same shape as its constant input; other readers keep the old one."""
-    value = node.inputs[index]
-    assert value is not None
-    if len(value.uses()) == 1 and not value.is_graph_output():
-        value.const_value = ir.tensor(array, name=value.name)
-    else:
-        node.replace_input_with(index, new_initializer(graph, value.name or "constant", array))
-
-
-def new_initializer(graph: ir.Graph, stem: str, array: NDArray[np.generic]) -> ir.Value:
-    """A new constant of a graph, named after ``stem``."""
-    number = 1
-    while (name := f"{stem}:{number}") in graph.initializers:
-        number += 1
-    value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
-    value.shape, value.dtype = ir.Shape(array.shape), value.const_value.dtype  # type: ignore[union-attr]
-    graph.initializers[name] = value
-    return value
+        replace_constant(graph, node, index, np.take(array_of(node.inputs[index]), order, axis))

@@ -9,9 +9,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.graph.onnx_graph import constant, shape_of
+from mobiledeploy.graph.onnx_graph import array_of, constant, shape_of
 
-__all__ = ["PERMUTING", "Elements", "move", "moved", "whole_channels"]
+__all__ = ["Elements", "move", "moved", "whole_channels"]
 
 Elements = NDArray[np.int64]
 """For each element of a value the number of the source element that it holds."""
@@ -47,9 +47,7 @@ def _ints(value: ir.Value | None) -> list[int]:
 
 
 def _gather(node: ir.Node, x: Elements) -> list[Elements]:
-    indices = constant(node.inputs[1])
-    assert indices is not None
-    return [np.take(x, indices, node.attributes.get_int("axis", 0))]
+    return [np.take(x, array_of(node.inputs[1]), node.attributes.get_int("axis", 0))]
 
 
 def _transpose(node: ir.Node, x: Elements) -> list[Elements]:
@@ -70,9 +68,6 @@ _MOVES: MappingProxyType[str, Callable[[ir.Node, Elements], list[Elements]]] = M
     }
 )
 """What the ops that move one activation do to it; Concat moves several."""
-
-PERMUTING = frozenset(["Gather", "Transpose"])
-"""Those that may put elements into another order."""
 
 
 def moved(node: ir.Node) -> list[ir.Value]:

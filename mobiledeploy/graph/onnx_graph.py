@@ -1,31 +1,30 @@
-"""Loading, checking and tidying an onnx_ir.Model, and the small questions that every pass asks of it."""
+"""Tidying an onnx_ir.Model, and the small questions that every pass asks of it."""
 
 from __future__ import annotations
 
-from itertools import chain
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 import onnxsim
 from numpy.typing import NDArray
-from onnx import version_converter
 from onnx_ir.passes import common as passes
-from onnxscript import optimizer
 
-from mobiledeploy.base.errors import InputError, UnsupportedModelError
-from mobiledeploy.runtime.runtimes import OnnxSession
+from mobiledeploy.base.errors import UnsupportedModelError
+from mobiledeploy.graph.op_traits import BOUNDARY
 
 __all__ = [
+    "array_of",
     "constant",
     "describe",
     "float_array",
     "infer_shapes",
     "is_quantized",
-    "load_onnx",
+    "name_of",
+    "producer_of",
     "quantizes_to_int16",
+    "rank",
+    "required",
     "scalar",
     "shape_of",
     "simplify",
@@ -33,116 +32,7 @@ __all__ = [
     "tidy",
 ]
 
-
-_OPSET = 20
-_OLDEST_OPSET = 18  # ReduceMean takes its axes as an input from here on, as all rewrites and lowerings expect
-
-_OTHER_FLOATS = frozenset([ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE])
-
-
-def load_onnx(path: Path) -> ir.Model:
-    """Read an .onnx file: opset 18 or later, shapes inferred, constants folded and lifted to initializers.
-
-    A quantized (QDQ) model keeps every Q and DQ node.
-
-    Raises:
-        InputError: The file is missing or is no ONNX model.
-        UnsupportedModelError: An input has a dynamic shape, the opset is too old and cannot be converted, or
-            the model computes in another float type than float32.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, expected an ONNX model")
-    try:
-        proto = onnx.load(path)
-        _use_short_domain_name(proto)
-        onnx.checker.check_model(proto)
-        model = ir.from_proto(proto)
-    except Exception as error:
-        raise InputError(f"{path}: not a valid ONNX model ({_reason(error)}); export it again") from error
-    if not model.graph.inputs and not len(model.graph):
-        raise InputError(f"{path}: not a valid ONNX model (the graph is empty); export it again")
-    tidy(model)
-    static_inputs(model)
-    if (opset := model.opset_imports.get("", _OPSET)) < _OLDEST_OPSET:
-        model = tidy(_upgrade(model, opset))
-    _fold_around_qdq(model)
-    if not is_quantized(model):
-        model = simplify(model)
-    _require_float32(model)
-    return model
-
-
-def _use_short_domain_name(proto: onnx.ModelProto) -> None:
-    """ "ai.onnx" is the long name of the domain ""."""
-    for named in (*proto.opset_import, *proto.graph.node):
-        if named.domain == "ai.onnx":
-            named.domain = ""
-
-
-def _upgrade(model: ir.Model, opset: int) -> ir.Model:
-    """The model in opset 20. What the converter gives another meaning is caught by comparing the outputs."""
-    remedy = f"export it again with opset_version={_OPSET}"
-    try:
-        proto = ir.to_proto(model)
-        proto.ir_version = max(proto.ir_version, onnx.IR_VERSION_2023_5_5)  # the first that allows the opset
-        upgraded = ir.from_proto(version_converter.convert_version(proto, _OPSET))
-        if opset < 11:
-            _keep_old_resize(upgraded)
-    except Exception as error:
-        raise UnsupportedModelError(
-            f"the model has opset {opset}, expected {_OLDEST_OPSET} or later, and cannot be converted "
-            f"({_reason(error)}); {remedy}"
-        ) from error
-    if (difference := _largest_difference(model, upgraded)) > 1e-3:
-        raise UnsupportedModelError(
-            f"the model has opset {opset}, expected {_OLDEST_OPSET} or later, and its conversion changes the "
-            f"outputs by {difference:.2g} of their range; {remedy}"
-        )
-    return upgraded
-
-
-def _keep_old_resize(model: ir.Model) -> None:
-    """Name the coordinates that Resize and Upsample had before opset 11: they are no longer the default."""
-    for node in model.graph:
-        if node.op_type == "Resize":
-            node.attributes.add(ir.AttrString("coordinate_transformation_mode", "asymmetric"))
-            node.attributes.add(ir.AttrString("nearest_mode", "floor"))
-
-
-def _largest_difference(one: ir.Model, other: ir.Model) -> float:
-    """Largest difference of the outputs on one random input, relative to their range; 0 if one cannot run."""
-    rng = np.random.default_rng(0)
-    dtypes = {value.name: value.dtype.numpy() for value in one.graph.inputs if value.dtype is not None}
-    sample = {name: rng.normal(size=shape).astype(dtypes[name]) for name, shape in static_inputs(one).items()}
-    try:
-        before, after = (OnnxSession(model, optimize=False).run(sample) for model in (one, other))
-    except Exception:  # an op that ONNX Runtime does not know; whether we do, the lowering will say
-        return 0.0
-    differences = [
-        np.abs(after[name] - array).max() / max(np.ptp(array), 1e-6) for name, array in before.items()
-    ]
-    return float(max(differences))
-
-
-def _fold_around_qdq(model: ir.Model) -> None:
-    """Fold constants other than those that Q and DQ nodes make, and ops without effect. In place."""
-    keep = ("QuantizeLinear", "DequantizeLinear")
-    optimizer.fold_constants(model, should_fold=lambda node: False if node.op_type in keep else None)
-    tidy(model)
-
-
-def _require_float32(model: ir.Model) -> None:
-    computed = chain.from_iterable(node.outputs for node in model.graph)
-    for value in (*model.graph.inputs, *model.graph.initializers.values(), *computed):
-        if value.dtype in _OTHER_FLOATS:
-            raise UnsupportedModelError(
-                f"the value {value.name!r} is {value.dtype.name.lower()}, expected float32; "
-                "export the model in float32, without autocast"
-            )
-
-
-def _reason(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+T = TypeVar("T")
 
 
 def static_inputs(model: ir.Model) -> dict[str, tuple[int, ...]]:
@@ -161,7 +51,7 @@ def static_inputs(model: ir.Model) -> dict[str, tuple[int, ...]]:
                 "export the model with a fixed batch, height and width "
                 "(for instance `python -m onnxruntime.tools.make_dynamic_shape_fixed`)"
             )
-        found[value.name or ""] = sizes
+        found[name_of(value)] = sizes
     return found
 
 
@@ -175,7 +65,7 @@ def _known_sizes(value: ir.Value) -> tuple[int, ...] | None:
 
 def is_quantized(model: ir.Model) -> bool:
     """Whether the graph holds QuantizeLinear or DequantizeLinear nodes."""
-    return any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph)
+    return any(node.op_type in BOUNDARY for node in model.graph)
 
 
 def quantizes_to_int16(model: ir.Model) -> bool:
@@ -270,3 +160,37 @@ def float_array(value: ir.Value | None) -> NDArray[np.float32] | None:
     """The array behind a float constant, or None."""
     array = constant(value)
     return array.astype(np.float32) if array is not None and array.dtype.kind == "f" else None
+
+
+def rank(value: ir.Value) -> int | None:
+    """Number of dimensions, if known."""
+    return value.shape.rank() if value.shape is not None else None
+
+
+# What onnx_ir types as optional and the caller knows to be there; an AssertionError where it is not.
+
+
+def required(found: T | None) -> T:
+    """Return what is not None, such as an input that the op must have, or the array of a known constant."""
+    assert found is not None
+    return found
+
+
+def name_of(value: ir.Value) -> str:
+    """Return the name of a value; `tidy` gives one to every value of a graph."""
+    assert value.name is not None
+    return value.name
+
+
+def producer_of(value: ir.Value) -> ir.Node:
+    """Return the node that computes a value, such as the last of a matched pattern."""
+    node = value.producer()
+    assert node is not None, value.name
+    return node
+
+
+def array_of(value: ir.Value | None) -> NDArray[Any]:
+    """Return the numbers of a constant."""
+    array = constant(value)
+    assert array is not None, f"{value.name if value is not None else None!r} is not constant"
+    return array

@@ -7,21 +7,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mobiledeploy.graph.op_traits import FIXED_OUTPUT
+
 __all__ = [
     "QuantParams",
     "activation_params",
     "dequantize",
+    "fixed_output",
     "quantize",
     "weight_params",
     "with_room_for_bias",
 ]
 
-_INT8 = np.dtype(np.int8)
+_INT8, _INT16 = np.dtype(np.int8), np.dtype(np.int16)
 _TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -94,6 +98,15 @@ def weight_params(weights: NDArray[np.float32], axis: int | None) -> QuantParams
         bound = np.ones_like(bound)
     scale = (np.maximum(bound, bound.max() * 2.0**-16) / 127.0).astype(np.float32)
     return QuantParams(scale, np.zeros(scale.shape, np.int64), axis)
+
+
+@cache
+def fixed_output(op_type: str, dtype: np.dtype[Any]) -> QuantParams | None:
+    """The output parameters that the TFLite specification fixes for an op in int8 or int16, or None."""
+    if op_type not in FIXED_OUTPUT:
+        return None
+    scale, zero_point = (1 / 32768, 0) if dtype == _INT16 else FIXED_OUTPUT[op_type]
+    return QuantParams(np.array([scale], np.float32), np.array([zero_point], np.int64), dtype=dtype)
 
 
 def with_room_for_bias(

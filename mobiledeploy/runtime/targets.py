@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from mobiledeploy.base.errors import InputError
+from mobiledeploy.graph.op_traits import FUSING
 
 __all__ = ["LITERT_2_3", "TARGETS", "Delegated", "OpCosts", "OpUse", "Precision", "Target", "get_target"]
 
@@ -86,18 +87,18 @@ class Target:
         depthwise_taps: Most taps (kernel height times width) for which there is a fast depthwise kernel.
         channels_per_group: Most channels of a group when a larger int8 depthwise kernel runs in groups.
         costs: What ops take in each precision.
-        border: Instructions for one element that QUANTIZE or DEQUANTIZE takes across between them.
+        boundary: Instructions for one element that QUANTIZE or DEQUANTIZE takes from one to the other.
     """
 
     name: str
     description: str
     ops: MappingProxyType[str, Delegated]
     fused_activations: frozenset[str] = frozenset({"RELU", "RELU6", "RELU_N1_TO_1"})
-    fusing_ops: frozenset[str] = field(default=frozenset({"Conv", "Gemm", "Add", "Sub", "Mul"}))
+    fusing_ops: frozenset[str] = FUSING
     depthwise_taps: int = 25
     channels_per_group: int = 16
     costs: MappingProxyType[Precision, OpCosts] = field(default_factory=lambda: _CORTEX_A76)
-    border: float = 1.0
+    boundary: float = 1.0
 
     def delegates_any(self, precision: Precision) -> bool:
         """Whether there is an op that is delegated in that precision."""
@@ -131,7 +132,7 @@ _CORTEX_A76: MappingProxyType[Precision, OpCosts] = MappingProxyType(
 """Instructions on an emulated Cortex-A76. The int8 figures of multiply-adds were counted; those of float32
 solve the counts of whole MobileNetV2 (120.5 M for 280 M dense and 20 M depthwise multiply-adds) and
 MobileNetV3-Small (27.5 M for 48 M and 8.5 M) in float. An element costs about one instruction in either
-precision and at their borders: float32 has four in a register where int8 has sixteen, and int8 rescales."""
+precision and between them: float32 has four in a register where int8 has sixteen, and int8 rescales."""
 
 
 def get_target(name: str) -> Target:
@@ -148,9 +149,13 @@ def get_target(name: str) -> Target:
 # Conditions. Bounds are powers of two because XNNPACK encodes the ratio as a fixed-point shift.
 
 
-def _ratio(low: int, high: int, numbers: Callable[[OpUse], Sequence[float]]) -> Condition:
+def _ratio(low: int, high: int, scales: Callable[[OpUse], Sequence[float]]) -> Condition:
+    """The condition on an op's scales relative to that of its output; in float there are none."""
+
     def check(use: OpUse) -> str | None:
-        for ratio in numbers(use) if use.output_scale else ():
+        if not use.output_scale:
+            return None
+        for ratio in (scale / use.output_scale for scale in scales(use)):
             if not 2.0**low <= ratio < 2.0**high:
                 return f"scale ratio {ratio:.3g} of {use.op} is outside [2^{low}, 2^{high})"
         return None
@@ -158,21 +163,17 @@ def _ratio(low: int, high: int, numbers: Callable[[OpUse], Sequence[float]]) -> 
     return check
 
 
-def _product_over_output(use: OpUse) -> Sequence[float]:
-    assert use.output_scale is not None
+def _product(use: OpUse) -> Sequence[float]:
     first, second = use.input_scales[:2]
-    return [first * second / use.output_scale]
+    return [first * second]
 
 
-def _each_over_output(use: OpUse) -> Sequence[float]:
-    assert use.output_scale is not None
-    return [scale / use.output_scale for scale in use.input_scales]
+def _each(use: OpUse) -> Sequence[float]:
+    return use.input_scales
 
 
-def _weights_over_output(use: OpUse) -> Sequence[float]:
-    if use.weight_scales is None or use.output_scale is None:
-        return []
-    return [use.input_scales[0] * scale / use.output_scale for scale in use.weight_scales]
+def _with_weights(use: OpUse) -> Sequence[float]:
+    return [use.input_scales[0] * scale for scale in use.weight_scales or ()]
 
 
 def _inputs_between(low: int, high: int) -> Condition:
@@ -218,8 +219,8 @@ _FLOAT_AND_INT8 = """CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED TRANSPOSE_CONV AD
     QUANTIZE DEQUANTIZE ELU LEAKY_RELU LOGISTIC TANH """
 _FLOAT = """HARD_SWISH AVERAGE_POOL_2D SOFTMAX RELU RELU6 RELU_N1_TO_1 ABS NEG EXP SQRT RSQRT SQUARE GELU DIV
     PRELU BATCH_MATMUL MAXIMUM MINIMUM """
-_CONVOLUTION = (_ratio(-32, 8, _weights_over_output),)
-_SUM = (_ratio(-10, 8, _each_over_output),)
+_CONVOLUTION = (_ratio(-32, 8, _with_weights),)
+_SUM = (_ratio(-10, 8, _each),)
 
 LITERT_2_3 = Target(
     name="litert-2.3",
@@ -237,9 +238,9 @@ LITERT_2_3 = Target(
             "FULLY_CONNECTED": _CONVOLUTION,
             "ADD": _SUM,
             "SUB": _SUM,
-            "MUL": (_ratio(-16, 8, _product_over_output),),
-            "QUANTIZE": (_same_signedness, _ratio(-8, 7, _each_over_output)),
-            "LEAKY_RELU": (_ratio(-8, 7, _each_over_output),),
+            "MUL": (_ratio(-16, 8, _product),),
+            "QUANTIZE": (_same_signedness, _ratio(-8, 7, _each)),
+            "LEAKY_RELU": (_ratio(-8, 7, _each),),
             "CONCATENATION": (_inputs_between(2, 5),),
             "STRIDED_SLICE": (_unit_steps,),
             "SPLIT": (_two_to_four_equal_outputs,),

@@ -201,7 +201,8 @@ def _users_weights(module: nn.Module, factory: str, options: ModelOptions) -> We
 
 
 def _from_onnx(path: Path, options: ModelOptions) -> Source:
-    from mobiledeploy.graph.onnx_graph import is_quantized, load_onnx, static_inputs
+    from mobiledeploy.graph.onnx_graph import is_quantized, static_inputs
+    from mobiledeploy.sources.onnx_file import load_onnx
 
     _refuse_options(path, options)
     model = load_onnx(path)

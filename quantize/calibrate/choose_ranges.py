@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.graph.op_traits import SAME_SCALE, fixed_output
-from mobiledeploy.graph.params import QuantParams, activation_params
+from mobiledeploy.graph.op_traits import SAME_SCALE
+from mobiledeploy.graph.params import QuantParams, activation_params, fixed_output
 from mobiledeploy.quantize.calibrate.histogram import Histogram
 from mobiledeploy.quantize.calibrate.ranges import METHODS
 from mobiledeploy.quantize.qdq.plan import Plan

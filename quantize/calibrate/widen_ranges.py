@@ -10,31 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
 from mobiledeploy.graph.onnx_graph import float_array
-from mobiledeploy.graph.op_traits import WEIGHTED
+from mobiledeploy.graph.op_traits import SCALED_AS, WEIGHTED
 from mobiledeploy.graph.params import QuantParams, activation_params
 from mobiledeploy.quantize.qdq.plan import Plan
 from mobiledeploy.runtime.targets import OpUse, Target
 
 __all__ = ["fit_scales", "refused"]
-
-_SCALED_OPS = MappingProxyType(
-    {
-        "Add": "ADD",
-        "Sub": "SUB",
-        "Mul": "MUL",
-        "Conv": "CONV_2D",
-        "ConvTranspose": "TRANSPOSE_CONV",
-        "Gemm": "FULLY_CONNECTED",
-    }
-)
-"""ONNX ops whose delegation may depend on scales, and what they become."""
 
 _ROUNDS = 8  # Widening a range for one op may take another op out of its limits.
 _MAX_EXPONENT = 64
@@ -79,7 +66,7 @@ def refused(graph: ir.Graph, plan: Plan, target: Target) -> set[ir.Node]:
 
 def _use(node: ir.Node, plan: Plan, target: Target) -> tuple[OpUse, list[ir.Value]] | None:
     """The use of a scaled op, and its values: the result, then the inputs. None for other ops."""
-    if node.op_type not in _SCALED_OPS:
+    if node.op_type not in SCALED_AS:
         return None
     result = node.outputs[0]
     readers = [use.node for use in result.uses()]
@@ -92,7 +79,7 @@ def _use(node: ir.Node, plan: Plan, target: Target) -> tuple[OpUse, list[ir.Valu
         return None
     own = None if linear is None else linear.params.scale
     use = OpUse(
-        _SCALED_OPS[node.op_type],
+        SCALED_AS[node.op_type],
         "int8",
         input_scales=tuple(scales[1:]),
         weight_scales=None if own is None else (float(own.min()), float(own.max())),

@@ -8,13 +8,11 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
-from mobiledeploy.graph.onnx_graph import constant, shape_of
-from mobiledeploy.graph.op_traits import WEIGHT_RANK, WEIGHTED, channel_axis
+from mobiledeploy.graph.onnx_graph import constant, required, shape_of
+from mobiledeploy.graph.op_traits import BOUNDARY, WEIGHT_RANK, WEIGHTED, channel_axis
 from mobiledeploy.runtime.targets import OpCosts, Target
 
 __all__ = ["estimated_instructions"]
-
-_BORDERS = ("QuantizeLinear", "DequantizeLinear")
 
 
 def estimated_instructions(qdq: ir.Model, target: Target) -> float:
@@ -28,10 +26,10 @@ def estimated_instructions(qdq: ir.Model, target: Target) -> float:
 
 def _instructions(graph: ir.Graph, target: Target) -> Iterator[float]:
     for node in graph:
-        if node.op_type not in _BORDERS:
+        if node.op_type not in BOUNDARY:
             yield _of_op(node, target.costs["int8" if _is_int8(node) else "float32"])
         elif constant(node.inputs[0]) is None and _is_border(node):
-            yield target.border * _elements(node.outputs[0])
+            yield target.boundary * _elements(node.outputs[0])
 
 
 def _is_int8(node: ir.Node) -> bool:
@@ -58,10 +56,9 @@ def _of_op(node: ir.Node, costs: OpCosts) -> float:
     result, weights = node.outputs[0], node.inputs[1] if node.op_type in WEIGHTED else None
     if weights is None or len(shape := shape_of(weights)) != WEIGHT_RANK[node.op_type]:
         return costs.element * _elements(result)
-    source = node.inputs[0] if node.op_type == "ConvTranspose" else result
-    assert source is not None
-    axis = 0 if node.op_type == "ConvTranspose" else channel_axis(node)  # of the channels of the source
-    multiply_adds = _elements(source) * math.prod(shape) / shape[axis]
+    # Axis 0 of the weights counts the channels of the result, or of the input.
+    source = required(node.inputs[0]) if channel_axis(node) else result
+    multiply_adds = _elements(source) * math.prod(shape[1:])
     depthwise = node.op_type == "Conv" and shape[1] == 1 and node.attributes.get_int("group", 1) > 1
     return multiply_adds * (costs.depthwise if depthwise else costs.dense)
 

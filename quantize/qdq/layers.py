@@ -12,16 +12,11 @@ import onnx_ir as ir
 
 from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
 from mobiledeploy.graph.onnx_graph import constant
-from mobiledeploy.graph.op_traits import SAME_SCALE
+from mobiledeploy.graph.op_traits import BROADCASTING, ELEMENTWISE, SAME_SCALE
 from mobiledeploy.quantize.qdq.plan import weights_of
 from mobiledeploy.runtime.targets import Target
 
 __all__ = ["Layer", "layers_of"]
-
-_ELEMENTWISE = frozenset(
-    ["Add", "Clip", "Elu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mul", "PRelu", "Relu", "Sigmoid", "Tanh"]
-)
-"""Ops that an activation is made of."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +80,7 @@ def _with_own_activation(
     while pending:
         node = pending.pop(0)
         operands = [value for value in node.inputs if value is not None and constant(value) is None]
-        if node in found or node.op_type not in _ELEMENTWISE or node not in integer_nodes:
+        if node in found or node.op_type not in ELEMENTWISE | BROADCASTING or node not in integer_nodes:
             continue
         if all(value in inside for value in operands):
             found.append(node)

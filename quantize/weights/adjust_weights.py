@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from mobiledeploy.exporters.rewrites.rule import Refusal
 from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
-from mobiledeploy.graph.channel_order import replace_constant
+from mobiledeploy.graph.constants import replace_constant
 from mobiledeploy.graph.linear import per_input, per_output
 from mobiledeploy.graph.onnx_graph import describe, float_array
 from mobiledeploy.quantize.qdq.points import find_points

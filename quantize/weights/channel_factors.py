@@ -21,22 +21,17 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.exporters.rewrites.carry_scale import LINEAR, POSITIVELY_HOMOGENEOUS
 from mobiledeploy.exporters.rewrites.clamp import clamp_bounds
-from mobiledeploy.exporters.rewrites.rule import rank
 from mobiledeploy.graph.channel_order import channels_of, keeps_channels
-from mobiledeploy.graph.linear import LINEAR_OPS, why_not_constant
+from mobiledeploy.graph.linear import why_not_constant
 from mobiledeploy.graph.moves import move, moved
-from mobiledeploy.graph.onnx_graph import constant, describe
+from mobiledeploy.graph.onnx_graph import constant, describe, rank
+from mobiledeploy.graph.op_traits import BY_CONSTANT, ELEMENTWISE, HOMOGENEOUS, LINEAR_OPS
 
 __all__ = ["ChannelFactors", "Factors", "channel_factors"]
 
 Factors = NDArray[np.int64]
 """For each channel of a value the number of the factor that it carries."""
-
-_POOLS = frozenset(["GlobalAveragePool", "GlobalMaxPool", "Pad", "Resize"])
-_HOMOGENEOUS = frozenset([*LINEAR, *POSITIVELY_HOMOGENEOUS]) | _POOLS
-_BY_CONSTANT = frozenset(["Div", "Mul", "PRelu"])  # homogeneous if the second operand is constant
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,10 +141,10 @@ class _Search:
             return [self.of[self._scaled(*known)]] if node.op_type == "Mul" else None
         if len(known) > 1 or channels_of(x) != channels_of(result):
             return None
-        by_constant = node.op_type == "Mul" or (node.op_type in _BY_CONSTANT and node.inputs[0] is x)
+        by_constant = node.op_type == "Mul" or (node.op_type in BY_CONSTANT and node.inputs[0] is x)
         if by_constant and rank(x) == rank(result):
             return [self.of[x]]
-        return [self.of[x]] if node.op_type in _HOMOGENEOUS and _is_homogeneous(node, x) else None
+        return [self.of[x]] if node.op_type in HOMOGENEOUS and _is_homogeneous(node, x) else None
 
     def _of_linear(self, node: ir.Node, known: Sequence[ir.Value], result: ir.Value) -> list[Factors] | None:
         transposed = node.attributes.get_int("transA", 0)
@@ -210,6 +205,6 @@ def _why_fixed(node: ir.Node) -> str:
         return f"{name} has the bounds {bounds[0]:g} and {bounds[1]:g} for all channels"
     if node.op_type in ("Add", "Sub") and any(constant(value) is not None for value in node.inputs):
         return f"{name} adds a constant, as h-swish does"
-    if node.op_type in ("HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "Softmax", "Gelu", "Elu", "Exp"):
+    if node.op_type in ELEMENTWISE - HOMOGENEOUS:
         return f"{name} is a curve: its result does not grow with its input"
     return f"{name} hands no factor on"

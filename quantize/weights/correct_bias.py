@@ -16,8 +16,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mobiledeploy.graph.linear import output_channels
 from mobiledeploy.graph.onnx_graph import constant
-from mobiledeploy.graph.op_traits import WEIGHTED, channel_axis
+from mobiledeploy.graph.op_traits import LINEAR_OPS, WEIGHTED
 from mobiledeploy.quantize.qdq.plan import weights_of
 from mobiledeploy.quantize.weights.batched_executor import Stepwise, largest_live_bytes
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
@@ -51,10 +52,9 @@ def add_zero_biases(model: ir.Model) -> None:
     """
     for node in model.graph:
         weights = weights_of(node)
-        if weights is None or node.op_type == "MatMul" or len(node.inputs) != 2:
+        if weights is None or node.op_type not in LINEAR_OPS or len(node.inputs) != 2:
             continue
-        group = node.attributes.get_int("group", 1) if node.op_type == "ConvTranspose" else 1
-        zeros = np.zeros(weights.shape[channel_axis(node)] * group, np.float32)
+        zeros = np.zeros(output_channels(node, weights.shape), np.float32)
         name = f"{node.outputs[0].name}~bias"
         value = _constant_value(name, zeros)
         model.graph.initializers[name] = value

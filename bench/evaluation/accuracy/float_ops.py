@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.graph.onnx_graph import load_onnx
+from mobiledeploy.graph.op_traits import BOUNDARY, CLAMPING
 from mobiledeploy.runtime.runtimes import TfliteSession
+from mobiledeploy.sources.onnx_file import load_onnx
 
 __all__ = ["float_ops_of_onnx", "float_ops_of_tflite", "float_values_of_onnx"]
 
-_BORDERS = {"QuantizeLinear", "DequantizeLinear"}
-_FUSED = {"Relu", "Clip"}
 _NO_ARITHMETIC = {"Constant", "Identity", "Shape", "Cast"}
 
 
@@ -39,9 +38,9 @@ def float_ops_of_onnx(path: Path) -> Counter[str]:
     found: Counter[str] = Counter()
     integer = _integer_kernels()
     for node in load_onnx(path).graph:
-        if node.op_type in _BORDERS | _NO_ARITHMETIC:
+        if node.op_type in BOUNDARY | _NO_ARITHMETIC:
             continue
-        if node.op_type not in integer | _FUSED or not all(map(_is_quantized, node.inputs)):
+        if node.op_type not in integer | CLAMPING or not all(map(_is_quantized, node.inputs)):
             found[node.op_type] += 1
         elif not _is_rounded(node.outputs[0]):
             found[f"{node.op_type}, result in float"] += 1
@@ -50,7 +49,7 @@ def float_ops_of_onnx(path: Path) -> Counter[str]:
 
 def float_values_of_onnx(path: Path) -> list[str]:
     """Names of the results of ops for which ONNX Runtime has no integer kernel, in the graph's order."""
-    left_out = _BORDERS | _NO_ARITHMETIC | _FUSED | _integer_kernels()
+    left_out = BOUNDARY | _NO_ARITHMETIC | CLAMPING | _integer_kernels()
     return [node.outputs[0].name or "" for node in load_onnx(path).graph if node.op_type not in left_out]
 
 
@@ -66,13 +65,13 @@ def _is_quantized(value: ir.Value | None) -> bool:
     producer = None if value is None else value.producer()
     if producer is None:
         return value is None or not value.is_graph_input()
-    return producer.op_type in _BORDERS | _NO_ARITHMETIC or _is_fused(value)
+    return producer.op_type in BOUNDARY | _NO_ARITHMETIC or _is_fused(value)
 
 
 def _is_fused(value: ir.Value | None) -> bool:
     assert value is not None
     readers = [use.node for use in value.uses()]
-    return len(readers) == 1 and readers[0].op_type in _FUSED
+    return len(readers) == 1 and readers[0].op_type in CLAMPING
 
 
 def _is_rounded(value: ir.Value) -> bool:

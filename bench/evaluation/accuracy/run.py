@@ -20,10 +20,11 @@ from mobiledeploy.bench.evaluation.accuracy.made import Made
 from mobiledeploy.bench.evaluation.accuracy.methods import METHODS, Method
 from mobiledeploy.bench.evaluation.accuracy.network import FloatNetwork, Request
 from mobiledeploy.bench.evaluation.accuracy.row import Row, Rows
-from mobiledeploy.graph.onnx_graph import load_onnx, static_inputs
+from mobiledeploy.graph.onnx_graph import static_inputs
 from mobiledeploy.runtime.partitions import measure_partitions
 from mobiledeploy.runtime.runtimes import OnnxSession, TfliteSession
 from mobiledeploy.runtime.targets import LITERT_2_3
+from mobiledeploy.sources.onnx_file import load_onnx
 
 __all__ = ["measured", "rows_of"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from mobiledeploy.exporters.tflite.builder import Builder
 from mobiledeploy.exporters.tflite.graph import Tensor
 from mobiledeploy.exporters.tflite.lowerings.registry import lowers
-from mobiledeploy.graph.op_traits import fixed_output
+from mobiledeploy.graph.params import fixed_output
 
 __all__ = [
     "ACTIVATION_BOUNDS",
@@ -92,8 +92,7 @@ def hard_sigmoid(b: Builder, x: Tensor, *, alpha: float = 0.2, beta: float = 0.5
 
 def _fixed_output(b: Builder, name: str, x: Tensor, **options: Any) -> Tensor:
     """An op whose integer kernels demand output parameters; QUANTIZE to the node's own if they differ."""
-    assert b.node is not None
-    fixed = fixed_output(b.node.op_type, b.result.dtype)
+    fixed = fixed_output(b.op_type, b.result.dtype)
     if b.result.params is None or fixed is None or b.result.params.same_as(fixed):
         return b.op(name, x, **options)
     inner = replace(b.result, name=f"{b.result.name}/fixed", params=fixed)

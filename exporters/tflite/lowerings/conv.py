@@ -12,6 +12,7 @@ import numpy as np
 from mobiledeploy.exporters.tflite.builder import Builder
 from mobiledeploy.exporters.tflite.graph import Tensor
 from mobiledeploy.exporters.tflite.lowerings.registry import lowers
+from mobiledeploy.graph.onnx_graph import required
 from mobiledeploy.graph.params import quantize
 
 __all__ = ["conv", "conv_transpose", "explicit_padding", "padding_mode"]
@@ -122,11 +123,10 @@ def _block_diagonal(weights: Tensor, size: int) -> Tensor:
     channel, which leaves most of each multiply-add instruction idle. Groups of several channels, most of the
     weights 0, give the same integers many times faster.
     """
-    assert weights.data is not None
     channels = weights.shape[0]
     blocks = np.zeros((channels, size, *weights.shape[2:]), weights.dtype)
     every = np.arange(channels)
-    blocks[every, every % size] = weights.data[:, 0]
+    blocks[every, every % size] = required(weights.data)[:, 0]
     return replace(weights, shape=blocks.shape, data=blocks)
 
 

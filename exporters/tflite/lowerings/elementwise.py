@@ -17,8 +17,7 @@ _UNARY_IN_FLOAT = {"Abs": "ABS", "Neg": "NEG", "Exp": "EXP", "Sqrt": "SQRT"}
 
 @lowers(*_BINARY)
 def binary(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    assert b.node is not None
-    name = _BINARY[b.node.op_type]
+    name = _BINARY[b.op_type]
     # Without it the int16 kernels of sums take scales for powers of two.
     any_scale: dict[str, Any] = {"pot_scale_int16": False} if b.precision == "int16" and name != "MUL" else {}
     return b.op(name, b.operand(b.broadcastable(x)), b.operand(b.broadcastable(y)), **any_scale)
@@ -26,11 +25,9 @@ def binary(b: Builder, x: Tensor, y: Tensor) -> Tensor:
 
 @lowers(*_BINARY_IN_FLOAT, int8=False)
 def binary_in_float(b: Builder, x: Tensor, y: Tensor) -> Tensor:
-    assert b.node is not None
-    return b.op(_BINARY_IN_FLOAT[b.node.op_type], b.broadcastable(x), b.broadcastable(y))
+    return b.op(_BINARY_IN_FLOAT[b.op_type], b.broadcastable(x), b.broadcastable(y))
 
 
 @lowers(*_UNARY_IN_FLOAT, int8=False)
 def unary_in_float(b: Builder, x: Tensor) -> Tensor:
-    assert b.node is not None
-    return b.op(_UNARY_IN_FLOAT[b.node.op_type], x)
+    return b.op(_UNARY_IN_FLOAT[b.op_type], x)

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import onnx_ir as ir
 import pytest
 
-from mobiledeploy.exporters.rewrites.rule import RewriteLog, Rule, apply_rules, initializer, near, number
+from mobiledeploy.exporters.rewrites.rule import RewriteLog, Rule, apply_rules, near
+from mobiledeploy.graph.constants import initializer, number
 from mobiledeploy.graph.onnx_graph import scalar
 from mobiledeploy.runtime.targets import LITERT_2_3, Precision
 from mobiledeploy.testing import assert_same_outputs, model_from_text, op_types

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 import mobiledeploy
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.graph.onnx_graph import is_quantized, load_onnx
+from mobiledeploy.graph.onnx_graph import is_quantized
 from mobiledeploy.quantize.learn.qat import FakeQuantized, fake_quantized
 from mobiledeploy.quantize.learn.torch_graph import ActivationScale, LinearConstants
 from mobiledeploy.runtime.runtimes import Sample, TfliteSession
+from mobiledeploy.sources.onnx_file import load_onnx
 
 Integers = NDArray[np.integer[Any]]
 

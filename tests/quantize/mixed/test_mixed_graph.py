@@ -83,7 +83,7 @@ def test_instructions_of_int8_of_float_and_of_the_border_between_them() -> None:
     model = model_from_text(text.format(nodes))
     samples = [random_sample(model, seed) for seed in range(2)]
     graph = quantize_model(model, samples, LITERT_2_3, QuantizeRecipe()).graph
-    elements, border = 4 * 64, LITERT_2_3.border
+    elements, border = 4 * 64, LITERT_2_3.boundary
     dense, depthwise = elements * 4, elements * 9
     int8, in_float = LITERT_2_3.costs["int8"], LITERT_2_3.costs["float32"]
     both = 2 * elements * border  # the input and the output are float as they come and go

@@ -12,11 +12,11 @@ from mobiledeploy.base.errors import InputError
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.exporters.tflite.onnx_to_tflite import lower
 from mobiledeploy.exporters.tflite.writer import write_tflite
-from mobiledeploy.graph.onnx_graph import load_onnx
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.runtime.runtimes import OnnxSession, TfliteSession
 from mobiledeploy.runtime.targets import LITERT_2_3, Target
+from mobiledeploy.sources.onnx_file import load_onnx
 from mobiledeploy.testing import model_from_text, random_sample
 
 TEXT = """g (float[1,3,8,8] x) => (float[1,4,8,8] y)
