@@ -24,7 +24,7 @@ from mobiledeploy.bench.latency.protocol import measure
 from mobiledeploy.bench.latency.settings import FP16, Settings
 from mobiledeploy.bench.report.document import document
 from mobiledeploy.bench.report.outputs import OutputCheck, check_outputs
-from mobiledeploy.bench.runner.records import Model, Plan
+from mobiledeploy.bench.runner.records import LaunchPlan, Model
 from mobiledeploy.bench.runner.tensors import interface
 
 __all__ = ["BenchResult", "Limits", "bench"]
@@ -162,7 +162,7 @@ def _all(devices: Sequence[Device | ArmProfile], work: _Work) -> tuple[list[Resu
 
 
 def _checks(models: Sequence[Model], results: Sequence[Result], work: _Work) -> Iterator[OutputCheck]:
-    plan = Plan(rounds=1, burst=1, warm_up_s=0.0, flags=work.settings.flags, outputs=True)
+    plan = LaunchPlan(rounds=1, burst=1, warm_up_s=0.0, flags=work.settings.flags, outputs=True)
     with Host().session(models) as session:
         reference = [session.launch([model], plan).models[0].outputs for model in models]
     tensors = [interface(model.path).outputs for model in models]

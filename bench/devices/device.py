@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from mobiledeploy.bench.devices.sysfs import Core
-from mobiledeploy.bench.runner.records import Identity, Launch, Model, Plan, State
+from mobiledeploy.bench.runner.records import Identity, Launch, LaunchPlan, Model, State
 
 __all__ = ["Device", "Session"]
 
@@ -15,7 +15,7 @@ __all__ = ["Device", "Session"]
 class Session(Protocol):
     """A device with all files of a measurement in place."""
 
-    def launch(self, models: Sequence[Model], plan: Plan) -> Launch:
+    def launch(self, models: Sequence[Model], plan: LaunchPlan) -> Launch:
         """Start the runner once, on some of the session's models.
 
         Raises:

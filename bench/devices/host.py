@@ -15,7 +15,7 @@ from mobiledeploy.bench.runner.compile import runner_for
 from mobiledeploy.bench.runner.launch import Finished, arguments, patience_s, to_launch
 from mobiledeploy.bench.runner.litert_library import host_library, library_version
 from mobiledeploy.bench.runner.local_files import put, read, temporary_folder
-from mobiledeploy.bench.runner.records import Identity, Launch, Model, Plan, State
+from mobiledeploy.bench.runner.records import Identity, Launch, LaunchPlan, Model, State
 
 __all__ = ["Host"]
 
@@ -91,7 +91,7 @@ class _Session:
         self._paths = paths
         self._runtime = f"LiteRT {library_version(library)}"
 
-    def launch(self, models: Sequence[Model], plan: Plan) -> Launch:
+    def launch(self, models: Sequence[Model], plan: LaunchPlan) -> Launch:
         """Start the runner once.
 
         Raises:

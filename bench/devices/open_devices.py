@@ -14,7 +14,7 @@ from mobiledeploy.bench.devices.phone.adb import Connected, connected
 from mobiledeploy.bench.devices.phone.benchmark_model import BenchmarkModel
 from mobiledeploy.bench.devices.phone.choice import ALL, ANY, choose
 from mobiledeploy.bench.devices.phone.own_runner import OwnRunner
-from mobiledeploy.bench.devices.phone.phone import Phone, Runner
+from mobiledeploy.bench.devices.phone.phone import Phone, PhoneRunner
 
 __all__ = ["ARM", "HOST", "Tools", "find"]
 
@@ -37,7 +37,7 @@ class Tools:
     arm_libraries: Path | None = None
     keep: bool = False
 
-    def runner(self, per_op: bool) -> Runner:
+    def runner(self, per_op: bool) -> PhoneRunner:
         """What runs models on phones.
 
         Raises:

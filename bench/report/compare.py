@@ -28,7 +28,7 @@ RATIO_SHARE = 1 / 3
 COUNT_NOISE = 1e-4
 """Two counts of one file agree to this share."""
 
-Result = Mapping[str, Any]
+ResultDocument = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Change:
         }
 
 
-def changes(old: Result, new: Result) -> list[Change]:
+def changes(old: ResultDocument, new: ResultDocument) -> list[Change]:
     """All figures that two results of one kind share; models are matched by name."""
     before = {model["name"]: model for model in old["models"]}
     pairs = [(before[model["name"]], model) for model in new["models"] if model["name"] in before]
@@ -85,14 +85,14 @@ def changes(old: Result, new: Result) -> list[Change]:
     return [*(_latency_change(a, b, noise) for a, b in pairs), *_ratio_changes(pairs, noise * RATIO_SHARE)]
 
 
-def _scatter(result: Result) -> float:
+def _scatter(result: ResultDocument) -> float:
     """The widest IQR over median of a measurement that is not stable."""
     if not result.get("reasons"):
         return 0.0
     return max(float(model["iqr_ms"] / model["median_ms"]["value"]) for model in result["models"])
 
 
-def _count_change(old: Result, new: Result) -> Change:
+def _count_change(old: ResultDocument, new: ResultDocument) -> Change:
     relative = new["instructions"] / old["instructions"]
     return Change(
         what=new["name"],
@@ -105,7 +105,7 @@ def _count_change(old: Result, new: Result) -> Change:
     )
 
 
-def _latency_change(old: Result, new: Result, noise: float) -> Change:
+def _latency_change(old: ResultDocument, new: ResultDocument, noise: float) -> Change:
     return Change(
         what=new["name"],
         unit="ms",
@@ -117,7 +117,7 @@ def _latency_change(old: Result, new: Result, noise: float) -> Change:
     )
 
 
-def _ratio_changes(pairs: list[tuple[Result, Result]], noise: float) -> Iterator[Change]:
+def _ratio_changes(pairs: list[tuple[ResultDocument, ResultDocument]], noise: float) -> Iterator[Change]:
     if len(pairs) < 2:
         return
     first_old, first_new = pairs[0]
@@ -133,7 +133,7 @@ def _ratio_changes(pairs: list[tuple[Result, Result]], noise: float) -> Iterator
         yield Change(name, "", was.value, now.value, relative, noise, same)
 
 
-def differences(old: Result, new: Result) -> list[str]:
+def differences(old: ResultDocument, new: ResultDocument) -> list[str]:
     """Circumstances that differ, in words: what changed may be due to them."""
     found = [
         f"{what}: {before} -> {after}"
@@ -163,8 +163,8 @@ class Pair:
         old: None where the old document has nothing of the kind.
     """
 
-    old: Result | None
-    new: Result
+    old: ResultDocument | None
+    new: ResultDocument
 
     @property
     def changes(self) -> list[Change]:
@@ -208,7 +208,7 @@ def _table(pair: Pair) -> Table:
     return table
 
 
-def _counterpart(result: Result, candidates: list[Result]) -> Result | None:
+def _counterpart(result: ResultDocument, candidates: list[ResultDocument]) -> ResultDocument | None:
     """Of the same kind; of the same device rather than of another."""
     same_kind = [each for each in candidates if each["kind"] == result["kind"]]
     same_device = [each for each in same_kind if each["device"]["key"] == result["device"]["key"]]

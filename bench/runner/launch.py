@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mobiledeploy.base.errors import DeviceError, InputError
-from mobiledeploy.bench.runner.records import Launch, Model, ModelSamples, Plan
+from mobiledeploy.bench.runner.records import Launch, LaunchPlan, Model, ModelSamples
 
 __all__ = ["Finished", "arguments", "patience_s", "to_launch"]
 
@@ -39,7 +39,7 @@ class Finished:
     paths: Sequence[str]
 
 
-def arguments(plan: Plan, paths: Sequence[str], library: str) -> list[str]:
+def arguments(plan: LaunchPlan, paths: Sequence[str], library: str) -> list[str]:
     """The runner's arguments.
 
     Args:
@@ -62,7 +62,7 @@ def arguments(plan: Plan, paths: Sequence[str], library: str) -> list[str]:
     return [*found, *paths]
 
 
-def patience_s(plan: Plan) -> float:
+def patience_s(plan: LaunchPlan) -> float:
     """Seconds after which a runner hangs: it ends by itself before, but for loading and its last round."""
     return plan.warm_up_s + plan.limit_s + _GRACE_S
 
@@ -70,7 +70,7 @@ def patience_s(plan: Plan) -> float:
 def to_launch(
     finished: Finished,
     models: Sequence[Model],
-    plan: Plan,
+    plan: LaunchPlan,
     *,
     where: str,
     runtime: str,
@@ -129,7 +129,7 @@ def _raise_for_exit(finished: Finished, models: Sequence[Model], where: str) -> 
     raise DeviceError(f"the runner on {where} {how} (it said: {said[:200]}), expected a result; {_AGAIN}")
 
 
-def _launch(document: Any, plan: Plan, model_count: int, runtime: str) -> Launch:
+def _launch(document: Any, plan: LaunchPlan, model_count: int, runtime: str) -> Launch:
     """The document's content.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Identity", "Launch", "Model", "ModelSamples", "Plan", "State"]
+__all__ = ["Identity", "Launch", "LaunchPlan", "Model", "ModelSamples", "State"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LaunchPlan:
     """What one start of a runner does: load, warm up, then rounds in which each model takes its turn.
 
     Attributes:

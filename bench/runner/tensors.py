@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.runtime.runtimes import TfliteSession
 
-__all__ = ["Interface", "Tensor", "given_inputs", "interface", "noise_inputs", "to_array"]
+__all__ = ["Interface", "IoTensor", "given_inputs", "interface", "noise_inputs", "to_array"]
 
 
 @dataclass(frozen=True)
-class Tensor:
+class IoTensor:
     """An input or output.
 
     Attributes:
@@ -38,8 +38,8 @@ class Tensor:
 class Interface:
     """Inputs and outputs of a file, each in the order in which the runner numbers them: the graph's."""
 
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[IoTensor, ...]
+    outputs: tuple[IoTensor, ...]
 
 
 def interface(path: Path) -> Interface:
@@ -60,7 +60,7 @@ def interface(path: Path) -> Interface:
     return Interface(*sides)
 
 
-def _tensor(path: Path, name: str, detail: dict[str, Any]) -> Tensor:
+def _tensor(path: Path, name: str, detail: dict[str, Any]) -> IoTensor:
     dtype = np.dtype(detail["dtype"])
     if dtype.kind not in "biuf":
         raise InputError(
@@ -68,7 +68,7 @@ def _tensor(path: Path, name: str, detail: dict[str, Any]) -> Tensor:
         )
     scale, zero_point = detail["quantization"]
     shape = tuple(int(size) for size in detail["shape"])
-    return Tensor(name, shape, dtype.newbyteorder("<"), float(scale), int(zero_point))
+    return IoTensor(name, shape, dtype.newbyteorder("<"), float(scale), int(zero_point))
 
 
 def noise_inputs(found: Interface, seed: int) -> tuple[bytes, ...]:
@@ -77,7 +77,7 @@ def noise_inputs(found: Interface, seed: int) -> tuple[bytes, ...]:
     return tuple(_noise(tensor, random).astype(tensor.dtype).tobytes() for tensor in found.inputs)
 
 
-def _noise(tensor: Tensor, random: np.random.Generator) -> NDArray[Any]:
+def _noise(tensor: IoTensor, random: np.random.Generator) -> NDArray[Any]:
     if tensor.dtype.kind == "f":
         return random.uniform(-1, 1, tensor.shape)
     if tensor.dtype.kind == "b":
@@ -115,7 +115,7 @@ def given_inputs(found: Interface, file: Path) -> tuple[bytes, ...]:
     return tuple(_fitted(tensor, arrays[tensor.name], file) for tensor in found.inputs)
 
 
-def _fitted(tensor: Tensor, array: NDArray[Any], file: Path) -> bytes:
+def _fitted(tensor: IoTensor, array: NDArray[Any], file: Path) -> bytes:
     if array.ndim == 4 and array.shape != tensor.shape:
         array = array.transpose(0, 2, 3, 1)
     if array.shape != tensor.shape or array.dtype.newbyteorder("<") != tensor.dtype:
@@ -126,7 +126,7 @@ def _fitted(tensor: Tensor, array: NDArray[Any], file: Path) -> bytes:
     return array.astype(tensor.dtype).tobytes()
 
 
-def to_array(tensor: Tensor, content: bytes) -> NDArray[Any]:
+def to_array(tensor: IoTensor, content: bytes) -> NDArray[Any]:
     """The elements that an output's bytes stand for, as stored; of the tensor's shape.
 
     Raises:

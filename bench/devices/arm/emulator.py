@@ -17,10 +17,10 @@ from mobiledeploy.bench.devices.arm.instruction_count import InstructionCount, M
 from mobiledeploy.bench.devices.arm.profile_events import kernel_counts
 from mobiledeploy.bench.devices.arm.profiles import ArmProfile
 from mobiledeploy.bench.devices.arm.qemu import Qemu, find_qemu
-from mobiledeploy.bench.devices.arm.tflite_ops import FileOp, read_ops
 from mobiledeploy.bench.runner.litert_library import library_for, library_version
-from mobiledeploy.bench.runner.records import Identity, Model, Plan
+from mobiledeploy.bench.runner.records import Identity, LaunchPlan, Model
 from mobiledeploy.bench.runner.system_libraries import system_libraries
+from mobiledeploy.runtime.tflite_ops import FileOp, read_graph
 
 __all__ = ["INFERENCES", "LIMIT_S", "Emulator", "count"]
 
@@ -87,7 +87,7 @@ class Emulator:
         return f"glibc {version[1].decode()}" if version else "unknown C library"
 
     def start(
-        self, model: Model, plan: Plan, profile: ArmProfile, *, profiled: bool
+        self, model: Model, plan: LaunchPlan, profile: ArmProfile, *, profiled: bool
     ) -> AbstractContextManager[Guest]:
         """The runner, started on a model; see `started`."""
         return started(
@@ -130,7 +130,7 @@ def count(
     emulator = emulator or Emulator.found()
     identity = emulator.identity(profile)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    plan = Plan(rounds=1, burst=inferences, warm_up_s=0.0, limit_s=0.0, flags=flags, outputs=True)
+    plan = LaunchPlan(rounds=1, burst=inferences, warm_up_s=0.0, limit_s=0.0, flags=flags, outputs=True)
     counts = []
     with progress.step(f"count instructions on {identity.name}", total=len(models)) as advance:
         for model in models:
@@ -147,9 +147,9 @@ def count(
 
 
 def _count(
-    emulator: Emulator, profile: ArmProfile, model: Model, plan: Plan, by_op: bool, limit_s: float
+    emulator: Emulator, profile: ArmProfile, model: Model, plan: LaunchPlan, by_op: bool, limit_s: float
 ) -> ModelCount:
-    file_ops = read_ops(model.path)
+    file_ops = read_graph(model.path).ops
     deadline = time.monotonic() + limit_s
     with emulator.start(model, plan, profile, profiled=False) as guest:
         # Meanwhile, for no other load on this machine changes a count.
@@ -173,7 +173,7 @@ def _count_ops(
     emulator: Emulator,
     profile: ArmProfile,
     model: Model,
-    plan: Plan,
+    plan: LaunchPlan,
     ops: Sequence[FileOp],
     deadline: float,
 ) -> tuple[list[OpCount], str]:

@@ -18,7 +18,7 @@ from mobiledeploy.bench.devices.arm.root import make_root
 from mobiledeploy.bench.runner.compile import aarch64_compilers, built, host_compilers, runner_for
 from mobiledeploy.bench.runner.launch import Finished, arguments, to_launch
 from mobiledeploy.bench.runner.local_files import put, read, temporary_folder
-from mobiledeploy.bench.runner.records import Launch, Model, Plan
+from mobiledeploy.bench.runner.records import Launch, LaunchPlan, Model
 
 __all__ = ["Counts", "Guest", "Programs", "build_programs", "parse_counts", "started"]
 
@@ -102,7 +102,7 @@ class Guest:
     """An emulated program that runs."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], folder: Path, model: Model, plan: Plan, where: str
+        self, process: subprocess.Popen[bytes], folder: Path, model: Model, plan: LaunchPlan, where: str
     ) -> None:
         self._process = process
         self._folder = folder
@@ -173,7 +173,7 @@ class Guest:
 @contextmanager
 def started(
     model: Model,
-    plan: Plan,
+    plan: LaunchPlan,
     profile: ArmProfile,
     *,
     qemu: Qemu,

@@ -22,7 +22,7 @@ from typing import Any
 
 from mobiledeploy.base.errors import DeviceError, InputError
 
-__all__ = ["Adb", "Connected", "NoAnswerError", "Result", "Shell", "connected", "readable_size"]
+__all__ = ["Adb", "CommandResult", "Connected", "NoAnswerError", "Shell", "connected", "readable_size"]
 
 READY = "device"
 """adb's state of a phone that takes commands."""
@@ -53,7 +53,7 @@ class Connected:
 
 
 @dataclass(frozen=True)
-class Result:
+class CommandResult:
     """How a command ended on the phone."""
 
     code: int
@@ -212,7 +212,7 @@ class Adb:
         with self.explained("being asked what it is"):
             return frozenset(self._device().get_features().split(","))
 
-    def run(self, command: str, purpose: str, limit_s: float = _ANSWER_S) -> Result:
+    def run(self, command: str, purpose: str, limit_s: float = _ANSWER_S) -> CommandResult:
         """Run a shell command to its end.
 
         Raises:
@@ -223,7 +223,7 @@ class Adb:
         with self.explained(purpose, limit_s), self.open(command) as shell:
             for kind, data in shell.packets(limit_s):
                 output.setdefault(kind, bytearray()).extend(data)
-        return Result(
+        return CommandResult(
             code=output[_EXIT][0] if output[_EXIT] else 255,
             stdout=output[_STDOUT].decode(errors="replace"),
             stderr=output[_STDERR].decode(errors="replace"),

@@ -17,7 +17,7 @@ from mobiledeploy.base.files import file_sha256
 from mobiledeploy.bench.devices.phone.benchmark_output import BenchmarkOutput, complaint, parse, unknown_flags
 from mobiledeploy.bench.devices.phone.folder import File, Folder
 from mobiledeploy.bench.runner.elf import elf_interpreter, elf_machine
-from mobiledeploy.bench.runner.records import Launch, Model, ModelSamples, Plan
+from mobiledeploy.bench.runner.records import Launch, LaunchPlan, Model, ModelSamples
 
 __all__ = ["BenchmarkModel"]
 
@@ -73,7 +73,7 @@ class BenchmarkModel:
         found = {model.sha256: File(_file_name(model), model.path.name, model.path) for model in models}
         return (File(_NAME, self._path.name, self._path, executable=True), *found.values())
 
-    def launch(self, folder: Folder, models: Sequence[Model], plan: Plan) -> Launch:
+    def launch(self, folder: Folder, models: Sequence[Model], plan: LaunchPlan) -> Launch:
         """Start it once for each model and round, of which a launch has two at most.
 
         Where the plan wants details of a model, it is started once before that, to look at memory and ops.
@@ -107,7 +107,7 @@ class BenchmarkModel:
         profiling = ["--enable_op_profiling=true"] if self._profile else []
         return [*flags, "--report_peak_memory_footprint=true", *profiling]
 
-    def _start(self, folder: Folder, model: Model, plan: Plan, flags: Sequence[str]) -> BenchmarkOutput:
+    def _start(self, folder: Folder, model: Model, plan: LaunchPlan, flags: Sequence[str]) -> BenchmarkOutput:
         pinned = [] if plan.core is None else ["taskset", f"{1 << plan.core:x}"]
         command = [*pinned, folder.path(_NAME), f"--graph={folder.path(_file_name(model))}", *flags]
         result = folder.start(command, _WARM_UP_S + plan.limit_s)
@@ -126,7 +126,7 @@ def _file_name(model: Model) -> str:
     return f"{model.sha256[:16]}.tflite"
 
 
-def _flags(plan: Plan) -> list[str]:
+def _flags(plan: LaunchPlan) -> list[str]:
     """The plan in its words.
 
     Raises:

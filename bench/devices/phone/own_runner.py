@@ -10,7 +10,7 @@ from mobiledeploy.bench.devices.phone.folder import File, Folder
 from mobiledeploy.bench.runner.compile import runner_for
 from mobiledeploy.bench.runner.launch import Finished, arguments, to_launch
 from mobiledeploy.bench.runner.litert_library import library_for, library_version
-from mobiledeploy.bench.runner.records import Launch, Model, Plan
+from mobiledeploy.bench.runner.records import Launch, LaunchPlan, Model
 from mobiledeploy.bench.runner.system_libraries import LOADER, system_libraries
 
 __all__ = ["OwnRunner"]
@@ -58,7 +58,7 @@ class OwnRunner:
                 found[f"{name}.in{i}"] = File(f"{name}.in{i}", f"input {i} of {model.path.name}", content)
         return tuple(found.values())
 
-    def launch(self, folder: Folder, models: Sequence[Model], plan: Plan) -> Launch:
+    def launch(self, folder: Folder, models: Sequence[Model], plan: LaunchPlan) -> Launch:
         """Start it once.
 
         Raises:

@@ -12,12 +12,12 @@ from mobiledeploy.bench.devices import sysfs
 from mobiledeploy.bench.devices.phone import android
 from mobiledeploy.bench.devices.phone.adb import Adb
 from mobiledeploy.bench.devices.phone.folder import File, Folder, folder
-from mobiledeploy.bench.runner.records import Identity, Launch, Model, Plan, State
+from mobiledeploy.bench.runner.records import Identity, Launch, LaunchPlan, Model, State
 
-__all__ = ["Phone", "PhoneSession", "Runner"]
+__all__ = ["Phone", "PhoneRunner", "PhoneSession"]
 
 
-class Runner(Protocol):
+class PhoneRunner(Protocol):
     """A program that runs models and takes the time: ours, or Google's.
 
     Attributes:
@@ -29,17 +29,17 @@ class Runner(Protocol):
     def files(self, models: Sequence[Model]) -> Sequence[File]:
         """All that is to lie on the phone."""
 
-    def launch(self, folder: Folder, models: Sequence[Model], plan: Plan) -> Launch:
+    def launch(self, folder: Folder, models: Sequence[Model], plan: LaunchPlan) -> Launch:
         """Run models there."""
 
 
 class PhoneSession:
     """A phone with all files in place."""
 
-    def __init__(self, folder: Folder, runner: Runner) -> None:
+    def __init__(self, folder: Folder, runner: PhoneRunner) -> None:
         self._folder, self._runner = folder, runner
 
-    def launch(self, models: Sequence[Model], plan: Plan) -> Launch:
+    def launch(self, models: Sequence[Model], plan: LaunchPlan) -> Launch:
         """Start the runner.
 
         Raises:
@@ -56,7 +56,9 @@ class Phone:
         note: What qualifies its figures, as the phone was when its state was last asked for; one line.
     """
 
-    def __init__(self, serial: str, runner: Runner, *, keep: bool = False, grace_s: float = 60.0) -> None:
+    def __init__(
+        self, serial: str, runner: PhoneRunner, *, keep: bool = False, grace_s: float = 60.0
+    ) -> None:
         """Nothing happens yet.
 
         Args:

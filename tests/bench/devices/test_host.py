@@ -16,13 +16,13 @@ import pytest
 from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.bench.devices import host
 from mobiledeploy.bench.devices.host import Host
-from mobiledeploy.bench.runner.records import Model, Plan
+from mobiledeploy.bench.runner.records import LaunchPlan, Model
 from mobiledeploy.bench.runner.tensors import interface, noise_inputs, to_array
 from mobiledeploy.runtime.runtimes import TfliteSession
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="the runner runs on Linux")
 
-BRIEF = Plan(rounds=2, burst=3, warm_up_s=0.05)
+BRIEF = LaunchPlan(rounds=2, burst=3, warm_up_s=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None
 
 def test_models_are_measured_and_nothing_is_left(models: list[Model], temporary: Path) -> None:
     with Host().session(models) as session:
-        both = session.launch(models, Plan(core=0, rounds=2, burst=3, warm_up_s=0.05))
+        both = session.launch(models, LaunchPlan(core=0, rounds=2, burst=3, warm_up_s=0.05))
         one = session.launch(models[1:], BRIEF)
     assert [np.shape(samples.rounds_ms) for samples in both.models] == [(2, 3), (2, 3)]
     assert (both.core, both.runtime, both.complete) == (0, "LiteRT 2.3.0", True)
@@ -63,7 +63,7 @@ def test_models_are_measured_and_nothing_is_left(models: list[Model], temporary:
 
 def test_outputs_come_back(models: list[Model], temporary: Path) -> None:
     with Host().session(models) as session:
-        launched = session.launch(models, Plan(rounds=1, burst=1, warm_up_s=0.0, outputs=True))
+        launched = session.launch(models, LaunchPlan(rounds=1, burst=1, warm_up_s=0.0, outputs=True))
     for model, samples in zip(models, launched.models, strict=True):
         found = interface(model.path)
         interpreter = TfliteSession(model.path).interpreter
@@ -158,12 +158,12 @@ import signal, tempfile
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mobiledeploy.bench.devices import host
-from mobiledeploy.bench.runner.records import Model, Plan
+from mobiledeploy.bench.runner.records import Model, LaunchPlan
 tempfile.tempdir = {str(temporary)!r}
 host.runner_for = lambda _: Path({str(script)!r})
 models = [Model("a", Path({str(models[0].path)!r}), "", ())]
 with host.Host().session(models) as session:
-    session.launch(models, Plan())
+    session.launch(models, LaunchPlan())
 """
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60

@@ -14,11 +14,11 @@ from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.devices.arm.emulator import Emulator, count
 from mobiledeploy.bench.devices.arm.instruction_count import InstructionCount, ModelCount
 from mobiledeploy.bench.devices.arm.profiles import get_profile
-from mobiledeploy.bench.devices.arm.tflite_ops import read_ops
 from mobiledeploy.bench.devices.host import Host
 from mobiledeploy.bench.report.document import document
-from mobiledeploy.bench.runner.records import Model, Plan
+from mobiledeploy.bench.runner.records import LaunchPlan, Model
 from mobiledeploy.bench.runner.tensors import interface, to_array
+from mobiledeploy.runtime.tflite_ops import read_graph
 
 Fed = Callable[..., Model]
 
@@ -60,7 +60,7 @@ def test_ops_make_up_the_total(on_a76: InstructionCount, network_files: dict[str
         assert model.runtime_instructions + sum(op.instructions for op in model.ops) == model.instructions
         # What LiteRT does for a call is the same for all networks, some thousands of instructions.
         assert 0 < model.runtime_instructions < 20_000
-        assert sorted(i for op in model.ops for i in op.ops) == [op.index for op in read_ops(file)]
+        assert sorted(i for op in model.ops for i in op.ops) == [op.index for op in read_graph(file).ops]
         assert sum(model.shares.values()) == pytest.approx(1)
         assert model.fully_delegated
         stem = next(op for op in model.ops if "CONV_2D" in op.types)
@@ -82,7 +82,7 @@ def test_outputs_are_the_hosts(on_a76: InstructionCount, network_files: dict[str
     models = [fed(path) for path in network_files.values()]
     try:
         with Host().session(models) as session:
-            there = session.launch(models, Plan(rounds=1, burst=1, warm_up_s=0.0, outputs=True))
+            there = session.launch(models, LaunchPlan(rounds=1, burst=1, warm_up_s=0.0, outputs=True))
     except InputError as error:
         pytest.skip(str(error))
     for model, here, other in zip(models, on_a76.models, there.models, strict=True):

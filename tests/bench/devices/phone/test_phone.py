@@ -22,19 +22,21 @@ from mobiledeploy.bench.devices.phone.folder import FOLDER
 from mobiledeploy.bench.devices.phone.own_runner import OwnRunner
 from mobiledeploy.bench.devices.phone.phone import Phone
 from mobiledeploy.bench.devices.sysfs import largest_core
-from mobiledeploy.bench.runner.records import Model, Plan
+from mobiledeploy.bench.runner.records import LaunchPlan, Model
 
 if TYPE_CHECKING:
     from tests.bench.virtual_phone.faults import When
     from tests.bench.virtual_phone.phone import VirtualPhone
     from tests.bench.virtual_phone.phones import Phones
 
-QUICK = Plan(core=7, rounds=2, burst=2, warm_up_s=0.0)
-LONG = Plan(rounds=1_000_000, warm_up_s=0.0)
+QUICK = LaunchPlan(core=7, rounds=2, burst=2, warm_up_s=0.0)
+LONG = LaunchPlan(rounds=1_000_000, warm_up_s=0.0)
 Clean = Callable[["VirtualPhone"], None]
 
 
-def measured(phone: VirtualPhone, runner: OwnRunner, models: tuple[Model, ...], plan: Plan = QUICK) -> None:
+def measured(
+    phone: VirtualPhone, runner: OwnRunner, models: tuple[Model, ...], plan: LaunchPlan = QUICK
+) -> None:
     with Phone(phone.serial, runner, grace_s=10).session(models) as session:
         session.launch(models, plan)
 
@@ -82,7 +84,7 @@ def test_the_runner_goes_where_the_largest_usable_core_is(
     phone = phones.start(model, offline=frozenset(offline), forbidden=frozenset(forbidden))
     found = largest_core(Phone(phone.serial, own_runner).cores()).number
     assert found == core
-    measured(phone, own_runner, linear_models[:1], Plan(core=found, rounds=1, burst=1, warm_up_s=0.0))
+    measured(phone, own_runner, linear_models[:1], LaunchPlan(core=found, rounds=1, burst=1, warm_up_s=0.0))
     assert phone.pinned() == [("runner", (core,))]
 
 
@@ -371,12 +373,12 @@ import json, signal, sys
 from pathlib import Path
 from mobiledeploy.bench.devices.phone.own_runner import OwnRunner
 from mobiledeploy.bench.devices.phone.phone import Phone
-from mobiledeploy.bench.runner.records import Model, Plan
+from mobiledeploy.bench.runner.records import Model, LaunchPlan
 
 serial, path, sha256 = sys.argv[1:]
 model = Model("m", Path(path), sha256, (bytes(192),))
 with Phone(serial, OwnRunner()).session([model]) as session:
-    session.launch([model], Plan(rounds=1_000_000, warm_up_s=0.0))
+    session.launch([model], LaunchPlan(rounds=1_000_000, warm_up_s=0.0))
 """
 
 
