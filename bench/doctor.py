@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from mobiledeploy.base.errors import MobileDeployError
-from mobiledeploy.bench.devices.arm.guest import build_programs
+from mobiledeploy.base.terminal import plain_table
+from mobiledeploy.bench.devices.arm.emulator import build_programs
 from mobiledeploy.bench.devices.arm.qemu import find_qemu
 from mobiledeploy.bench.devices.host import Host
 from mobiledeploy.bench.devices.phone.adb import connected
 from mobiledeploy.bench.devices.phone.choice import ALL, choose
-from mobiledeploy.bench.report.tables import plain_table
 from mobiledeploy.bench.runner.compile import aarch64_compilers, host_compilers, runner_for
 from mobiledeploy.bench.runner.litert_library import whereabouts
 from mobiledeploy.bench.runner.system_libraries import system_libraries

@@ -13,23 +13,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.base.progress import Advance, Progress, Silent
-from mobiledeploy.bench.devices.device import Device, Session
-from mobiledeploy.bench.devices.sysfs import Core, largest_core
-from mobiledeploy.bench.latency.measurement import Measurement, ModelRecord
+from mobiledeploy.bench.latency.measurement import Measurement
+from mobiledeploy.bench.latency.model_latency import ModelLatency
 from mobiledeploy.bench.latency.samples import ratio, summary
 from mobiledeploy.bench.latency.settings import Settings
 from mobiledeploy.bench.latency.stability import Observed
-from mobiledeploy.bench.runner.records import Model, State
+from mobiledeploy.bench.latency.timed_device import Launcher, TimedDevice
+from mobiledeploy.bench.runner.records import Core, Model, State
 
-__all__ = ["measure"]
+__all__ = ["largest_core", "measure"]
 
 _POLL_S = 2.0
 
 
 def measure(
-    device: Device,
+    device: TimedDevice,
     models: Sequence[Model],
     settings: Settings | None = None,
     progress: Progress | None = None,
@@ -49,12 +49,12 @@ def measure(
     identity, cores = device.identity(), device.cores()
     core = _core(cores, settings.core)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    with device.session(models) as session:
+    with device.session(models) as launch:
         with progress.step(f"load each model alone on {identity.name}", total=len(models)) as advance:
-            alone = [_alone(session, model, settings, core, advance) for model in models]
+            alone = [_alone(launch, model, settings, core, advance) for model in models]
         with progress.step(f"measure on core {core} of {identity.name}") as advance:
             round_s = sum(record.first_ms for record in alone) / 1000 * (settings.burst + 1)
-            observed = _launches(device, session, models, settings, core, round_s, advance)
+            observed = _launches(device, launch, models, settings, core, round_s, advance)
     return Measurement(
         identity=identity,
         note=device.note,
@@ -79,30 +79,50 @@ def _core(cores: tuple[Core, ...], wanted: int | None) -> int:
     return wanted
 
 
-def _alone(session: Session, model: Model, settings: Settings, core: int, advance: Advance) -> ModelRecord:
+def largest_core(found: tuple[Core, ...]) -> Core:
+    """The core to measure on: of those that are online and allowed, the one of highest capacity.
+
+    Where capacities are equal or not stated, the highest maximum frequency decides; where that ties, too, the
+    highest number, since systems give interrupts to the first cores and large cores come last.
+
+    Raises:
+        DeviceError: No core is both online and allowed.
+    """
+    usable = [core for core in found if core.online and core.allowed]
+    if not usable:
+        raise DeviceError(
+            f"none of the cores {', '.join(str(core.number) for core in found)} is both online and allowed "
+            "to us, expected one to measure on; wake the device up, and see what confines this shell"
+        )
+    # A capacity that only some cores state compares with nothing.
+    stated = all(core.capacity is not None for core in usable)
+    return max(usable, key=lambda core: (core.capacity if stated else 0, core.max_khz or 0, core.number))
+
+
+def _alone(launch: Launcher, model: Model, settings: Settings, core: int, advance: Advance) -> ModelLatency:
     """Initialization, first inference and peak memory are a model's own only in a process of its own."""
     plan = settings.plan(core, 0, round_s=1.0)
     plan = replace(plan, rounds=1, burst=1, warm_up_s=0.0, outputs=settings.outputs, details=True)
-    launch = session.launch([model], plan)
-    (samples,) = launch.models
+    launched = launch([model], plan)
+    (samples,) = launched.models
     advance()
-    return ModelRecord(
+    return ModelLatency(
         name=model.name,
         path=str(model.path),
         sha256=model.sha256,
         size_bytes=model.path.stat().st_size,
         init_ms=samples.init_ms,
         first_ms=samples.first_ms,
-        peak_memory_mb=launch.peak_memory_mb,
+        peak_memory_mb=launched.peak_memory_mb,
         fully_delegated=samples.fully_delegated,
         outputs=samples.outputs,
-        op_profile=launch.op_profile.get(model.name, {}),
+        op_profile=launched.op_profile.get(model.name, {}),
     )
 
 
 def _launches(
-    device: Device,
-    session: Session,
+    device: TimedDevice,
+    launch: Launcher,
     models: Sequence[Model],
     settings: Settings,
     core: int,
@@ -114,15 +134,15 @@ def _launches(
     deadline = time.monotonic() + settings.time_limit_s
     while not observed or time.monotonic() < deadline:
         before = _rested(device, fresh, core, settings, deadline)
-        launch = session.launch(models, settings.plan(core, len(observed), round_s))
-        observed.append(Observed(before, launch, device.state()))
+        launched = launch(models, settings.plan(core, len(observed), round_s))
+        observed.append(Observed(before, launched, device.state()))
         advance()
         if len(observed) >= settings.min_launches and _precision(observed) <= settings.precision:
             break
     return observed
 
 
-def _rested(device: Device, fresh: State, core: int, settings: Settings, deadline: float) -> State:
+def _rested(device: TimedDevice, fresh: State, core: int, settings: Settings, deadline: float) -> State:
     """The state after a rest, which lasts longer while the device is throttled and was not at the start."""
     time.sleep(settings.cool_down_s)
     until = min(deadline, time.monotonic() + settings.cool_down_limit_s)

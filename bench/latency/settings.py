@@ -1,4 +1,4 @@
-"""What a user may choose about a measurement."""
+"""What a user may choose about a measurement, and demand of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mobiledeploy.bench.runner.records import LaunchPlan
 
-__all__ = ["FP16", "INT8", "Settings"]
+__all__ = ["FP16", "INT8", "Limits", "Settings"]
 
 INT8, FP16 = 3, 4
 """XNNPACK's delegate flags: kernels of signed and unsigned int8; float models in half precision."""
@@ -63,3 +63,18 @@ class Settings:
             seed=self.seed + launch,
             flags=self.flags,
         )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a result must not exceed, for use in CI; None or False: anything goes.
+
+    Attributes:
+        ms: Of every median.
+        instructions: Of every count.
+        stable: Whether every measurement must be stable.
+    """
+
+    ms: float | None = None
+    instructions: float | None = None
+    stable: bool = False

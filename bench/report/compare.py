@@ -10,8 +10,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mobiledeploy.base.terminal import plain_table
 from mobiledeploy.bench.latency.samples import Interval, change, ratio
-from mobiledeploy.bench.report.tables import plain_table
 
 __all__ = ["SESSION_NOISE", "Change", "Pair", "changes", "compared", "comparison_tables", "differences"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from mobiledeploy.bench.report.tables import plain_table
+from mobiledeploy.base.terminal import plain_table
 from mobiledeploy.bench.runner.tensors import IoTensor, to_array
 
 __all__ = ["OutputCheck", "check_outputs", "outputs_table"]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from mobiledeploy.base.progress import Progress
 
-__all__ = ["complain", "console", "print_json", "progress_on_stderr", "warn"]
+__all__ = ["complain", "console", "plain_table", "print_json", "progress_on_stderr", "warn"]
 
 
 def complain(message: str) -> None:
@@ -56,3 +57,22 @@ def print_json(value: dict[str, Any]) -> None:
     from mobiledeploy.report.record import as_json
 
     print(as_json(value), end="")
+
+
+def plain_table(*columns: str, title: str | None = None, first: str = "model") -> Table:
+    """Return an empty table whose first column is text; the others are numbers."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=None if title is None else Text(title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column(first, overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table

@@ -16,8 +16,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from mobiledeploy.bench.devices.sysfs import Core
-from mobiledeploy.bench.runner.records import Identity, Launch, LaunchPlan, Model, ModelSamples, State
+from mobiledeploy.bench.latency.timed_device import Launcher
+from mobiledeploy.bench.runner.records import Core, Identity, Launch, LaunchPlan, Model, ModelSamples, State
 from tests.bench.virtual_phone.adb_server import AdbServer, find_adb
 from tests.bench.virtual_phone.emulation import Emulation, build_emulation
 from tests.bench.virtual_phone.phones import Phones
@@ -123,10 +123,10 @@ class FakeDevice:
         return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
     @contextmanager
-    def session(self, models: Sequence[Model]) -> Iterator[FakeDevice]:
+    def session(self, models: Sequence[Model]) -> Iterator[Launcher]:
         self.is_open = True
         try:
-            yield self
+            yield self.launch
         finally:
             self.is_open = False
 

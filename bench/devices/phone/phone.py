@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from functools import partial
+from typing import ClassVar, Protocol
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.files import file_sha256
+from mobiledeploy.base.progress import Progress
 from mobiledeploy.bench.devices import sysfs
 from mobiledeploy.bench.devices.phone import android
 from mobiledeploy.bench.devices.phone.adb import Adb
 from mobiledeploy.bench.devices.phone.folder import File, Folder, folder
-from mobiledeploy.bench.runner.records import Identity, Launch, LaunchPlan, Model, State
+from mobiledeploy.bench.latency.measurement import Measurement
+from mobiledeploy.bench.latency.protocol import measure
+from mobiledeploy.bench.latency.settings import Settings
+from mobiledeploy.bench.latency.timed_device import Launcher
+from mobiledeploy.bench.runner.records import Core, Identity, Launch, LaunchPlan, Model, State
 
-__all__ = ["Phone", "PhoneRunner", "PhoneSession"]
+__all__ = ["Phone", "PhoneRunner"]
 
 
 class PhoneRunner(Protocol):
@@ -33,28 +39,15 @@ class PhoneRunner(Protocol):
         """Run models there."""
 
 
-class PhoneSession:
-    """A phone with all files in place."""
-
-    def __init__(self, folder: Folder, runner: PhoneRunner) -> None:
-        self._folder, self._runner = folder, runner
-
-    def launch(self, models: Sequence[Model], plan: LaunchPlan) -> Launch:
-        """Start the runner.
-
-        Raises:
-            InputError: A model that the runtime does not load.
-            DeviceError: The phone failed: unplugged, crashed, hung, or no result that makes sense.
-        """
-        return self._runner.launch(self._folder, models, plan)
-
-
 class Phone:
     """One phone, by its serial number. Android's shell user suffices; nothing takes root.
 
     Attributes:
         note: What qualifies its figures, as the phone was when its state was last asked for; one line.
     """
+
+    concurrent: ClassVar[bool] = True
+    is_host: ClassVar[bool] = False
 
     def __init__(
         self, serial: str, runner: PhoneRunner, *, keep: bool = False, grace_s: float = 60.0
@@ -68,6 +61,10 @@ class Phone:
         self._adb = Adb(serial)
         self._runner, self._keep, self._grace_s = runner, keep, grace_s
         self.note = runner.note
+
+    def measure(self, models: Sequence[Model], settings: Settings, progress: Progress) -> Measurement:
+        """Measure latency, by the protocol."""
+        return measure(self, models, settings, progress)
 
     def identity(self) -> Identity:
         """Which phone it is.
@@ -84,7 +81,7 @@ class Phone:
         found = self._adb.run("getprop", "being asked what it is")
         return android.identity(self._adb.serial, android.properties(found.stdout))
 
-    def cores(self) -> tuple[sysfs.Core, ...]:
+    def cores(self) -> tuple[Core, ...]:
         """Its cores.
 
         Raises:
@@ -101,7 +98,7 @@ class Phone:
         return self._report().state
 
     @contextmanager
-    def session(self, models: Sequence[Model]) -> Iterator[PhoneSession]:
+    def session(self, models: Sequence[Model]) -> Iterator[Launcher]:
         """The phone with all files in place; they are gone when the block ends, unless they are to be kept.
 
         Raises:
@@ -117,7 +114,7 @@ class Phone:
         files = self._runner.files(models)
         with folder(self._adb, keep=self._keep, grace_s=self._grace_s) as place:
             place.fill(files)
-            yield PhoneSession(place, self._runner)
+            yield partial(self._runner.launch, place)
 
     def _report(self) -> android.Report:
         found = android.report(self._adb.run(android.report_command(), "being asked how it is").stdout)

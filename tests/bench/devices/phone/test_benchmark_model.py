@@ -48,8 +48,8 @@ def launched(
     profile: bool = False,
 ) -> Launch:
     runner = BenchmarkModel(binary, profile=profile)
-    with Phone(phone.serial, runner, grace_s=0.5).session(models) as session:
-        return session.launch(models, plan)
+    with Phone(phone.serial, runner, grace_s=0.5).session(models) as launch:
+        return launch(models, plan)
 
 
 def test_models_take_turns_each_in_a_process_of_its_own(
@@ -173,11 +173,11 @@ def test_a_tool_that_fails(
     phones: Phones, binary: Path, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
     phone, models = phones.start(), linear_models[:1]
-    with Phone(phone.serial, BenchmarkModel(binary), grace_s=0.5).session(models) as session:
+    with Phone(phone.serial, BenchmarkModel(binary), grace_s=0.5).session(models) as launch:
         for fails, message in FAILURES:
             fails(phone.when_program(nth=1))
             with pytest.raises(DeviceError, match="^" + message.format(phone.serial)):
-                session.launch(models, replace(PLAN, limit_s=0.0))
+                launch(models, replace(PLAN, limit_s=0.0))
     assert len(phone.launches) == len(FAILURES)
     assert_clean(phone)
 
