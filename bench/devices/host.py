@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.base.progress import Progress
-from mobiledeploy.bench.devices import sysfs
 from mobiledeploy.bench.devices.machine import processor
+from mobiledeploy.bench.latency import sysfs
 from mobiledeploy.bench.latency.measurement import Measurement
 from mobiledeploy.bench.latency.protocol import measure
 from mobiledeploy.bench.latency.settings import Settings

@@ -10,10 +10,10 @@ from typing import ClassVar, Protocol
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.files import file_sha256
 from mobiledeploy.base.progress import Progress
-from mobiledeploy.bench.devices import sysfs
 from mobiledeploy.bench.devices.phone import android
 from mobiledeploy.bench.devices.phone.adb import Adb
 from mobiledeploy.bench.devices.phone.folder import File, Folder, folder
+from mobiledeploy.bench.latency import sysfs
 from mobiledeploy.bench.latency.measurement import Measurement
 from mobiledeploy.bench.latency.protocol import measure
 from mobiledeploy.bench.latency.settings import Settings
