@@ -37,11 +37,8 @@ class Host:
     is_host: ClassVar[bool] = True
     note = "a desktop or server processor is not a phone: compare models here, but expect other ratios there"
 
-    def __init__(self, library: Path | None = None) -> None:
+    def __init__(self) -> None:
         """
-        Args:
-            library: libLiteRt.so to use; when left out, that of the package ai-edge-litert.
-
         Raises:
             InputError: The system is not Linux.
         """
@@ -50,7 +47,6 @@ class Host:
                 f"this machine runs {platform.system()}, expected Linux for models to be timed here; connect "
                 "a phone, or use a machine with Linux"
             )
-        self._library = library
 
     def measure(self, models: Sequence[Model], settings: Settings, progress: Progress) -> Measurement:
         """Measure latency, by the protocol."""
@@ -76,12 +72,12 @@ class Host:
 
     @contextmanager
     def session(self, models: Sequence[Model]) -> Iterator[Launcher]:
-        """The runner, built if need be, and a folder with the models and their inputs, gone at the end.
+        """Build the runner if need be, and put models and inputs into a folder that is gone at the end.
 
         Raises:
             InputError: No compiler, no LiteRT library, or no room for the inputs.
         """
-        library = host_library(path=self._library)
+        library = host_library()
         runner, runtime = runner_for("host"), f"LiteRT {library_version(library)}"
         with temporary_folder() as folder:
             paths = {model.name: str(folder / f"{i}.tflite") for i, model in enumerate(models)}

@@ -1,9 +1,9 @@
-"""What changed between two bench documents, and whether it is more than noise."""
+"""Compares two bench documents: what changed, and whether it is more than noise."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import RenderableType
@@ -39,8 +39,8 @@ class Change:
         what: A model's name, or "b / a" for the ratio of two.
         unit: "ms", "instructions" or "" of a ratio.
         relative: New over old, with its 95 % interval.
-        floor: The share below which a change is noise whatever the interval.
-        same_file: Whether it is the very same file, or files.
+        floor: Share below which a change is noise whatever the interval.
+        same_file: Whether both are figures of the very same files.
     """
 
     what: str
@@ -64,19 +64,12 @@ class Change:
         return "less" if self.relative.value < 1 else "more"
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "what": self.what,
-            "unit": self.unit,
-            "old": self.old,
-            "new": self.new,
-            "relative": self.relative.to_json(),
-            "same_file": self.same_file,
-            "verdict": self.verdict,
-        }
+        """Plain data, with the verdict."""
+        return asdict(self) | {"verdict": self.verdict}
 
 
 def changes(old: ResultDocument, new: ResultDocument) -> list[Change]:
-    """All figures that two results of one kind share; models are matched by name."""
+    """Return all figures that two results of one kind share; models are matched by name."""
     before = {model["name"]: model for model in old["models"]}
     pairs = [(before[model["name"]], model) for model in new["models"] if model["name"] in before]
     if new["kind"] == "instructions":
@@ -93,35 +86,21 @@ def _scatter(result: ResultDocument) -> float:
 
 
 def _count_change(old: ResultDocument, new: ResultDocument) -> Change:
-    relative = new["instructions"] / old["instructions"]
-    return Change(
-        what=new["name"],
-        unit="instructions",
-        old=old["instructions"],
-        new=new["instructions"],
-        relative=Interval(relative, relative, relative),
-        floor=COUNT_NOISE,
-        same_file=old["sha256"] == new["sha256"],
-    )
+    before, after = old["instructions"], new["instructions"]
+    exact = Interval(after / before, after / before, after / before)
+    same = old["sha256"] == new["sha256"]
+    return Change(new["name"], "instructions", before, after, exact, COUNT_NOISE, same)
 
 
 def _latency_change(old: ResultDocument, new: ResultDocument, noise: float) -> Change:
-    return Change(
-        what=new["name"],
-        unit="ms",
-        old=old["calm_ms"]["value"],
-        new=new["calm_ms"]["value"],
-        relative=change(new["samples_ms"], old["samples_ms"]),
-        floor=noise,
-        same_file=old["sha256"] == new["sha256"],
-    )
+    before, after = old["calm_ms"]["value"], new["calm_ms"]["value"]
+    relative = change(new["samples_ms"], old["samples_ms"])
+    return Change(new["name"], "ms", before, after, relative, noise, old["sha256"] == new["sha256"])
 
 
 def _ratio_changes(pairs: list[tuple[ResultDocument, ResultDocument]], noise: float) -> Iterator[Change]:
-    if len(pairs) < 2:
-        return
-    first_old, first_new = pairs[0]
     for old, new in pairs[1:]:
+        first_old, first_new = pairs[0]
         was = ratio(old["samples_ms"], first_old["samples_ms"])
         now = ratio(new["samples_ms"], first_new["samples_ms"])
         # Independent errors add up in squares; on the scale of shares that holds for a quotient, too.
@@ -134,7 +113,7 @@ def _ratio_changes(pairs: list[tuple[ResultDocument, ResultDocument]], noise: fl
 
 
 def differences(old: ResultDocument, new: ResultDocument) -> list[str]:
-    """Circumstances that differ, in words: what changed may be due to them."""
+    """Return the circumstances that differ, in words: what changed may be due to them."""
     found = [
         f"{what}: {before} -> {after}"
         for what, before, after in (
@@ -182,12 +161,12 @@ class Pair:
 
 
 def compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Pair]:
-    """Each result of a new document with its counterpart in an old one."""
+    """Pair each result of a new document with its counterpart in an old one."""
     return [Pair(_counterpart(result, old["results"]), result) for result in new["results"]]
 
 
 def comparison_tables(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """Two documents set against each other."""
+    """Return what a terminal shows of two documents set against each other."""
     for pair in compared(old, new):
         if pair.changes:
             yield _table(pair)

@@ -1,4 +1,4 @@
-"""What a TFLite file takes and gives, and bytes to feed it: seeded noise, or arrays of the user's."""
+"""The inputs and outputs of a .tflite file, and bytes to feed it: seeded noise, or the user's arrays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Interface", "IoTensor", "given_inputs", "interface", "noise_inputs",
 
 @dataclass(frozen=True)
 class IoTensor:
-    """An input or output.
+    """An input or output of a file.
 
     Attributes:
         name: In the first signature; the tensor's own in a file without signatures.
@@ -43,7 +43,7 @@ class Interface:
 
 
 def interface(path: Path) -> Interface:
-    """What the file takes and gives.
+    """Read what the file takes and gives.
 
     Raises:
         InputError: It is missing, no TFLite model, or has an input or output of a type that is no number.
@@ -72,7 +72,7 @@ def _tensor(path: Path, name: str, detail: dict[str, Any]) -> IoTensor:
 
 
 def noise_inputs(found: Interface, seed: int) -> tuple[bytes, ...]:
-    """Bytes for each input: real numbers uniform in [-1, 1), integers over their whole range."""
+    """Draw bytes for each input: real numbers uniform in [-1, 1), integers over their whole range."""
     random = np.random.default_rng(seed)
     return tuple(_noise(tensor, random).astype(tensor.dtype).tobytes() for tensor in found.inputs)
 
@@ -89,7 +89,7 @@ def _noise(tensor: IoTensor, random: np.random.Generator) -> NDArray[Any]:
 
 
 def given_inputs(found: Interface, file: Path) -> tuple[bytes, ...]:
-    """Bytes for each input from a .npy file (networks of one input), or from a .npz file with their names.
+    """Read bytes for each input from a .npy file (of one input), or from a .npz file with the inputs' names.
 
     Images may be NCHW, too, and are transposed then.
 
@@ -127,7 +127,7 @@ def _fitted(tensor: IoTensor, array: NDArray[Any], file: Path) -> bytes:
 
 
 def to_array(tensor: IoTensor, content: bytes) -> NDArray[Any]:
-    """The elements that an output's bytes stand for, as stored; of the tensor's shape.
+    """Return the elements that an output's bytes stand for, as stored, in the tensor's shape.
 
     Raises:
         ValueError: The number of bytes is another.

@@ -1,4 +1,4 @@
-"""The runner as an emulated program: started, waited for, and what the plugin counted of it."""
+"""Runs the runner as an emulated program, and reads what the plugin counted of it."""
 
 from __future__ import annotations
 
@@ -68,20 +68,21 @@ def parse_counts(text: str) -> Counts:
     return Counts(tuple(inferences), readings, readings[2] - readings[1] if readings else 0)
 
 
+@dataclass(frozen=True)
 class Guest:
-    """An emulated program that runs."""
+    """An emulated program that runs.
 
-    def __init__(
-        self,
-        process: subprocess.Popen[bytes],
-        folder: Path,
-        model: Model,
-        plan: LaunchPlan,
-        where: str,
-        runtime: str,
-    ) -> None:
-        self._process, self._folder, self._model, self._plan = process, folder, model, plan
-        self._where, self._runtime = where, runtime
+    Attributes:
+        where: What messages call the machine.
+        runtime: Name and version of what it runs on.
+    """
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    model: Model
+    plan: LaunchPlan
+    where: str
+    runtime: str
 
     def finish(self, deadline: float) -> tuple[Launch, Counts]:
         """Wait for its end, and read its result.
@@ -95,19 +96,19 @@ class Guest:
         """
         begin = time.monotonic()
         try:
-            code = self._process.wait(max(deadline - begin, 0))
+            code = self.process.wait(max(deadline - begin, 0))
         except subprocess.TimeoutExpired as error:
             raise DeviceError(
-                f"{self._model.name} on {self._where} gave no result before the time limit and was ended, "
+                f"{self.model.name} on {self.where} gave no result before the time limit and was ended, "
                 "expected it to be done; count with a longer limit, or a smaller network"
             ) from error
-        stderr = (self._folder / _STDERR).read_bytes()
-        counts = self._folder / _COUNTS
+        stderr = (self.folder / _STDERR).read_bytes()
+        counts = self.folder / _COUNTS
         if code != 0 and not counts.exists():
             raise InputError(_not_started(stderr))
-        finished = Finished(code, (self._folder / _STDOUT).read_bytes(), stderr, [_MODEL])
+        finished = Finished(code, (self.folder / _STDOUT).read_bytes(), stderr, [_MODEL])
         launch = to_launch(
-            finished, [self._model], self._plan, where=self._where, runtime=self._runtime, read=self._read
+            finished, [self.model], self.plan, where=self.where, runtime=self.runtime, read=self._read
         )
         return launch, self._checked(counts)
 
@@ -118,18 +119,18 @@ class Guest:
             DeviceError: Nothing that makes sense.
         """
         try:
-            (model,) = json.loads((self._folder / _STDOUT).read_bytes())["models"]
+            (model,) = json.loads((self.folder / _STDOUT).read_bytes())["models"]
             return to_events(model["events"])
         except (ValueError, KeyError, TypeError) as error:
             raise self._no_sense(error) from error
 
     def _read(self, path: str) -> bytes:
-        return read(str(self._folder / path))
+        return read(str(self.folder / path))
 
     def _checked(self, path: Path) -> Counts:
         try:
             counts = parse_counts(path.read_text())
-            if len(counts.inferences) != self._plan.rounds * self._plan.burst:
+            if len(counts.inferences) != self.plan.rounds * self.plan.burst:
                 raise ValueError(f"{len(counts.inferences)} inferences")
         except (OSError, ValueError, KeyError) as error:
             raise self._no_sense(error) from error
@@ -137,8 +138,8 @@ class Guest:
 
     def _no_sense(self, error: Exception) -> DeviceError:
         return DeviceError(
-            f"the counts of {self._model.name} on {self._where} make no sense ({error}), expected those of "
-            f"{self._plan.rounds * self._plan.burst} inferences; {_AGAIN}"
+            f"the counts of {self.model.name} on {self.where} make no sense ({error}), expected those of "
+            f"{self.plan.rounds * self.plan.burst} inferences; {_AGAIN}"
         )
 
 

@@ -33,10 +33,15 @@ class PhoneRunner(Protocol):
     note: str
 
     def files(self, models: Sequence[Model]) -> Sequence[File]:
-        """All that is to lie on the phone."""
+        """Return all that is to lie on the phone."""
 
     def launch(self, folder: Folder, models: Sequence[Model], plan: LaunchPlan) -> Launch:
-        """Run models there."""
+        """Run models there.
+
+        Raises:
+            InputError: A model that the runtime does not load, or a plan that the program cannot follow.
+            DeviceError: It crashed, hung, or printed what makes no sense; or the phone failed.
+        """
 
 
 class Phone:
@@ -52,8 +57,7 @@ class Phone:
     def __init__(
         self, serial: str, runner: PhoneRunner, *, keep: bool = False, grace_s: float = 60.0
     ) -> None:
-        """Nothing happens yet.
-
+        """
         Args:
             keep: Leave models and runner there, so that the next run need not send them again.
             grace_s: How much longer than the plan says a runner may take; then it hangs.
@@ -71,7 +75,7 @@ class Phone:
 
         Raises:
             InputError: It does not run our programs: not 64-bit Arm, or too old an Android.
-            DeviceError: It went away.
+            DeviceError: It went away; the other methods raise this, too.
         """
         if "shell_v2" not in self._adb.features():
             raise InputError(
@@ -82,28 +86,20 @@ class Phone:
         return android.identity(self._adb.serial, android.properties(found.stdout))
 
     def cores(self) -> tuple[Core, ...]:
-        """Its cores.
-
-        Raises:
-            DeviceError: It does not say, or went away.
-        """
+        """Its processor cores."""
         return sysfs.cores(self._report().files)
 
     def state(self) -> State:
-        """Clocks, temperatures, battery and load now.
-
-        Raises:
-            DeviceError: It went away.
-        """
+        """Clocks, temperatures, battery and load now."""
         return self._report().state
 
     @contextmanager
     def session(self, models: Sequence[Model]) -> Iterator[Launcher]:
-        """The phone with all files in place; they are gone when the block ends, unless they are to be kept.
+        """Put all files there; they are gone when the block ends, unless they are to be kept.
 
         Raises:
             InputError: Another run has the phone, it does not run our programs, or a model's file changed.
-            DeviceError: The phone failed: unplugged, no room, or files that arrive damaged.
+            DeviceError: It has no room, or files arrive damaged.
         """
         self.identity()
         for model in models:
