@@ -1,4 +1,4 @@
-"""What measuring needs, what of it is missing on this machine, and how to install that."""
+"""Looks for what measuring needs: what of it is missing on this machine, and how to install that."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from mobiledeploy.base.errors import MobileDeployError
-from mobiledeploy.bench.devices.arm.guest import build_programs
+from mobiledeploy.base.terminal import plain_table
+from mobiledeploy.bench.devices.arm.emulator import build_programs
 from mobiledeploy.bench.devices.arm.qemu import find_qemu
 from mobiledeploy.bench.devices.host import Host
 from mobiledeploy.bench.devices.phone.adb import connected
 from mobiledeploy.bench.devices.phone.choice import ALL, choose
-from mobiledeploy.bench.report.tables import plain_table
-from mobiledeploy.bench.runner.compile import aarch64_compilers, host_compilers, runner_for
+from mobiledeploy.bench.runner.compile import Compiler, aarch64_compilers, host_compilers, runner_for
 from mobiledeploy.bench.runner.litert_library import whereabouts
 from mobiledeploy.bench.runner.system_libraries import system_libraries
 
@@ -56,12 +56,12 @@ def examine() -> list[Finding]:
 
 
 def missing_for(findings: Sequence[Finding], area: str) -> list[Finding]:
-    """What an area needs and was not found."""
+    """Return what an area needs and was not found."""
     return [finding for finding in findings if area in finding.areas and not finding.found]
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:
-    """Everything that was looked for, then what can be measured."""
+    """Return a table of everything that was looked for, then of what can be measured."""
     table = plain_table(title="what measuring needs", first="")
     table.add_column("")
     table.add_column("", overflow="fold")
@@ -83,22 +83,13 @@ def _finding(what: str, areas: tuple[str, ...], look: Callable[[], str]) -> Find
         return Finding(what, areas, False, str(error))
 
 
-def _host() -> str:
-    return Host().identity().system
-
-
-def _host_runner() -> str:
-    runner_for("host")
-    return f"built by {host_compilers()[0].version}"
+def _built(build: Callable[[], object], compilers: Callable[[], Sequence[Compiler]]) -> str:
+    build()
+    return f"built by {compilers()[0].version}"
 
 
 def _arm_runner() -> str:
-    runner_for("aarch64")
-    return f"built by {aarch64_compilers()[0].version}"
-
-
-def _arm_libraries() -> str:
-    return f"in {system_libraries()['libc.so.6'].parent}"
+    return _built(lambda: runner_for("aarch64"), aarch64_compilers)
 
 
 def _qemu() -> str:
@@ -106,23 +97,15 @@ def _qemu() -> str:
     return f"{found.path}, version {found.version}"
 
 
-def _counter() -> str:
-    build_programs()
-    return f"built by {host_compilers()[0].version}"
-
-
-def _phones() -> str:
-    return ", ".join(str(phone) for phone in choose(ALL, connected()))
-
-
 _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[], str]], ...] = (
-    ("Linux", (HOST,), _host),
-    ("the runner", (HOST,), _host_runner),
+    ("Linux", (HOST,), lambda: Host().identity().system),
+    ("the runner", (HOST,), lambda: _built(lambda: runner_for("host"), host_compilers)),
     ("LiteRT", (HOST,), lambda: whereabouts("host")),
     ("the runner for AArch64", (ARM, PHONE), _arm_runner),
     ("LiteRT for AArch64", (ARM, PHONE), lambda: whereabouts("aarch64")),
-    ("C libraries for AArch64", (ARM, PHONE), _arm_libraries),
+    ("C libraries for AArch64", (ARM, PHONE), lambda: f"in {system_libraries()['libc.so.6'].parent}"),
     ("QEMU", (ARM,), _qemu),
-    ("the instruction counter", (ARM,), _counter),
-    ("adb, and a phone", (PHONE,), _phones),
+    ("the instruction counter", (ARM,), lambda: _built(build_programs, host_compilers)),
+    ("adb, and a phone", (PHONE,), lambda: ", ".join(map(str, choose(ALL, connected())))),
 )
+"""What is looked for, which areas need it, and what tells where it is, or raises what is wrong with it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,40 +11,17 @@ from typing import Any
 
 from mobiledeploy.base.errors import InputError, MobileDeployError
 from mobiledeploy.base.progress import Progress, Silent
-from mobiledeploy.bench.devices.arm.emulator import Emulator, count
-from mobiledeploy.bench.devices.arm.instruction_count import InstructionCount
-from mobiledeploy.bench.devices.arm.profiles import ArmProfile
-from mobiledeploy.bench.devices.device import Device
+from mobiledeploy.bench.devices.device import Device, Result
 from mobiledeploy.bench.devices.host import Host
 from mobiledeploy.bench.devices.open_devices import Tools, find
-from mobiledeploy.bench.devices.phone.phone import Phone
-from mobiledeploy.bench.latency.measurement import Measurement
 from mobiledeploy.bench.latency.models import models_of
-from mobiledeploy.bench.latency.protocol import measure
-from mobiledeploy.bench.latency.settings import FP16, Settings
+from mobiledeploy.bench.latency.settings import FP16, Limits, Settings
 from mobiledeploy.bench.report.document import document
 from mobiledeploy.bench.report.outputs import OutputCheck, check_outputs
-from mobiledeploy.bench.runner.records import Model, Plan
+from mobiledeploy.bench.runner.records import LaunchPlan, Model
 from mobiledeploy.bench.runner.tensors import interface
 
 __all__ = ["BenchResult", "Limits", "bench"]
-
-Result = Measurement | InstructionCount
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a result must not exceed, for use in CI; None or False: anything goes.
-
-    Attributes:
-        ms: Of every median.
-        instructions: Of every count.
-        stable: Whether every measurement must be stable.
-    """
-
-    ms: float | None = None
-    instructions: float | None = None
-    stable: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +48,7 @@ class BenchResult:
 
     def failures(self, limits: Limits) -> list[str]:
         """What exceeds a limit, in words, and outputs that differ."""
-        exceeded = [line for result in self.results for line in _exceeded(result, limits)]
+        exceeded = [line for result in self.results for line in result.exceeded(limits)]
         return exceeded + [check.failure() for check in self.checks if not check.passed]
 
 
@@ -101,53 +78,37 @@ def bench(
         DeviceError: The only device failed. With several, those that did not fail are returned.
     """
     settings, tools, progress = settings or Settings(), tools or Tools(), progress or Silent()
-    models = models_of(files, inputs, settings.seed)
-    found, warnings = find(devices, tools, per_op)
-    if check and all(isinstance(device, Host) for device in found):
-        raise InputError(
-            "outputs are to be compared with this host's, expected a device that is another; pass --device "
-            "SERIAL or arm:PROFILE"
-        )
     if check and settings.flags & FP16:
         raise InputError(
             "outputs in half precision were to be compared, expected single precision, since sums in half "
             "differ by percents between processors; leave out --fp16, or --check-outputs"
         )
-    work = _Work(models, replace(settings, outputs=check), tools, progress)
-    results, errors = _all(found, work)
-    checks = _checks(models, results, work) if check else ()
+    models = models_of(files, inputs, settings.seed)
+    found, warnings = find(devices, tools, per_op)
+    if check and all(device.is_host for device in found):
+        raise InputError(
+            "outputs are to be compared with this host's, expected a device that is another; pass --device "
+            "SERIAL or arm:PROFILE"
+        )
+    wanted = replace(settings, outputs=check)
+    results, errors = _all(found, lambda device: device.measure(models, wanted, progress))
+    checks = _checks(models, results, settings.flags) if check else ()
     return BenchResult(tuple(results), tuple(checks), tuple(errors), tuple(warnings))
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What is to be done on each device."""
-
-    models: Sequence[Model]
-    settings: Settings
-    tools: Tools
-    progress: Progress
-
-    def on(self, device: Device | ArmProfile) -> Result:
-        if not isinstance(device, ArmProfile):
-            return measure(device, self.models, self.settings, self.progress)
-        emulator = Emulator.found(self.tools.litert_library, self.tools.arm_libraries)
-        flags, progress = self.settings.flags, self.progress
-        return count(self.models, device, flags=flags, emulator=emulator, progress=progress)
-
-
-def _all(devices: Sequence[Device | ArmProfile], work: _Work) -> tuple[list[Result], list[MobileDeployError]]:
-    """Results and errors. Phones work at the same time; what keeps this host busy comes afterwards."""
+def _all(
+    devices: Sequence[Device], measure: Callable[[Device], Result]
+) -> tuple[list[Result], list[MobileDeployError]]:
+    """Results and errors. Devices that keep this host busy come after those that work at the same time."""
     if len(devices) == 1:
-        return [work.on(devices[0])], []
-    phones = [device for device in devices if isinstance(device, Phone)]
-    others = [device for device in devices if not isinstance(device, Phone)]
+        return [measure(devices[0])], []
+    concurrent = [device for device in devices if device.concurrent]
     results: list[Result] = []
     errors: list[MobileDeployError] = []
-    executor = ThreadPoolExecutor(max(1, len(phones)))
+    executor = ThreadPoolExecutor(max(1, len(concurrent)))
     try:
-        tasks = [partial(future.result) for future in [executor.submit(work.on, phone) for phone in phones]]
-        tasks += [partial(work.on, device) for device in others]
+        tasks = [executor.submit(measure, device).result for device in concurrent]
+        tasks += [partial(measure, device) for device in devices if not device.concurrent]
         for task in tasks:
             try:
                 results.append(task())
@@ -161,38 +122,14 @@ def _all(devices: Sequence[Device | ArmProfile], work: _Work) -> tuple[list[Resu
     return results, errors
 
 
-def _checks(models: Sequence[Model], results: Sequence[Result], work: _Work) -> Iterator[OutputCheck]:
-    plan = Plan(rounds=1, burst=1, warm_up_s=0.0, flags=work.settings.flags, outputs=True)
-    with Host().session(models) as session:
-        reference = [session.launch([model], plan).models[0].outputs for model in models]
+def _checks(models: Sequence[Model], results: Sequence[Result], flags: int) -> Iterator[OutputCheck]:
+    plan = LaunchPlan(rounds=1, burst=1, warm_up_s=0.0, flags=flags, outputs=True)
+    with Host().session(models) as launch:
+        reference = [launch([model], plan).models[0].outputs for model in models]
     tensors = [interface(model.path).outputs for model in models]
     for result in results:
         if result.identity.kind == "host":
             continue  # it would be held against itself
-        outputs = [record.outputs for record in result.models]
+        outputs = [model.outputs for model in result.models]
         for model, kinds, found, expected in zip(models, tensors, outputs, reference, strict=True):
             yield from check_outputs(model.name, result.identity.name, kinds, found, expected)
-
-
-def _exceeded(result: Result, limits: Limits) -> Iterator[str]:
-    where = result.identity.name
-    if isinstance(result, InstructionCount):
-        for counted in result.models:
-            if limits.instructions is not None and counted.instructions > limits.instructions:
-                yield (
-                    f"{counted.name} takes {counted.instructions / 1e6:.3f} M instructions on {where}, "
-                    f"expected at most {limits.instructions / 1e6:.3f} M; --per-op lists where they go"
-                )
-        return
-    for model, figures in zip(result.models, result.summaries, strict=True):
-        if limits.ms is not None and figures.median.value > limits.ms:
-            yield (
-                f"{model.name} takes {figures.median.value:.3f} ms on {where}, expected at most "
-                f"{limits.ms:g} ms; make it faster, or raise --max-ms"
-            )
-    if limits.stable and result.reasons:
-        reasons = "; ".join(result.reasons)
-        yield (
-            f"the measurement on {where} is not stable, expected it to be: {reasons}; measure again while "
-            "the device does nothing else, or raise --time-limit"
-        )

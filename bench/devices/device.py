@@ -1,51 +1,74 @@
-"""What the protocol asks of a device: a phone or this host. An emulated CPU is none, for it has no time."""
+"""What a run asks of a device, and of what was measured there."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from mobiledeploy.bench.devices.sysfs import Core
-from mobiledeploy.bench.runner.records import Identity, Launch, Model, Plan, State
+from mobiledeploy.base.progress import Progress
+from mobiledeploy.bench.latency.settings import Limits, Settings
+from mobiledeploy.bench.runner.records import Identity, Model, ModelResult
 
-__all__ = ["Device", "Session"]
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["Device", "Result"]
 
 
-class Session(Protocol):
-    """A device with all files of a measurement in place."""
+class Result(Protocol):
+    """What was measured of some models on one device.
 
-    def launch(self, models: Sequence[Model], plan: Plan) -> Launch:
-        """Start the runner once, on some of the session's models.
+    Attributes:
+        kind: What the figures are, as documents have it: "latency" or "instructions".
+    """
 
-        Raises:
-            InputError: A model that the runtime does not load.
-            DeviceError: The device failed: unplugged, crashed, hung, or no result that makes sense.
+    kind: ClassVar[str]
+
+    @property
+    def identity(self) -> Identity:
+        """Which machine it was."""
+
+    @property
+    def runtime(self) -> str:
+        """Name and version of what ran the models."""
+
+    @property
+    def models(self) -> Sequence[ModelResult]:
+        """In the order in which they were given; the first is what the others are set against."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the outputs, as plain data."""
+
+    def csv_cells(self) -> Iterator[Mapping[str, Any]]:
+        """Column -> figure, for each model."""
+
+    def tables(self, per_op: bool) -> Iterator[RenderableType]:
+        """What a terminal shows.
+
+        Args:
+            per_op: Whether to list every op.
         """
+
+    def exceeded(self, limits: Limits) -> Iterator[str]:
+        """What is over a limit, in words."""
 
 
 class Device(Protocol):
-    """Something that runs models and tells time.
+    """A place to measure models: a phone, this host, or an emulated CPU.
 
     Attributes:
-        note: One line that qualifies its figures; empty if there is nothing to say.
+        concurrent: Whether others may be measured meanwhile; not if it keeps this machine's processor busy.
+        is_host: Whether it is this host, whose outputs those of others are compared with.
     """
 
-    note: str
+    concurrent: ClassVar[bool]
+    is_host: ClassVar[bool]
 
-    def identity(self) -> Identity:
-        """Which machine it is."""
-
-    def cores(self) -> tuple[Core, ...]:
-        """Its processor cores."""
-
-    def state(self) -> State:
-        """Clocks, temperatures and load now."""
-
-    def session(self, models: Sequence[Model]) -> AbstractContextManager[Session]:
-        """Put files in place; whatever happens, what was put there is gone when the block ends.
+    def measure(self, models: Sequence[Model], settings: Settings, progress: Progress) -> Result:
+        """Measure models, one or more.
 
         Raises:
-            InputError: Something is missing on this machine. The message says how to install it.
-            DeviceError: The device failed: unplugged, no room, or files that arrive damaged.
+            InputError: A model that the runtime does not load, a core that cannot be used, something not
+                installed.
+            DeviceError: The device failed.
         """

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.bench.devices.arm.profiles import ArmProfile, get_profile
+from mobiledeploy.bench.devices.arm.emulated_core import EmulatedCore
+from mobiledeploy.bench.devices.arm.emulator import Emulator
+from mobiledeploy.bench.devices.arm.profiles import get_profile
 from mobiledeploy.bench.devices.device import Device
 from mobiledeploy.bench.devices.host import Host
 from mobiledeploy.bench.devices.phone.adb import Connected, connected
 from mobiledeploy.bench.devices.phone.benchmark_model import BenchmarkModel
 from mobiledeploy.bench.devices.phone.choice import ALL, ANY, choose
 from mobiledeploy.bench.devices.phone.own_runner import OwnRunner
-from mobiledeploy.bench.devices.phone.phone import Phone, Runner
+from mobiledeploy.bench.devices.phone.phone import Phone, PhoneRunner
 
-__all__ = ["ARM", "HOST", "Tools", "find"]
-
-HOST, ARM = "host", "arm:"
+__all__ = ["OPENED_BY", "Tools", "find"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Tools:
     arm_libraries: Path | None = None
     keep: bool = False
 
-    def runner(self, per_op: bool) -> Runner:
+    def runner(self, per_op: bool) -> PhoneRunner:
         """What runs models on phones.
 
         Raises:
@@ -48,10 +48,20 @@ class Tools:
         return OwnRunner(library=self.litert_library, arm_libraries=self.arm_libraries)
 
 
-def find(
-    wanted: Sequence[str], tools: Tools, per_op: bool = False
-) -> tuple[list[Device | ArmProfile], list[str]]:
-    """The devices that are meant, and what the user should know of the choice.
+def _emulated(profile: str, tools: Tools) -> Device:
+    core = get_profile(profile)
+    return EmulatedCore(core, Emulator.found(tools.litert_library, tools.arm_libraries))
+
+
+OPENED_BY: dict[str, Callable[[str, Tools], Device]] = {
+    "host": lambda _, __: Host(),
+    "arm:": _emulated,
+}
+"""Beginning of a device's name, up to a colon -> what makes a device of the rest. All others are phones."""
+
+
+def find(wanted: Sequence[str], tools: Tools, per_op: bool = False) -> tuple[list[Device], list[str]]:
+    """Return the devices that are meant, and what the user should know of the choice.
 
     Args:
         wanted: Serial numbers, "phone", "all", "host", "arm:PROFILE"; none: the phone that is connected if
@@ -59,17 +69,17 @@ def find(
         per_op: Whether runners that can are to say what each op takes.
 
     Raises:
-        InputError: A device that is not there; several phones, and no choice.
+        InputError: A device that is not there, or a program that is not installed; several phones, and no
+            choice.
     """
     if not wanted:
         return _default(tools, per_op)
-    devices: list[Device | ArmProfile] = []
+    devices: list[Device] = []
     warnings: list[str] = []
     for name in dict.fromkeys(wanted):
-        if name == HOST:
-            devices.append(Host())
-        elif name.startswith(ARM):
-            devices.append(get_profile(name.removeprefix(ARM)))
+        kind, colon, rest = name.partition(":")
+        if opened := OPENED_BY.get(kind + colon):
+            devices.append(opened(rest, tools))
         else:
             phones = connected()
             chosen = choose(name, phones)
@@ -79,7 +89,7 @@ def find(
     return devices, warnings
 
 
-def _default(tools: Tools, per_op: bool) -> tuple[list[Device | ArmProfile], list[str]]:
+def _default(tools: Tools, per_op: bool) -> tuple[list[Device], list[str]]:
     reason = "no phone is connected"
     try:
         phones = connected()

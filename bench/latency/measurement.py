@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
-from mobiledeploy.bench.devices.sysfs import Core
-from mobiledeploy.bench.latency.samples import Ratio, Samples, Summary, ratio, summary
-from mobiledeploy.bench.latency.settings import Settings
+from rich.console import RenderableType
+from rich.text import Text
+
+from mobiledeploy.bench.latency.model_latency import ModelLatency
+from mobiledeploy.bench.latency.samples import Interval, Ratio, Samples, Summary, ratio, summary
+from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.bench.latency.stability import Observed, reasons_for_doubt
-from mobiledeploy.bench.runner.records import Identity
+from mobiledeploy.bench.latency.tables import (
+    circumstances,
+    latency_table,
+    loading_table,
+    profile_tables,
+    ratio_table,
+)
+from mobiledeploy.bench.runner.records import Core, Identity
 
-__all__ = ["Measurement", "ModelRecord"]
-
-
-@dataclass(frozen=True)
-class ModelRecord:
-    """A model, and what was taken of it in a process of its own.
-
-    Attributes:
-        init_ms: Reading the file and preparing it for the first inference.
-        first_ms: The first inference.
-        peak_memory_mb: Largest resident set of that process, in units of 2^20 bytes.
-        fully_delegated: Whether XNNPACK took the whole graph.
-        outputs: Bytes of each output, where they were asked for.
-        op_profile: Op -> mean milliseconds, from a runner that profiles.
-    """
-
-    name: str
-    path: str
-    sha256: str
-    size_bytes: int
-    init_ms: float
-    first_ms: float
-    peak_memory_mb: float | None
-    fully_delegated: bool | None
-    outputs: tuple[bytes, ...] = ()
-    op_profile: Mapping[str, float] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        plain = asdict(self)
-        del plain["outputs"]
-        return plain
+__all__ = ["Measurement"]
 
 
 @dataclass(frozen=True)
@@ -57,13 +37,15 @@ class Measurement:
         observed: All launches, with the device's state before and after each.
     """
 
+    kind: ClassVar[str] = "latency"
+
     identity: Identity
     note: str
     started: str
     core: int
     cores: tuple[Core, ...]
     settings: Settings
-    models: tuple[ModelRecord, ...]
+    models: tuple[ModelLatency, ...]
     observed: tuple[Observed, ...]
 
     @cached_property
@@ -107,7 +89,7 @@ class Measurement:
             for each in self.observed
         ]
         return {
-            "kind": "latency",
+            "kind": self.kind,
             "device": asdict(self.identity),
             "note": self.note,
             "started": self.started,
@@ -120,6 +102,70 @@ class Measurement:
             "models": models,
             "launches": launches,
         }
+
+    def csv_cells(self) -> Iterator[Mapping[str, Any]]:
+        """Column -> figure, for each model."""
+        for model, figures, relative in zip(self.models, self.summaries, self.ratios, strict=True):
+            yield {
+                **_interval_cells("median", figures.median),
+                **_interval_cells("calm", figures.calm),
+                "ratio_to_first": relative.value,
+                "stable": not self.reasons,
+                "core": self.core,
+                "min_ms": figures.minimum,
+                "p90_ms": figures.p90,
+                "p99_ms": figures.p99,
+                "iqr_ms": figures.iqr,
+                "count": figures.count,
+                "init_ms": model.init_ms,
+                "first_ms": model.first_ms,
+                "peak_memory_mb": model.peak_memory_mb,
+                "sha256": model.sha256,
+            }
+
+    def tables(self, per_op: bool = False) -> Iterator[RenderableType]:
+        """What was measured, and whether it can be repeated. A profile by op is there if it was taken."""
+        yield Text(self._title, style="bold")
+        yield latency_table(self.models, self.summaries)
+        if len(self.models) > 1:
+            yield ratio_table(self.models, self.ratios)
+        yield loading_table(self.models)
+        yield from profile_tables(self.models)
+        if self.reasons:
+            yield Text("not stable: " + ";\n  ".join(self.reasons), style="red")
+        else:
+            yield Text("stable", style="green")
+        around = circumstances(self.observed[0].before, self.observed[-1].after, self.core)
+        yield Text("\n".join(filter(None, (around, self.note))))
+
+    @property
+    def _title(self) -> str:
+        soc = f" ({self.identity.soc})" if self.identity.soc else ""
+        fastest = next((core.max_khz for core in self.cores if core.number == self.core), None)
+        clock = f", up to {fastest / 1e6:.2f} GHz" if fastest else ""
+        return (
+            f"{self.identity.name}{soc}, {self.identity.system}\n{self.runtime}, one thread on core "
+            f"{self.core} of {len(self.cores)}{clock}, {self.summaries[0].count} inferences of each model"
+        )
+
+    def exceeded(self, limits: Limits) -> Iterator[str]:
+        """What is over a limit, in words."""
+        where = self.identity.name
+        for model, figures in zip(self.models, self.summaries, strict=True):
+            if limits.ms is not None and figures.median.value > limits.ms:
+                yield (
+                    f"{model.name} takes {figures.median.value:.3f} ms on {where}, expected at most "
+                    f"{limits.ms:g} ms; make it faster, or raise --max-ms"
+                )
+        if limits.stable and self.reasons:
+            yield (
+                f"the measurement on {where} is not stable, expected it to be: {'; '.join(self.reasons)}; "
+                "measure again while the device does nothing else, or raise --time-limit"
+            )
+
+
+def _interval_cells(name: str, interval: Interval) -> dict[str, float]:
+    return {f"{name}_ms": interval.value, f"{name}_low_ms": interval.low, f"{name}_high_ms": interval.high}
 
 
 def _without_samples(observed: Observed) -> dict[str, Any]:

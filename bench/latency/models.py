@@ -1,4 +1,4 @@
-"""From files to models that can be measured: named, and with what they are fed."""
+"""Makes models that can be measured of files: named, and with what they are fed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["models_of"]
 
 
 def models_of(files: Sequence[Path], inputs: Path | None = None, seed: int = 0) -> list[Model]:
-    """Files with their inputs, each under the shortest end of its path that no other shares.
+    """Return files with their inputs, each under the shortest end of its path that no other shares.
 
     Raises:
         InputError: A file is missing or no TFLite model, or the inputs do not fit it.

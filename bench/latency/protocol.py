@@ -1,4 +1,4 @@
-"""How latency is taken, the same on every device.
+"""The measurement of latency, the same on every device.
 
 One thread, pinned to the largest core. The runner is launched again and again; each launch loads all models
 afresh, warms up until bursts no longer change, then goes through rounds in which every model takes its turn.
@@ -10,34 +10,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.base.progress import Advance, Progress, Silent
-from mobiledeploy.bench.devices.device import Device, Session
-from mobiledeploy.bench.devices.sysfs import Core, largest_core
-from mobiledeploy.bench.latency.measurement import Measurement, ModelRecord
+from mobiledeploy.bench.latency.measurement import Measurement
+from mobiledeploy.bench.latency.model_latency import ModelLatency
 from mobiledeploy.bench.latency.samples import ratio, summary
 from mobiledeploy.bench.latency.settings import Settings
 from mobiledeploy.bench.latency.stability import Observed
-from mobiledeploy.bench.runner.records import Model, State
+from mobiledeploy.bench.latency.timed_device import Launcher, TimedDevice
+from mobiledeploy.bench.runner.records import Core, Model, State
 
-__all__ = ["measure"]
+__all__ = ["largest_core", "measure"]
 
 _POLL_S = 2.0
 
 
 def measure(
-    device: Device,
+    device: TimedDevice,
     models: Sequence[Model],
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Measurement:
-    """Latency of models on a device.
+    """Measure the latency of models on a device.
 
     Args:
-        device: Where.
         models: One or more, measured in turns; the first is what the others are set against.
 
     Raises:
@@ -49,12 +48,13 @@ def measure(
     identity, cores = device.identity(), device.cores()
     core = _core(cores, settings.core)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    with device.session(models) as session:
+    with device.session(models) as launch:
+        run = _Run(device, launch, models, settings, core)
         with progress.step(f"load each model alone on {identity.name}", total=len(models)) as advance:
-            alone = [_alone(session, model, settings, core, advance) for model in models]
+            alone = [run.alone(model, advance) for model in models]
         with progress.step(f"measure on core {core} of {identity.name}") as advance:
             round_s = sum(record.first_ms for record in alone) / 1000 * (settings.burst + 1)
-            observed = _launches(device, session, models, settings, core, round_s, advance)
+            observed = run.launches(round_s, advance)
     return Measurement(
         identity=identity,
         note=device.note,
@@ -79,62 +79,87 @@ def _core(cores: tuple[Core, ...], wanted: int | None) -> int:
     return wanted
 
 
-def _alone(session: Session, model: Model, settings: Settings, core: int, advance: Advance) -> ModelRecord:
-    """Initialization, first inference and peak memory are a model's own only in a process of its own."""
-    plan = settings.plan(core, 0, round_s=1.0)
-    plan = replace(plan, rounds=1, burst=1, warm_up_s=0.0, outputs=settings.outputs, details=True)
-    launch = session.launch([model], plan)
-    (samples,) = launch.models
-    advance()
-    return ModelRecord(
-        name=model.name,
-        path=str(model.path),
-        sha256=model.sha256,
-        size_bytes=model.path.stat().st_size,
-        init_ms=samples.init_ms,
-        first_ms=samples.first_ms,
-        peak_memory_mb=launch.peak_memory_mb,
-        fully_delegated=samples.fully_delegated,
-        outputs=samples.outputs,
-        op_profile=launch.op_profile.get(model.name, {}),
-    )
+def largest_core(found: tuple[Core, ...]) -> Core:
+    """Return the core to measure on: of those that are online and allowed, the one of highest capacity.
+
+    Where capacities are equal or not stated, the highest maximum frequency decides; where that ties, too, the
+    highest number, since systems give interrupts to the first cores and large cores come last.
+
+    Raises:
+        DeviceError: No core is both online and allowed.
+    """
+    usable = [core for core in found if core.online and core.allowed]
+    if not usable:
+        raise DeviceError(
+            f"none of the cores {', '.join(str(core.number) for core in found)} is both online and allowed "
+            "to us, expected one to measure on; wake the device up, and see what confines this shell"
+        )
+    # A capacity that only some cores state compares with nothing.
+    stated = all(core.capacity is not None for core in usable)
+    return max(usable, key=lambda core: (core.capacity if stated else 0, core.max_khz or 0, core.number))
 
 
-def _launches(
-    device: Device,
-    session: Session,
-    models: Sequence[Model],
-    settings: Settings,
-    core: int,
-    round_s: float,
-    advance: Advance,
-) -> list[Observed]:
-    observed: list[Observed] = []
-    fresh = device.state()
-    deadline = time.monotonic() + settings.time_limit_s
-    while not observed or time.monotonic() < deadline:
-        before = _rested(device, fresh, core, settings, deadline)
-        launch = session.launch(models, settings.plan(core, len(observed), round_s))
-        observed.append(Observed(before, launch, device.state()))
+@dataclass(frozen=True)
+class _Run:
+    """A device with the models in place."""
+
+    device: TimedDevice
+    launch: Launcher
+    models: Sequence[Model]
+    settings: Settings
+    core: int
+
+    def alone(self, model: Model, advance: Advance) -> ModelLatency:
+        """Initialization, first inference and peak memory, a model's own only in a process of its own."""
+        plan = self.settings.plan(self.core, 0, round_s=1.0)
+        outputs = self.settings.outputs
+        plan = replace(plan, rounds=1, burst=1, warm_up_s=0.0, outputs=outputs, details=True)
+        launched = self.launch([model], plan)
+        (samples,) = launched.models
         advance()
-        if len(observed) >= settings.min_launches and _precision(observed) <= settings.precision:
-            break
-    return observed
+        return ModelLatency(
+            name=model.name,
+            path=str(model.path),
+            sha256=model.sha256,
+            size_bytes=model.path.stat().st_size,
+            init_ms=samples.init_ms,
+            first_ms=samples.first_ms,
+            peak_memory_mb=launched.peak_memory_mb,
+            fully_delegated=samples.fully_delegated,
+            outputs=samples.outputs,
+            op_profile=launched.op_profile.get(model.name, {}),
+        )
 
+    def launches(self, round_s: float, advance: Advance) -> list[Observed]:
+        """Launch until every interval is narrow, or time is up.
 
-def _rested(device: Device, fresh: State, core: int, settings: Settings, deadline: float) -> State:
-    """The state after a rest, which lasts longer while the device is throttled and was not at the start."""
-    time.sleep(settings.cool_down_s)
-    until = min(deadline, time.monotonic() + settings.cool_down_limit_s)
-    while _is_throttled(now := device.state(), fresh, core) and time.monotonic() < until:
-        time.sleep(_POLL_S)
-    return now
+        Args:
+            round_s: About how long a round takes.
+        """
+        settings, observed = self.settings, list[Observed]()
+        fresh = self.device.state()
+        deadline = time.monotonic() + settings.time_limit_s
+        while not observed or time.monotonic() < deadline:
+            before = self._rest(fresh, deadline)
+            launched = self.launch(self.models, settings.plan(self.core, len(observed), round_s))
+            observed.append(Observed(before, launched, self.device.state()))
+            advance()
+            if len(observed) >= settings.min_launches and _precision(observed) <= settings.precision:
+                break
+        return observed
 
+    def _rest(self, fresh: State, deadline: float) -> State:
+        """Rest, longer while the device is throttled and was not at the start; return the state then."""
+        time.sleep(self.settings.cool_down_s)
+        until = min(deadline, time.monotonic() + self.settings.cool_down_limit_s)
+        while self._is_throttled(now := self.device.state(), fresh) and time.monotonic() < until:
+            time.sleep(_POLL_S)
+        return now
 
-def _is_throttled(now: State, fresh: State, core: int) -> bool:
-    if (now.thermal_status or 0) > (fresh.thermal_status or 0):
-        return True
-    return now.limits_khz.get(core, 0) < fresh.limits_khz.get(core, 0)
+    def _is_throttled(self, now: State, fresh: State) -> bool:
+        if (now.thermal_status or 0) > (fresh.thermal_status or 0):
+            return True
+        return now.limits_khz.get(self.core, 0) < fresh.limits_khz.get(self.core, 0)
 
 
 def _precision(observed: Sequence[Observed]) -> float:

@@ -1,12 +1,12 @@
-"""What a user may choose about a measurement."""
+"""What a user may choose about a measurement, and demand of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mobiledeploy.bench.runner.records import Plan
+from mobiledeploy.bench.runner.records import LaunchPlan
 
-__all__ = ["FP16", "INT8", "Settings"]
+__all__ = ["FP16", "INT8", "Limits", "Settings"]
 
 INT8, FP16 = 3, 4
 """XNNPACK's delegate flags: kernels of signed and unsigned int8; float models in half precision."""
@@ -45,7 +45,7 @@ class Settings:
     flags: int = INT8
     outputs: bool = False
 
-    def plan(self, core: int, launch: int, round_s: float) -> Plan:
+    def plan(self, core: int, launch: int, round_s: float) -> LaunchPlan:
         """What the launch of that number does.
 
         Args:
@@ -54,7 +54,7 @@ class Settings:
         """
         # Half of the time goes into loading and warm-up. A runner's clock may call a tiny network's time 0.
         affordable = self.time_limit_s / self.min_launches / 2 / max(round_s, 1e-6)
-        return Plan(
+        return LaunchPlan(
             core=core,
             rounds=min(self.rounds, max(2, int(affordable))),
             burst=self.burst,
@@ -63,3 +63,18 @@ class Settings:
             seed=self.seed + launch,
             flags=self.flags,
         )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a result must not exceed, for use in CI; None or False: anything goes.
+
+    Attributes:
+        ms: Of every median.
+        instructions: Of every count.
+        stable: Whether every measurement must be stable.
+    """
+
+    ms: float | None = None
+    instructions: float | None = None
+    stable: bool = False

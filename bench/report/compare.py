@@ -1,17 +1,17 @@
-"""What changed between two bench documents, and whether it is more than noise."""
+"""Compares two bench documents: what changed, and whether it is more than noise."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mobiledeploy.base.terminal import plain_table
 from mobiledeploy.bench.latency.samples import Interval, change, ratio
-from mobiledeploy.bench.report.tables import plain_table
 
 __all__ = ["SESSION_NOISE", "Change", "Pair", "changes", "compared", "comparison_tables", "differences"]
 
@@ -28,7 +28,7 @@ RATIO_SHARE = 1 / 3
 COUNT_NOISE = 1e-4
 """Two counts of one file agree to this share."""
 
-Result = Mapping[str, Any]
+ResultDocument = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Change:
         what: A model's name, or "b / a" for the ratio of two.
         unit: "ms", "instructions" or "" of a ratio.
         relative: New over old, with its 95 % interval.
-        floor: The share below which a change is noise whatever the interval.
-        same_file: Whether it is the very same file, or files.
+        floor: Share below which a change is noise whatever the interval.
+        same_file: Whether both are figures of the very same files.
     """
 
     what: str
@@ -64,19 +64,12 @@ class Change:
         return "less" if self.relative.value < 1 else "more"
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "what": self.what,
-            "unit": self.unit,
-            "old": self.old,
-            "new": self.new,
-            "relative": self.relative.to_json(),
-            "same_file": self.same_file,
-            "verdict": self.verdict,
-        }
+        """Plain data, with the verdict."""
+        return asdict(self) | {"verdict": self.verdict}
 
 
-def changes(old: Result, new: Result) -> list[Change]:
-    """All figures that two results of one kind share; models are matched by name."""
+def changes(old: ResultDocument, new: ResultDocument) -> list[Change]:
+    """Return all figures that two results of one kind share; models are matched by name."""
     before = {model["name"]: model for model in old["models"]}
     pairs = [(before[model["name"]], model) for model in new["models"] if model["name"] in before]
     if new["kind"] == "instructions":
@@ -85,43 +78,29 @@ def changes(old: Result, new: Result) -> list[Change]:
     return [*(_latency_change(a, b, noise) for a, b in pairs), *_ratio_changes(pairs, noise * RATIO_SHARE)]
 
 
-def _scatter(result: Result) -> float:
+def _scatter(result: ResultDocument) -> float:
     """The widest IQR over median of a measurement that is not stable."""
     if not result.get("reasons"):
         return 0.0
     return max(float(model["iqr_ms"] / model["median_ms"]["value"]) for model in result["models"])
 
 
-def _count_change(old: Result, new: Result) -> Change:
-    relative = new["instructions"] / old["instructions"]
-    return Change(
-        what=new["name"],
-        unit="instructions",
-        old=old["instructions"],
-        new=new["instructions"],
-        relative=Interval(relative, relative, relative),
-        floor=COUNT_NOISE,
-        same_file=old["sha256"] == new["sha256"],
-    )
+def _count_change(old: ResultDocument, new: ResultDocument) -> Change:
+    before, after = old["instructions"], new["instructions"]
+    exact = Interval(after / before, after / before, after / before)
+    same = old["sha256"] == new["sha256"]
+    return Change(new["name"], "instructions", before, after, exact, COUNT_NOISE, same)
 
 
-def _latency_change(old: Result, new: Result, noise: float) -> Change:
-    return Change(
-        what=new["name"],
-        unit="ms",
-        old=old["calm_ms"]["value"],
-        new=new["calm_ms"]["value"],
-        relative=change(new["samples_ms"], old["samples_ms"]),
-        floor=noise,
-        same_file=old["sha256"] == new["sha256"],
-    )
+def _latency_change(old: ResultDocument, new: ResultDocument, noise: float) -> Change:
+    before, after = old["calm_ms"]["value"], new["calm_ms"]["value"]
+    relative = change(new["samples_ms"], old["samples_ms"])
+    return Change(new["name"], "ms", before, after, relative, noise, old["sha256"] == new["sha256"])
 
 
-def _ratio_changes(pairs: list[tuple[Result, Result]], noise: float) -> Iterator[Change]:
-    if len(pairs) < 2:
-        return
-    first_old, first_new = pairs[0]
+def _ratio_changes(pairs: list[tuple[ResultDocument, ResultDocument]], noise: float) -> Iterator[Change]:
     for old, new in pairs[1:]:
+        first_old, first_new = pairs[0]
         was = ratio(old["samples_ms"], first_old["samples_ms"])
         now = ratio(new["samples_ms"], first_new["samples_ms"])
         # Independent errors add up in squares; on the scale of shares that holds for a quotient, too.
@@ -133,8 +112,8 @@ def _ratio_changes(pairs: list[tuple[Result, Result]], noise: float) -> Iterator
         yield Change(name, "", was.value, now.value, relative, noise, same)
 
 
-def differences(old: Result, new: Result) -> list[str]:
-    """Circumstances that differ, in words: what changed may be due to them."""
+def differences(old: ResultDocument, new: ResultDocument) -> list[str]:
+    """Return the circumstances that differ, in words: what changed may be due to them."""
     found = [
         f"{what}: {before} -> {after}"
         for what, before, after in (
@@ -163,8 +142,8 @@ class Pair:
         old: None where the old document has nothing of the kind.
     """
 
-    old: Result | None
-    new: Result
+    old: ResultDocument | None
+    new: ResultDocument
 
     @property
     def changes(self) -> list[Change]:
@@ -182,12 +161,12 @@ class Pair:
 
 
 def compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Pair]:
-    """Each result of a new document with its counterpart in an old one."""
+    """Pair each result of a new document with its counterpart in an old one."""
     return [Pair(_counterpart(result, old["results"]), result) for result in new["results"]]
 
 
 def comparison_tables(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """Two documents set against each other."""
+    """Return what a terminal shows of two documents set against each other."""
     for pair in compared(old, new):
         if pair.changes:
             yield _table(pair)
@@ -208,7 +187,7 @@ def _table(pair: Pair) -> Table:
     return table
 
 
-def _counterpart(result: Result, candidates: list[Result]) -> Result | None:
+def _counterpart(result: ResultDocument, candidates: list[ResultDocument]) -> ResultDocument | None:
     """Of the same kind; of the same device rather than of another."""
     same_kind = [each for each in candidates if each["kind"] == result["kind"]]
     same_device = [each for each in same_kind if each["device"]["key"] == result["device"]["key"]]

@@ -10,8 +10,8 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from mobiledeploy.bench.report.tables import plain_table
-from mobiledeploy.bench.runner.tensors import Tensor, to_array
+from mobiledeploy.base.terminal import plain_table
+from mobiledeploy.bench.runner.tensors import IoTensor, to_array
 
 __all__ = ["OutputCheck", "check_outputs", "outputs_table"]
 
@@ -63,7 +63,7 @@ class OutputCheck:
 
 
 def check_outputs(
-    model: str, device: str, tensors: Sequence[Tensor], found: Sequence[bytes], reference: Sequence[bytes]
+    model: str, device: str, tensors: Sequence[IoTensor], found: Sequence[bytes], reference: Sequence[bytes]
 ) -> list[OutputCheck]:
     """A check for each output.
 
@@ -81,7 +81,7 @@ def check_outputs(
     ]
 
 
-def _check(model: str, device: str, tensor: Tensor, found: Any, reference: Any) -> OutputCheck:
+def _check(model: str, device: str, tensor: IoTensor, found: Any, reference: Any) -> OutputCheck:
     # NaN in the same place is equality, too.
     unequal = int(np.sum(~((found == reference) | ((found != found) & (reference != reference)))))
     integer = tensor.dtype.kind != "f"

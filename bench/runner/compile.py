@@ -1,4 +1,4 @@
-"""Building the project's C programs on first use, by whatever compiler there is."""
+"""Builds the project's C programs on first use, by whatever compiler there is."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Compiler:
 
 
 def host_compilers() -> list[Compiler]:
-    """Compilers for this machine, best first: the system's own, else that of the Python package ziglang."""
+    """Return compilers for this machine, best first: the system's own, then the Python package ziglang's."""
     return [*_installed("cc", "gcc", "clang"), *_zig()]
 
 
 def aarch64_compilers() -> list[Compiler]:
-    """Compilers for AArch64 Linux, best first."""
+    """Return compilers for AArch64 Linux, best first."""
     return [*_zig("-target", _AARCH64_TARGET), *_installed("aarch64-linux-gnu-gcc")]
 
 
@@ -69,7 +69,7 @@ def _zig(*target: str) -> list[Compiler]:
 
 
 def runner_for(machine: str, *, cache: Path | None = None) -> Path:
-    """The runner, built for "aarch64" or for "host".
+    """Return the runner, built for "aarch64" or for "host".
 
     Raises:
         InputError: No compiler, or none that can build it. The message says what to install.
@@ -88,7 +88,7 @@ def built(
     libraries: Sequence[str] = (),
     cache: Path | None = None,
 ) -> Path:
-    """The program built from a C file, by the first compiler that can; built before, it is used again.
+    """Return the program built from a C file, by the first compiler that can; once built, it is used again.
 
     Args:
         headers: Files that `source` includes.
@@ -124,7 +124,7 @@ class _BuildError(Exception):
 
 
 def _digest(compiler: Compiler, arguments: Sequence[str], files: Sequence[Path]) -> str:
-    """Of all that the program depends on."""
+    """A name for all that the program depends on."""
     summary = hashlib.sha256()
     for text in (*compiler.command, compiler.version, *arguments):
         summary.update(text.encode() + b"\0")

@@ -1,4 +1,4 @@
-"""Which processor a program or library is for, and which system."""
+"""Tells for which processor and system a program or library was built."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _INTERPRETER = 3
 
 
 def elf_machine(path: Path) -> str:
-    """ "aarch64", "x86_64", "arm", "machine N" for others; empty for what is no ELF file of low byte order.
+    """Return "aarch64", "x86_64", "arm" or "machine N"; empty for what is no ELF file of low byte order.
 
     Raises:
         OSError: The file cannot be read.
@@ -27,7 +27,7 @@ def elf_machine(path: Path) -> str:
 
 
 def elf_interpreter(path: Path) -> str:
-    """The loader that a 64-bit program of low byte order asks for; empty if it asks for none, or is damaged.
+    """Return the loader that a 64-bit program asks for; empty if it asks for none, or is damaged.
 
     Raises:
         OSError: The file cannot be read.

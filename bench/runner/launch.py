@@ -1,4 +1,4 @@
-"""From a plan to the runner's arguments, and from what it printed to a launch.
+"""Translates a plan into the runner's arguments, and what it printed into a launch.
 
 The form of both is stated at the head of runner.c.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mobiledeploy.base.errors import DeviceError, InputError
-from mobiledeploy.bench.runner.records import Launch, Model, ModelSamples, Plan
+from mobiledeploy.bench.runner.records import Launch, LaunchPlan, Model, ModelSamples
 
 __all__ = ["Finished", "arguments", "patience_s", "to_launch"]
 
@@ -39,44 +39,43 @@ class Finished:
     paths: Sequence[str]
 
 
-def arguments(plan: Plan, paths: Sequence[str], library: str) -> list[str]:
-    """The runner's arguments.
+def arguments(plan: LaunchPlan, paths: Sequence[str], library: str) -> list[str]:
+    """Return the runner's arguments.
 
     Args:
-        paths: Of the models, where the runner finds them.
+        paths: Where the runner finds the models.
         library: Path of libLiteRt.so there.
     """
-    found = ["--library", library]
-    if plan.core is not None:
-        found += ["--core", str(plan.core)]
-    found += ["--rounds", str(plan.rounds), "--burst", str(plan.burst)]
-    found += [
-        "--warm-up-ms",
-        str(round(plan.warm_up_s * 1000)),
-        "--limit-ms",
-        str(round(plan.limit_s * 1000)),
-    ]
-    found += ["--flags", str(plan.flags), "--seed", str(plan.seed)]
-    if plan.outputs:
-        found.append("--outputs")
-    return [*found, *paths]
+    options = {
+        "library": library,
+        "core": plan.core,
+        "rounds": plan.rounds,
+        "burst": plan.burst,
+        "warm-up-ms": round(plan.warm_up_s * 1000),
+        "limit-ms": round(plan.limit_s * 1000),
+        "flags": plan.flags,
+        "seed": plan.seed,
+    }
+    told = {name: value for name, value in options.items() if value is not None}
+    words = [word for name, value in told.items() for word in (f"--{name}", str(value))]
+    return [*words, *(["--outputs"] if plan.outputs else []), *paths]
 
 
-def patience_s(plan: Plan) -> float:
-    """Seconds after which a runner hangs: it ends by itself before, but for loading and its last round."""
+def patience_s(plan: LaunchPlan) -> float:
+    """Return after how long a runner hangs: it ends by itself before, but for loading and its last round."""
     return plan.warm_up_s + plan.limit_s + _GRACE_S
 
 
 def to_launch(
     finished: Finished,
     models: Sequence[Model],
-    plan: Plan,
+    plan: LaunchPlan,
     *,
     where: str,
     runtime: str,
     read: Callable[[str], bytes],
 ) -> Launch:
-    """What the runner measured.
+    """Read what the runner measured.
 
     Args:
         where: What messages call the device.
@@ -129,7 +128,7 @@ def _raise_for_exit(finished: Finished, models: Sequence[Model], where: str) -> 
     raise DeviceError(f"the runner on {where} {how} (it said: {said[:200]}), expected a result; {_AGAIN}")
 
 
-def _launch(document: Any, plan: Plan, model_count: int, runtime: str) -> Launch:
+def _launch(document: Any, plan: LaunchPlan, model_count: int, runtime: str) -> Launch:
     """The document's content.
 
     Raises:
@@ -137,23 +136,22 @@ def _launch(document: Any, plan: Plan, model_count: int, runtime: str) -> Launch
     """
     if document["runner"] != _FORMAT:
         raise ValueError(f"format {document['runner']}")
-    rounds = _whole(document, "rounds")
+    rounds = _count("rounds", document["rounds"])
     if not 1 <= rounds <= plan.rounds:
         raise ValueError(f"{rounds} rounds")
     if len(document["models"]) != model_count:
         raise ValueError(f"{len(document['models'])} models")
-    clocks = tuple(_checked_whole("clock_khz", khz) for khz in document["clock_khz"])
+    clocks = tuple(_count("clock_khz", khz) for khz in document["clock_khz"])
     if clocks and len(clocks) != rounds:
         raise ValueError(f"{len(clocks)} clocks")
-    core = document["core"]
-    peak_kb = _whole(document, "peak_kb")
+    core, peak_kb = document["core"], _count("peak_kb", document["peak_kb"])
     return Launch(
         models=tuple(_samples(model, rounds, plan.burst) for model in document["models"]),
         runtime=runtime,
-        core=None if core == -1 else _checked_whole("core", core),
-        seconds=_checked("seconds", document["seconds"]),
+        core=None if core == -1 else _count("core", core),
+        seconds=_number("seconds", document["seconds"]),
         clock_khz=clocks,
-        involuntary_switches=_whole(document, "involuntary_switches"),
+        involuntary_switches=_count("involuntary_switches", document["involuntary_switches"]),
         peak_memory_mb=peak_kb / 1024 if peak_kb else None,
         complete=rounds == plan.rounds,
     )
@@ -164,45 +162,42 @@ def _samples(model: Mapping[str, Any], rounds: int, burst: int) -> ModelSamples:
     if len(samples_us) != rounds or any(len(turn) != burst for turn in samples_us):
         raise ValueError("another number of samples")
     return ModelSamples(
-        init_ms=_checked("init_us", model["init_us"]) / 1000,
-        first_ms=_checked("first_us", model["first_us"]) / 1000,
-        warm=_flag(model, "warm"),
-        rounds_ms=tuple(tuple(_positive("samples_us", us) / 1000 for us in turn) for turn in samples_us),
-        warm_up_ms=tuple(_positive("warm_up_us", us) / 1000 for us in model["warm_up_us"]),
-        fully_delegated=_flag(model, "fully_delegated"),
+        init_ms=_number("init_us", model["init_us"]) / 1000,
+        first_ms=_number("first_us", model["first_us"]) / 1000,
+        warm=_flag("warm", model["warm"]),
+        rounds_ms=tuple(tuple(_time_ms("samples_us", us) for us in turn) for turn in samples_us),
+        warm_up_ms=tuple(_time_ms("warm_up_us", us) for us in model["warm_up_us"]),
+        fully_delegated=_flag("fully_delegated", model["fully_delegated"]),
     )
 
 
 def _output_count(model: Mapping[str, Any]) -> int:
-    count = _whole(model, "outputs")
+    count = _count("outputs", model["outputs"])
     if count > _MOST_OUTPUTS:
         raise ValueError(f"{count} outputs")
     return count
 
 
-def _checked(key: str, value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value) or value < 0:
+def _number(key: str, value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
         raise ValueError(f"{key} {value!r}")
     return float(value)
 
 
-def _positive(key: str, value: Any) -> float:
-    if _checked(key, value) == 0:
+def _time_ms(key: str, microseconds: Any) -> float:
+    if _number(key, microseconds) == 0:
         raise ValueError(f"{key} 0")
-    return float(value)
+    return float(microseconds) / 1000
 
 
-def _checked_whole(key: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+def _count(key: str, value: Any) -> int:
+    if not isinstance(value, int):
         raise ValueError(f"{key} {value!r}")
+    _number(key, value)
     return value
 
 
-def _whole(document: Mapping[str, Any], key: str) -> int:
-    return _checked_whole(key, document[key])
-
-
-def _flag(document: Mapping[str, Any], key: str) -> bool:
-    if not isinstance(document[key], bool):
-        raise ValueError(f"{key} {document[key]!r}")
-    return bool(document[key])
+def _flag(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{key} {value!r}")
+    return value

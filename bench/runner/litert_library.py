@@ -1,4 +1,4 @@
-"""Where libLiteRt.so, which the runner opens, comes from: the package ai-edge-litert of one version."""
+"""Finds libLiteRt.so, which the runner opens: that of the package ai-edge-litert of one version."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _MEMBER = "ai_edge_litert/libLiteRt.so"
 # The wheels for one Python, whatever Python runs this: the library in them does not depend on it.
 _PYTHON = ("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311")
 _PLATFORM = "manylinux_2_27"
+_PIP_DOWNLOAD = ("pip", "download", "--no-input", "--disable-pip-version-check", "--quiet")
 # Machine -> SHA-256 of the library in its wheel.
 _SHA256 = {
     "aarch64": "b57687dc234d2b8b0598aef5a9c961ed24263df8f8b3f56adbee1cff618e544b",
@@ -33,7 +34,7 @@ _OTHERWISE = (
 
 
 def library_for(machine: str, *, path: Path | None = None, cache: Path | None = None) -> Path:
-    """libLiteRt.so for a machine: the user's own, else from the cache, else by pip into the cache.
+    """Return libLiteRt.so for a machine: the user's own, else from the cache, else by pip into the cache.
 
     Args:
         machine: "aarch64" or "x86_64", with Linux and glibc.
@@ -58,7 +59,7 @@ def library_for(machine: str, *, path: Path | None = None, cache: Path | None = 
 
 
 def host_library(*, path: Path | None = None, cache: Path | None = None) -> Path:
-    """libLiteRt.so for this machine: of the package that is installed here if that has the right version.
+    """Return libLiteRt.so for this machine: the package's if the right version of it is installed here.
 
     Raises:
         InputError: As `library_for`.
@@ -67,7 +68,7 @@ def host_library(*, path: Path | None = None, cache: Path | None = None) -> Path
 
 
 def whereabouts(machine: str, *, cache: Path | None = None) -> str:
-    """Where the library for "host" or "aarch64" is, in words; it is not fetched."""
+    """Say where the library for "host" or "aarch64" is; it is not fetched."""
     if machine == "host":
         if _installed() is not None:
             return f"{_PACKAGE} {VERSION} in this environment"
@@ -79,7 +80,7 @@ def whereabouts(machine: str, *, cache: Path | None = None) -> str:
 
 
 def library_version(library: Path) -> str:
-    """The version, known by the file's content; for a library of the user's own, what identifies it."""
+    """Return the version, by the file's content; for a library of the user's own, what identifies it."""
     digest = sha256_or_nothing(library)
     return VERSION if digest in _SHA256.values() else f"of SHA-256 {digest[:12]}"
 
@@ -131,24 +132,11 @@ def _fetch(machine: str, target: Path) -> None:
 
 
 def _download(platform_tag: str, folder: Path) -> None:
-    """The wheel into a folder, by pip, from where the user has pip look."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--quiet",
-    ]
-    what = ["--no-deps", "--only-binary=:all:", "--platform", platform_tag, *_PYTHON]
-    done = subprocess.run(
-        [*command, *what, "--dest", str(folder), f"{_PACKAGE}=={VERSION}"],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    """Download the wheel into a folder, by pip, from where the user has pip look."""
+    kind = ["--no-deps", "--only-binary=:all:", "--platform", platform_tag, *_PYTHON]
+    where = ["--dest", str(folder), f"{_PACKAGE}=={VERSION}"]
+    command = [sys.executable, "-m", *_PIP_DOWNLOAD, *kind, *where]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         reason = next((line for line in reversed(lines) if line.startswith("ERROR: ")), lines[-1])

@@ -1,4 +1,4 @@
-"""The files of a launch on this machine: models, inputs and outputs, in a folder that does not outlive it."""
+"""The files of a launch on this machine: models, inputs and outputs, in a folder that is gone at its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["put", "read", "temporary_folder"]
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A new folder, gone at the end with all that is in it.
+    """Make a folder, gone at the end with all that is in it.
 
     Raises:
         InputError: It cannot be made.
@@ -29,7 +29,7 @@ def temporary_folder() -> Iterator[Path]:
 
 
 def put(model: Model, path: Path) -> None:
-    """A link to the model, and its inputs beside it.
+    """Write a link to the model, and its inputs beside it.
 
     Raises:
         InputError: They cannot be written.
@@ -43,7 +43,7 @@ def put(model: Model, path: Path) -> None:
 
 
 def read(path: str) -> bytes:
-    """An output that the runner wrote.
+    """Return an output that the runner wrote.
 
     Raises:
         DeviceError: It did not.

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Identity", "Launch", "Model", "ModelSamples", "Plan", "State"]
+__all__ = [
+    "Core",
+    "Identity",
+    "Launch",
+    "LaunchPlan",
+    "Model",
+    "ModelResult",
+    "ModelSamples",
+    "State",
+]
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LaunchPlan:
     """What one start of a runner does: load, warm up, then rounds in which each model takes its turn.
 
     Attributes:
@@ -72,6 +82,24 @@ class ModelSamples:
     warm_up_ms: tuple[float, ...] = ()
     fully_delegated: bool | None = None
     outputs: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True)
+class Core:
+    """A processor core.
+
+    Attributes:
+        online: Whether the system runs anything on it now.
+        allowed: Whether we may be pinned to it; a cpuset may forbid that.
+        max_khz: Highest frequency of the hardware.
+        capacity: Work per second relative to the system's largest core, which has 1024.
+    """
+
+    number: int
+    online: bool = True
+    allowed: bool = True
+    max_khz: int | None = None
+    capacity: int | None = None
 
 
 @dataclass(frozen=True)
@@ -126,13 +154,42 @@ class Launch:
     op_profile: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelResult:
+    """What every result has of a model.
+
+    Attributes:
+        fully_delegated: Whether XNNPACK took the whole graph; None where the runner does not say.
+        outputs: Bytes of each output, where they were asked for.
+    """
+
+    name: str
+    path: str
+    sha256: str
+    size_bytes: int
+    fully_delegated: bool | None
+    outputs: tuple[bytes, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; the outputs are left out."""
+        plain = asdict(self)
+        del plain["outputs"]
+        return plain
+
+    @property
+    def file_cells(self) -> tuple[str, str, str]:
+        """How much XNNPACK took, kB and the beginning of the SHA-256, as tables show them."""
+        delegated = {True: "all", False: "part", None: ""}[self.fully_delegated]
+        return delegated, f"{self.size_bytes / 1e3:.0f}", self.sha256[:12]
+
+
 @dataclass(frozen=True)
 class Identity:
     """Which machine it was.
 
     Attributes:
-        kind: "phone" or "host".
-        key: What --device takes to mean this one: a serial number, or "host".
+        kind: "phone", "host" or "emulated".
+        key: What --device takes to mean this one: a serial number, "host", or "arm:" and a profile.
         name: Maker and model, or the processor.
         soc: System on chip of a phone.
         system: Operating system and version.

@@ -23,7 +23,7 @@ _FOLDERS = (".", "lib", "lib64", "usr/lib", "usr/lib64", "lib/aarch64-linux-gnu"
 
 
 def system_libraries(folder: Path | None = None, *, root: Path = Path("/")) -> dict[str, Path]:
-    """Name -> file, for each of `NAMES`. All are of one installation, for those of two do not fit together.
+    """Return name -> file for each of `NAMES`, all of one installation: those of two do not fit together.
 
     Args:
         folder: Where to look: a folder of libraries, or the root of an AArch64 system. When left out: where

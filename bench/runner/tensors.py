@@ -1,4 +1,4 @@
-"""What a TFLite file takes and gives, and bytes to feed it: seeded noise, or arrays of the user's."""
+"""The inputs and outputs of a .tflite file, and bytes to feed it: seeded noise, or the user's arrays."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.runtime.runtimes import TfliteSession
 
-__all__ = ["Interface", "Tensor", "given_inputs", "interface", "noise_inputs", "to_array"]
+__all__ = ["Interface", "IoTensor", "given_inputs", "interface", "noise_inputs", "to_array"]
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """An input or output.
+class IoTensor:
+    """An input or output of a file.
 
     Attributes:
         name: In the first signature; the tensor's own in a file without signatures.
@@ -38,12 +38,12 @@ class Tensor:
 class Interface:
     """Inputs and outputs of a file, each in the order in which the runner numbers them: the graph's."""
 
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[IoTensor, ...]
+    outputs: tuple[IoTensor, ...]
 
 
 def interface(path: Path) -> Interface:
-    """What the file takes and gives.
+    """Read what the file takes and gives.
 
     Raises:
         InputError: It is missing, no TFLite model, or has an input or output of a type that is no number.
@@ -60,7 +60,7 @@ def interface(path: Path) -> Interface:
     return Interface(*sides)
 
 
-def _tensor(path: Path, name: str, detail: dict[str, Any]) -> Tensor:
+def _tensor(path: Path, name: str, detail: dict[str, Any]) -> IoTensor:
     dtype = np.dtype(detail["dtype"])
     if dtype.kind not in "biuf":
         raise InputError(
@@ -68,16 +68,16 @@ def _tensor(path: Path, name: str, detail: dict[str, Any]) -> Tensor:
         )
     scale, zero_point = detail["quantization"]
     shape = tuple(int(size) for size in detail["shape"])
-    return Tensor(name, shape, dtype.newbyteorder("<"), float(scale), int(zero_point))
+    return IoTensor(name, shape, dtype.newbyteorder("<"), float(scale), int(zero_point))
 
 
 def noise_inputs(found: Interface, seed: int) -> tuple[bytes, ...]:
-    """Bytes for each input: real numbers uniform in [-1, 1), integers over their whole range."""
+    """Draw bytes for each input: real numbers uniform in [-1, 1), integers over their whole range."""
     random = np.random.default_rng(seed)
     return tuple(_noise(tensor, random).astype(tensor.dtype).tobytes() for tensor in found.inputs)
 
 
-def _noise(tensor: Tensor, random: np.random.Generator) -> NDArray[Any]:
+def _noise(tensor: IoTensor, random: np.random.Generator) -> NDArray[Any]:
     if tensor.dtype.kind == "f":
         return random.uniform(-1, 1, tensor.shape)
     if tensor.dtype.kind == "b":
@@ -89,7 +89,7 @@ def _noise(tensor: Tensor, random: np.random.Generator) -> NDArray[Any]:
 
 
 def given_inputs(found: Interface, file: Path) -> tuple[bytes, ...]:
-    """Bytes for each input from a .npy file (networks of one input), or from a .npz file with their names.
+    """Read bytes for each input from a .npy file (of one input), or from a .npz file with the inputs' names.
 
     Images may be NCHW, too, and are transposed then.
 
@@ -115,7 +115,7 @@ def given_inputs(found: Interface, file: Path) -> tuple[bytes, ...]:
     return tuple(_fitted(tensor, arrays[tensor.name], file) for tensor in found.inputs)
 
 
-def _fitted(tensor: Tensor, array: NDArray[Any], file: Path) -> bytes:
+def _fitted(tensor: IoTensor, array: NDArray[Any], file: Path) -> bytes:
     if array.ndim == 4 and array.shape != tensor.shape:
         array = array.transpose(0, 2, 3, 1)
     if array.shape != tensor.shape or array.dtype.newbyteorder("<") != tensor.dtype:
@@ -126,8 +126,8 @@ def _fitted(tensor: Tensor, array: NDArray[Any], file: Path) -> bytes:
     return array.astype(tensor.dtype).tobytes()
 
 
-def to_array(tensor: Tensor, content: bytes) -> NDArray[Any]:
-    """The elements that an output's bytes stand for, as stored; of the tensor's shape.
+def to_array(tensor: IoTensor, content: bytes) -> NDArray[Any]:
+    """Return the elements that an output's bytes stand for, as stored, in the tensor's shape.
 
     Raises:
         ValueError: The number of bytes is another.

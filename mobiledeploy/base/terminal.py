@@ -11,11 +11,12 @@ from mobiledeploy.base.json_text import as_json
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
     from mobiledeploy.base.progress import Progress
     from mobiledeploy.base.section import Section
 
-__all__ = ["complain", "console", "drawn", "print_json", "progress_on_stderr", "warn"]
+__all__ = ["complain", "console", "drawn", "plain_table", "print_json", "progress_on_stderr", "warn"]
 
 _STYLES = {"ok": "green", "bad": "red"}
 
@@ -77,3 +78,22 @@ def drawn(section: Section) -> RenderableType:
         table.add_row(*(Text(str(cell), _STYLES.get(getattr(cell, "style", ""), "")) for cell in cells))
     notes = [Text(note, style="dim") for note in section.notes]
     return Group(Text(section.title, style="bold"), table, *notes, "")
+
+
+def plain_table(*columns: str, title: str | None = None, first: str = "model") -> Table:
+    """Return an empty table whose first column is text; the others are numbers."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=None if title is None else Text(title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column(first, overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from mobiledeploy.runtime.runtimes import TfliteSession
 from mobiledeploy.runtime.targets import OpUse, Precision, Target
+from mobiledeploy.runtime.tflite_ops import FileGraph, FileOp, read_graph
 
 __all__ = [
     "UNEXPLAINED",
@@ -57,66 +58,59 @@ class Partitions:
 
 
 def forecast_partitions(path: Path, target: Target) -> Partitions:
-    """What the target's table says the delegate will do, without running the delegate.
+    """Say by the target's table what the delegate will do, without running anything.
 
     Raises:
-        InputError: The file cannot be loaded.
+        InputError: The file cannot be read.
     """
-    ops = _read_ops(TfliteSession(path, delegate=False))
-    reasons = _reasons(ops, target)
-    outside = tuple(op.outside(reason) for op, reason in zip(ops, reasons, strict=True) if reason)
-    return Partitions(_count_partitions(ops, [reason is None for reason in reasons]), len(ops), outside)
+    graph = read_graph(path)
+    reasons = _reasons(graph, target)
+    groups = execution_groups(graph.ops, [reason is None for reason in reasons])
+    outside = [_outside(op, reason) for op, reason in zip(graph.ops, reasons, strict=True) if reason]
+    return Partitions(sum(delegated for delegated, _ in groups), len(graph.ops), tuple(outside))
 
 
 def measure_partitions(path: Path, target: Target) -> Partitions:
-    """What LiteRT's interpreter does with the file; the target's table only explains it.
+    """Say what LiteRT's interpreter does with the file; the target's table only explains it.
 
     Raises:
         InputError: The file cannot be loaded.
     """
-    ops = _read_ops(TfliteSession(path, delegate=False))
     kernels = [node for node in TfliteSession(path).nodes() if node["op_name"] == "DELEGATE"]
-    delegated = _delegated(ops, kernels)
+    graph = read_graph(path)
+    delegated = _delegated(graph.ops, kernels)
     unexplained = f"{target.name} {UNEXPLAINED}"
-    outside = tuple(
-        op.outside(reason or unexplained)
-        for op, reason in zip(ops, _reasons(ops, target), strict=True)
+    outside = [
+        _outside(op, reason or unexplained)
+        for op, reason in zip(graph.ops, _reasons(graph, target), strict=True)
         if op.index not in delegated
-    )
-    return Partitions(len(kernels), len(ops), outside)
+    ]
+    return Partitions(len(kernels), len(graph.ops), tuple(outside))
 
 
-@dataclass(frozen=True)
-class _FileOp:
-    """An op of a file; inputs and outputs are tensor indices. `unpacks`: it dequantizes a constant."""
-
-    index: int
-    name: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    output_name: str
-    use: OpUse
-    unpacks: bool
-
-    def outside(self, reason: str) -> OutsideOp:
-        return OutsideOp(self.name, self.output_name, reason)
+def _outside(op: FileOp, reason: str) -> OutsideOp:
+    return OutsideOp(op.op, op.output, reason)
 
 
-def _reasons(ops: Sequence[_FileOp], target: Target) -> list[str | None]:
+def _reasons(graph: FileGraph, target: Target) -> list[str | None]:
     """Why each op stays outside, by the target's table; None for those that it delegates.
 
-    What only unpacks a constant goes with the ops that read it.
+    What only dequantizes a constant goes with the ops that read it.
     """
-    reasons = [target.why_not(op.use) for op in ops]
-    outside = {i for op, reason in zip(ops, reasons, strict=True) if reason for i in op.inputs}
-    unpacked = "unpacks a constant for an op outside"
+    reasons = [target.why_not(_op_use(op, graph)) for op in graph.ops]
+    outside = {i for op, reason in zip(graph.ops, reasons, strict=True) if reason for i in op.inputs}
+
+    def unpacks_for_outside(op: FileOp) -> bool:
+        unpacks = op.op == "DEQUANTIZE" and op.inputs[0] not in graph.activations
+        return unpacks and bool(outside.intersection(op.outputs))
+
     return [
-        unpacked if reason is None and op.unpacks and outside.intersection(op.outputs) else reason
-        for op, reason in zip(ops, reasons, strict=True)
+        "unpacks a constant for an op outside" if reason is None and unpacks_for_outside(op) else reason
+        for op, reason in zip(graph.ops, reasons, strict=True)
     ]
 
 
-def _delegated(ops: Sequence[_FileOp], kernels: Sequence[dict[str, Any]]) -> set[int]:
+def _delegated(ops: Sequence[FileOp], kernels: Sequence[dict[str, Any]]) -> set[int]:
     """Indices of the ops that lie between the inputs and outputs of a partition."""
     producers = {output: op for op in ops for output in op.outputs}
     found: set[int] = set()
@@ -174,66 +168,39 @@ def execution_groups(ops: Sequence[Wired], delegated: Sequence[bool]) -> list[tu
     return groups
 
 
-def _count_partitions(ops: Sequence[_FileOp], delegated: Sequence[bool]) -> int:
-    return sum(kind for kind, _ in execution_groups(ops, delegated))
+_WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})
+"""Ops whose second input is their weights."""
 
 
-def _read_ops(session: TfliteSession) -> list[_FileOp]:
-    """The ops of a file as the table sees them. The session must not delegate."""
-    nodes, details = session.nodes(), session.tensors()
-    activations = {int(i) for node in nodes for i in node["outputs"]}
-    activations |= {detail["index"] for detail in session.inputs.values()}
-    ops = []
-    for node in nodes:
-        inputs = tuple(int(i) for i in node["inputs"] if i >= 0)
-        outputs = tuple(int(i) for i in node["outputs"])
-        name, first_output = node["op_name"], details[outputs[0]]
-        use = _op_use(name, [details[i] for i in inputs], [details[i] for i in outputs], activations)
-        if name == "STRIDED_SLICE":
-            steps = np.ravel(session.interpreter.get_tensor(inputs[3]))
-            use = replace(use, steps=tuple(int(step) for step in steps))
-        unpacks = name == "DEQUANTIZE" and inputs[0] not in activations
-        ops.append(_FileOp(node["index"], name, inputs, outputs, first_output["name"], use, unpacks))
-    return ops
-
-
-# Place of the weights among the inputs.
-_WEIGHTS = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "TRANSPOSE_CONV": 1}
-
-_INT8, _UINT8, _INT16 = np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.int16)
-
-Detail = dict[str, Any]
-"""What LiteRT says of a tensor."""
-
-
-def _op_use(name: str, inputs: list[Detail], outputs: list[Detail], activations: set[int]) -> OpUse:
-    active = [detail for detail in inputs if detail["index"] in activations]
+def _op_use(op: FileOp, graph: FileGraph) -> OpUse:
+    """What the target's table asks of an op."""
+    inputs = [graph.tensors[i] for i in op.inputs if i >= 0]
+    active = [graph.tensors[i] for i in op.inputs if i in graph.activations]
+    outputs = [graph.tensors[i] for i in op.outputs]
     first, output = (active or inputs)[0], outputs[0]
-    weights = _scales(inputs[_WEIGHTS[name]]) if name in _WEIGHTS else []
-    types = {np.dtype(detail["dtype"]) for detail in (first, output)}
-    operands = active if name in _WEIGHTS else inputs
+    weights = inputs[1].scales if op.op in _WEIGHTED else ()
+    types = {first.dtype, output.dtype}
+    steps = np.frombuffer(inputs[3].content, inputs[3].dtype.lower()) if op.op == "STRIDED_SLICE" else ()
     return OpUse(
-        op=name,
+        op=op.op,
         precision=_precision(types, bool(weights)),
         inputs=len(inputs),
         outputs=len(outputs),
-        equal_outputs=len({tuple(detail["shape"]) for detail in outputs}) == 1,
-        changes_signedness=types == {_INT8, _UINT8},
-        input_scales=tuple(scales[0] for detail in operands if (scales := _scales(detail))),
+        equal_outputs=len({tensor.shape for tensor in outputs}) == 1,
+        steps=tuple(int(step) for step in steps),
+        changes_signedness=types == {"INT8", "UINT8"},
+        input_scales=tuple(
+            tensor.scales[0] for tensor in (active if op.op in _WEIGHTED else inputs) if tensor.scales
+        ),
         weight_scales=(min(weights), max(weights)) if weights else None,
-        output_scale=next(iter(_scales(output)), None),
+        output_scale=next(iter(output.scales), None),
     )
 
 
-def _precision(types: Collection[np.dtype[Any]], integer_weights: bool) -> Precision:
+def _precision(types: Collection[str], integer_weights: bool) -> Precision:
     """What an op computes in, from the types of its activations and whether its weights are integers."""
-    if _INT16 in types:
+    if "INT16" in types:
         return "int16"
-    if any(dtype.kind in "iu" for dtype in types):
+    if any("INT" in dtype for dtype in types):
         return "int8"
     return "dynamic" if integer_weights else "float32"
-
-
-def _scales(detail: Detail) -> list[float]:
-    """One for each channel, or one for the tensor; none in float."""
-    return [float(scale) for scale in detail["quantization_parameters"]["scales"]]

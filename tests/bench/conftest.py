@@ -16,8 +16,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from mobiledeploy.bench.devices.sysfs import Core
-from mobiledeploy.bench.runner.records import Identity, Launch, Model, ModelSamples, Plan, State
+from mobiledeploy.bench.latency.timed_device import Launcher
+from mobiledeploy.bench.runner.records import Core, Identity, Launch, LaunchPlan, Model, ModelSamples, State
 from tests.bench.virtual_phone.adb_server import AdbServer, find_adb
 from tests.bench.virtual_phone.emulation import Emulation, build_emulation
 from tests.bench.virtual_phone.phones import Phones
@@ -110,7 +110,7 @@ class FakeDevice:
     warm: bool = True
     involuntary_switches: int = 0
     note: str = "a fake"
-    launched: list[tuple[list[str], Plan]] = field(default_factory=list)
+    launched: list[tuple[list[str], LaunchPlan]] = field(default_factory=list)
     is_open: bool = False
 
     def identity(self) -> Identity:
@@ -123,14 +123,14 @@ class FakeDevice:
         return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
     @contextmanager
-    def session(self, models: Sequence[Model]) -> Iterator[FakeDevice]:
+    def session(self, models: Sequence[Model]) -> Iterator[Launcher]:
         self.is_open = True
         try:
-            yield self
+            yield self.launch
         finally:
             self.is_open = False
 
-    def launch(self, models: Sequence[Model], plan: Plan) -> Launch:
+    def launch(self, models: Sequence[Model], plan: LaunchPlan) -> Launch:
         number = len(self.launched)
         self.launched.append(([model.name for model in models], plan))
         rng = np.random.default_rng(number)
@@ -145,7 +145,7 @@ class FakeDevice:
             peak_memory_mb=10.0,
         )
 
-    def _samples(self, name: str, number: int, plan: Plan, rng: np.random.Generator) -> ModelSamples:
+    def _samples(self, name: str, number: int, plan: LaunchPlan, rng: np.random.Generator) -> ModelSamples:
         rounds = tuple(
             tuple(self.latency_ms(name, number, rng) for _ in range(plan.burst)) for _ in range(plan.rounds)
         )

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from mobiledeploy.bench.devices.arm.op_kinds import kind_of
 from mobiledeploy.bench.devices.arm.profile_events import KernelCount
-from mobiledeploy.bench.devices.arm.tflite_ops import FileOp, kind_of
 from mobiledeploy.runtime.partitions import execution_groups
+from mobiledeploy.runtime.tflite_ops import FileOp
 
 __all__ = ["OpCount", "attribute"]
 

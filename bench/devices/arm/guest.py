@@ -1,4 +1,4 @@
-"""The runner as an emulated program: started, waited for, and what the plugin counted of it."""
+"""Runs the runner as an emulated program, and reads what the plugin counted of it."""
 
 from __future__ import annotations
 
@@ -11,52 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobiledeploy.base.errors import DeviceError, InputError
+from mobiledeploy.bench.devices.arm.emulator import Emulator
 from mobiledeploy.bench.devices.arm.profile_events import Event, to_events
 from mobiledeploy.bench.devices.arm.profiles import ArmProfile
-from mobiledeploy.bench.devices.arm.qemu import Qemu
 from mobiledeploy.bench.devices.arm.root import make_root
-from mobiledeploy.bench.runner.compile import aarch64_compilers, built, host_compilers, runner_for
 from mobiledeploy.bench.runner.launch import Finished, arguments, to_launch
 from mobiledeploy.bench.runner.local_files import put, read, temporary_folder
-from mobiledeploy.bench.runner.records import Launch, Model, Plan
+from mobiledeploy.bench.runner.records import Launch, LaunchPlan, Model
 
-__all__ = ["Counts", "Guest", "Programs", "build_programs", "parse_counts", "started"]
+__all__ = ["Counts", "Guest", "parse_counts", "started"]
 
-_FOLDER = Path(__file__).parent
-_SHARED = ("-shared", "-fPIC")
 _AGAIN = "count again"
 
 # Names in the folder that the program runs in, the same for all models and machines: how long the paths on
 # its stack are has a part in where its data lie, and where these lie in how loops over them begin and end.
 _RUNNER, _MODEL, _LITERT, _PLUGIN, _CLOCK = "runner", "model.tflite", "libLiteRt.so", "counter.so", "clock.so"
 _COUNTS, _STDOUT, _STDERR, _ROOT = "counts", "stdout", "stderr", "root"
-
-
-@dataclass(frozen=True)
-class Programs:
-    """What is built from this project's C files."""
-
-    runner: Path
-    plugin: Path
-    clock: Path
-
-
-def build_programs(cache: Path | None = None) -> Programs:
-    """The runner and the clock for the emulated machine, and the plugin for QEMU on this one.
-
-    Args:
-        cache: Folder to keep them in; the user's cache when left out.
-
-    Raises:
-        InputError: No compiler, or none that can build them. The message says what to install.
-    """
-    return Programs(
-        runner=runner_for("aarch64", cache=cache),
-        plugin=built(
-            _FOLDER / "counter.c", host_compilers(), flags=_SHARED, libraries=("-ldl",), cache=cache
-        ),
-        clock=built(_FOLDER / "tick_clock.c", aarch64_compilers(), flags=_SHARED, cache=cache),
-    )
 
 
 @dataclass(frozen=True)
@@ -98,24 +68,27 @@ def parse_counts(text: str) -> Counts:
     return Counts(tuple(inferences), readings, readings[2] - readings[1] if readings else 0)
 
 
+@dataclass(frozen=True)
 class Guest:
-    """An emulated program that runs."""
+    """An emulated program that runs.
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], folder: Path, model: Model, plan: Plan, where: str
-    ) -> None:
-        self._process = process
-        self._folder = folder
-        self._model = model
-        self._plan = plan
-        self._where = where
+    Attributes:
+        where: What messages call the machine.
+        runtime: Name and version of what it runs on.
+    """
 
-    def finish(self, deadline: float, runtime: str) -> tuple[Launch, Counts]:
+    process: subprocess.Popen[bytes]
+    folder: Path
+    model: Model
+    plan: LaunchPlan
+    where: str
+    runtime: str
+
+    def finish(self, deadline: float) -> tuple[Launch, Counts]:
         """Wait for its end, and read its result.
 
         Args:
             deadline: On the monotonic clock.
-            runtime: Name and version of what it runs on.
 
         Raises:
             InputError: A model that LiteRT does not load, or a QEMU that does not load the plugin.
@@ -123,19 +96,19 @@ class Guest:
         """
         begin = time.monotonic()
         try:
-            code = self._process.wait(max(deadline - begin, 0))
+            code = self.process.wait(max(deadline - begin, 0))
         except subprocess.TimeoutExpired as error:
             raise DeviceError(
-                f"{self._model.name} on {self._where} gave no result before the time limit and was ended, "
+                f"{self.model.name} on {self.where} gave no result before the time limit and was ended, "
                 "expected it to be done; count with a longer limit, or a smaller network"
             ) from error
-        stderr = (self._folder / _STDERR).read_bytes()
-        counts = self._folder / _COUNTS
+        stderr = (self.folder / _STDERR).read_bytes()
+        counts = self.folder / _COUNTS
         if code != 0 and not counts.exists():
             raise InputError(_not_started(stderr))
-        finished = Finished(code, (self._folder / _STDOUT).read_bytes(), stderr, [_MODEL])
+        finished = Finished(code, (self.folder / _STDOUT).read_bytes(), stderr, [_MODEL])
         launch = to_launch(
-            finished, [self._model], self._plan, where=self._where, runtime=runtime, read=self._read
+            finished, [self.model], self.plan, where=self.where, runtime=self.runtime, read=self._read
         )
         return launch, self._checked(counts)
 
@@ -146,18 +119,18 @@ class Guest:
             DeviceError: Nothing that makes sense.
         """
         try:
-            (model,) = json.loads((self._folder / _STDOUT).read_bytes())["models"]
+            (model,) = json.loads((self.folder / _STDOUT).read_bytes())["models"]
             return to_events(model["events"])
         except (ValueError, KeyError, TypeError) as error:
             raise self._no_sense(error) from error
 
     def _read(self, path: str) -> bytes:
-        return read(str(self._folder / path))
+        return read(str(self.folder / path))
 
     def _checked(self, path: Path) -> Counts:
         try:
             counts = parse_counts(path.read_text())
-            if len(counts.inferences) != self._plan.rounds * self._plan.burst:
+            if len(counts.inferences) != self.plan.rounds * self.plan.burst:
                 raise ValueError(f"{len(counts.inferences)} inferences")
         except (OSError, ValueError, KeyError) as error:
             raise self._no_sense(error) from error
@@ -165,22 +138,14 @@ class Guest:
 
     def _no_sense(self, error: Exception) -> DeviceError:
         return DeviceError(
-            f"the counts of {self._model.name} on {self._where} make no sense ({error}), expected those of "
-            f"{self._plan.rounds * self._plan.burst} inferences; {_AGAIN}"
+            f"the counts of {self.model.name} on {self.where} make no sense ({error}), expected those of "
+            f"{self.plan.rounds * self.plan.burst} inferences; {_AGAIN}"
         )
 
 
 @contextmanager
 def started(
-    model: Model,
-    plan: Plan,
-    profile: ArmProfile,
-    *,
-    qemu: Qemu,
-    libraries: Mapping[str, Path],
-    litert: Path,
-    programs: Programs,
-    profiled: bool,
+    model: Model, plan: LaunchPlan, profile: ArmProfile, emulator: Emulator, *, profiled: bool
 ) -> Iterator[Guest]:
     """Start the runner in a folder of its own; both are gone at the end, whatever happens.
 
@@ -191,11 +156,12 @@ def started(
         InputError: It cannot be started, or there is no room for the model's inputs.
     """
     where = f"the emulated {profile.core}"
+    qemu, programs = emulator.qemu, emulator.programs
     with temporary_folder() as folder:
-        make_root(folder / _ROOT, profile, libraries)
+        make_root(folder / _ROOT, profile, emulator.libraries)
         put(model, folder / _MODEL)
-        links = {_RUNNER: programs.runner, _PLUGIN: programs.plugin, _CLOCK: programs.clock, _LITERT: litert}
-        for name, file in links.items():
+        (folder / _LITERT).symlink_to(emulator.litert.resolve())
+        for name, file in ((_RUNNER, programs.runner), (_PLUGIN, programs.plugin), (_CLOCK, programs.clock)):
             (folder / name).symlink_to(file.resolve())
         options = ["--count", "--profile"] if profiled else ["--count"]
         program = [f"./{_RUNNER}", *options, *arguments(plan, [_MODEL], f"./{_LITERT}")]
@@ -212,7 +178,7 @@ def started(
                     "anew"
                 ) from error
         try:
-            yield Guest(process, folder, model, plan, where)
+            yield Guest(process, folder, model, plan, where, emulator.runtime)
         finally:
             process.kill()
             process.wait()

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mobiledeploy.base.terminal import plain_table
 from mobiledeploy.bench.devices.arm.attribution import OpCount
-from mobiledeploy.bench.runner.records import Identity
+from mobiledeploy.bench.latency.settings import Limits
+from mobiledeploy.bench.runner.records import Identity, ModelResult
 
 __all__ = ["NOTE", "InstructionCount", "ModelCount"]
 
@@ -19,8 +26,8 @@ NOTE = (
 RUNTIME = "runtime"
 
 
-@dataclass(frozen=True)
-class ModelCount:
+@dataclass(frozen=True, kw_only=True)
+class ModelCount(ModelResult):
     """Instructions of one model.
 
     Attributes:
@@ -28,19 +35,11 @@ class ModelCount:
         ops: By op, from a further inference under LiteRT's profiler; empty if not asked for, or if it cannot
             be told. All that is no op (hand-overs between partitions, calls) is the rest of the total.
         no_ops_because: Why it cannot be told; empty if it can.
-        fully_delegated: Whether XNNPACK took the whole graph.
-        outputs: Bytes of each output.
     """
 
-    name: str
-    path: str
-    sha256: str
-    size_bytes: int
     per_inference: tuple[int, ...]
     ops: tuple[OpCount, ...]
-    fully_delegated: bool | None
     no_ops_because: str = ""
-    outputs: tuple[bytes, ...] = ()
 
     @property
     def instructions(self) -> int:
@@ -70,14 +69,12 @@ class ModelCount:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; the outputs are left out."""
-        plain = asdict(self) | {
+        return super().to_json() | {
             "instructions": self.instructions,
             "spread": self.spread,
             "runtime_instructions": self.runtime_instructions,
             "shares": self.shares,
         }
-        del plain["outputs"]
-        return plain
 
 
 @dataclass(frozen=True)
@@ -93,6 +90,8 @@ class InstructionCount:
         note: What the figures are and what they are not.
     """
 
+    kind: ClassVar[str] = "instructions"
+
     identity: Identity
     started: str
     runtime: str
@@ -104,7 +103,7 @@ class InstructionCount:
     def to_json(self) -> dict[str, Any]:
         """Plain data; the outputs are left out."""
         return {
-            "kind": "instructions",
+            "kind": self.kind,
             "device": asdict(self.identity),
             "note": self.note,
             "started": self.started,
@@ -113,3 +112,69 @@ class InstructionCount:
             "flags": self.flags,
             "models": [model.to_json() for model in self.models],
         }
+
+    def csv_cells(self) -> Iterator[Mapping[str, Any]]:
+        """Column -> figure, for each model."""
+        for model in self.models:
+            yield {"instructions": model.instructions, "sha256": model.sha256}
+
+    def tables(self, per_op: bool = False) -> Iterator[RenderableType]:
+        """What was counted, and that it is no latency."""
+        where = f"{self.identity.name}, {self.identity.system}\n{self.runtime}, {self.system}, one thread"
+        yield Text(where, style="bold")
+        yield self._count_table()
+        yield self._shares_table()
+        for model in self.models:
+            if per_op and model.ops:
+                yield _ops_table(model)
+            elif model.no_ops_because:
+                yield Text(f"{model.name} could not be counted by op: {model.no_ops_because}", style="yellow")
+        yield Text(self.note)
+
+    def exceeded(self, limits: Limits) -> Iterator[str]:
+        """What is over the limit of instructions, in words."""
+        where = self.identity.name
+        for model in self.models:
+            if limits.instructions is not None and model.instructions > limits.instructions:
+                yield (
+                    f"{model.name} takes {model.instructions / 1e6:.3f} M instructions on {where}, "
+                    f"expected at most {limits.instructions / 1e6:.3f} M; --per-op lists where they go"
+                )
+
+    def _count_table(self) -> Table:
+        table = plain_table("M instructions", "/ first", "spread", "XNNPACK", "size kB", "SHA-256")
+        for model in self.models:
+            table.add_row(
+                Text(model.name),
+                f"{model.instructions / 1e6:.3f}",
+                f"{model.instructions / self.models[0].instructions:.4f}",
+                f"{model.spread:.4%}",
+                *model.file_cells,
+            )
+        return table
+
+    def _shares_table(self) -> Table:
+        kinds = sorted(
+            {kind for model in self.models for kind in model.shares},
+            key=lambda kind: -max(model.shares.get(kind, 0.0) for model in self.models),
+        )
+        table = plain_table(*kinds)
+        for model in self.models:
+            table.add_row(Text(model.name), *(f"{model.shares.get(kind, 0.0):.1%}" for kind in kinds))
+        return table
+
+
+def _ops_table(model: ModelCount) -> Table:
+    """Every op in the order of the file; what no op accounts for comes last."""
+    table = plain_table("output", "k instructions", "share", "per MAdd", title=model.name, first="op")
+    for op in model.ops:
+        table.add_row(
+            f"{op.ops[0]} {'+'.join(op.types)}" + ("" if op.delegated else " (outside)"),
+            Text(f"{op.output} {'x'.join(map(str, op.shape))}", overflow="ellipsis"),
+            f"{op.instructions / 1e3:.1f}",
+            f"{op.instructions / model.instructions:.1%}",
+            f"{op.instructions / op.multiply_adds:.3f}" if op.multiply_adds else "",
+        )
+    rest = model.runtime_instructions or 0
+    table.add_row("runtime", "", f"{rest / 1e3:.1f}", f"{rest / model.instructions:.1%}", "")
+    return table

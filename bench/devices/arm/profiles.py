@@ -22,9 +22,7 @@ class ArmProfile:
     """A core.
 
     Attributes:
-        name: What --device arm:NAME takes.
         core: Arm's name of it.
-        about: What sets it apart in counts.
         qemu_cpus: Models of QEMU that execute its instructions, the best first. Where it is not the core
             itself, only /proc/cpuinfo tells them apart, which is what the choice of kernels goes by.
         part: Primary part number of Arm Ltd., hexadecimal.
@@ -34,9 +32,7 @@ class ArmProfile:
             matrix products into tiles by the sizes of the caches.
     """
 
-    name: str
     core: str
-    about: str
     qemu_cpus: tuple[str, ...]
     part: str
     variant: int
@@ -44,58 +40,27 @@ class ArmProfile:
     features: str
     l2_kib: int
 
+    @property
+    def name(self) -> str:
+        """What --device arm:NAME takes."""
+        return self.core.lower()
 
+
+# Without dot product and fp16 arithmetic; with both.
 _V8_0 = "fp asimd evtstrm aes pmull sha1 sha2 crc32"
-_V8_2 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+_V8_2 = f"{_V8_0} atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
 
 _LISTED = (
+    # Small cores of 2014 to 2018, and since; large ones of 2016 to 2018, and since.
+    ArmProfile("Cortex-A53", ("cortex-a53",), "d03", variant=0, revision=4, features=_V8_0, l2_kib=512),
     ArmProfile(
-        name="cortex-a53",
-        core="Cortex-A53",
-        about="ARMv8.0: no dot product, no fp16 arithmetic; small core of 2014 to 2018",
-        qemu_cpus=("cortex-a53",),
-        part="d03",
-        variant=0,
-        revision=4,
-        features=_V8_0,
-        l2_kib=512,
+        "Cortex-A55", ("cortex-a55", "cortex-a76"), "d05", variant=1, revision=0, features=_V8_2, l2_kib=128
     ),
-    ArmProfile(
-        name="cortex-a55",
-        core="Cortex-A55",
-        about="ARMv8.2 with dot product and fp16; small core since 2018",
-        qemu_cpus=("cortex-a55", "cortex-a76"),
-        part="d05",
-        variant=1,
-        revision=0,
-        features=_V8_2,
-        l2_kib=128,
-    ),
-    ArmProfile(
-        name="cortex-a72",
-        core="Cortex-A72",
-        about="ARMv8.0: no dot product, no fp16 arithmetic; large core of 2016 to 2018",
-        qemu_cpus=("cortex-a72",),
-        part="d08",
-        variant=0,
-        revision=1,
-        features=_V8_0,
-        l2_kib=1024,
-    ),
-    ArmProfile(
-        name="cortex-a76",
-        core="Cortex-A76",
-        about="ARMv8.2 with dot product and fp16; large core since 2018",
-        qemu_cpus=("cortex-a76",),
-        part="d0b",
-        variant=4,
-        revision=1,
-        features=_V8_2,
-        l2_kib=512,
-    ),
+    ArmProfile("Cortex-A72", ("cortex-a72",), "d08", variant=0, revision=1, features=_V8_0, l2_kib=1024),
+    ArmProfile("Cortex-A76", ("cortex-a76",), "d0b", variant=4, revision=1, features=_V8_2, l2_kib=512),
 )
 
-PROFILES: dict[str, ArmProfile] = {profile.name: profile for profile in _LISTED}
+PROFILES = {profile.name: profile for profile in _LISTED}
 """By name."""
 
 

@@ -1,4 +1,4 @@
-"""QEMU's user-mode emulator for AArch64: finding it, and starting a program that our plugin counts."""
+"""Finds QEMU's user-mode emulator for AArch64, and starts programs that our plugin counts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Qemu:
     cpus: frozenset[str]
 
     def cpu_for(self, profile: ArmProfile) -> str:
-        """The best processor model for a profile.
+        """Return the best processor model for a profile.
 
         Raises:
             InputError: It has none.
@@ -50,7 +50,7 @@ class Qemu:
     def command(
         self, profile: ArmProfile, plugin: str, counts: str, program: Sequence[str], preload: str = ""
     ) -> list[str]:
-        """What starts a program in the current folder, with the root of its file system in ./root.
+        """Return what starts a program in the current folder, with the root of its file system in ./root.
 
         All paths are relative, so that the program's stack, and with it the addresses of its data, do not
         depend on where the folder is.
@@ -68,18 +68,11 @@ class Qemu:
             environment["LD_PRELOAD"] = preload
         settings = [word for item in environment.items() for word in ("-E", "=".join(item))]
         machine = ["-cpu", self.cpu_for(profile), "-L", "root", "-seed", "1"]
-        return [
-            str(self.path),
-            *machine,
-            *settings,
-            "-plugin",
-            f"{plugin},out={counts}",
-            *program,
-        ]
+        return [str(self.path), *machine, *settings, "-plugin", f"{plugin},out={counts}", *program]
 
 
 def find_qemu() -> Qemu:
-    """The emulator on this machine.
+    """Find the emulator on this machine.
 
     Raises:
         InputError: None, or one that cannot be used here. The message says what to do.

@@ -1,4 +1,4 @@
-"""What adb can do with a phone, by way of adbutils; its failures in words of our own.
+"""A phone over adb, by way of adbutils: its shell and its files, with failures told in our own words.
 
 The protocols of shell and of file transfer are described in Android's packages/modules/adb
 (docs/dev/services.md, shell_protocol.h, SYNC.TXT).
@@ -22,7 +22,7 @@ from typing import Any
 
 from mobiledeploy.base.errors import DeviceError, InputError
 
-__all__ = ["Adb", "Connected", "NoAnswerError", "Result", "Shell", "connected", "readable_size"]
+__all__ = ["Adb", "CommandResult", "Connected", "NoAnswerError", "Shell", "connected", "readable_size"]
 
 READY = "device"
 """adb's state of a phone that takes commands."""
@@ -36,7 +36,7 @@ _INSTALL = "install it (`apt install adb`, `brew install android-platform-tools`
 
 @dataclass(frozen=True)
 class Connected:
-    """An entry of adb's list.
+    """A phone in adb's list.
 
     Attributes:
         state: "device" if it takes commands; else "unauthorized", "offline", "no permissions", "recovery" ...
@@ -53,7 +53,7 @@ class Connected:
 
 
 @dataclass(frozen=True)
-class Result:
+class CommandResult:
     """How a command ended on the phone."""
 
     code: int
@@ -66,31 +66,27 @@ class NoAnswerError(DeviceError):
 
 
 def connected() -> tuple[Connected, ...]:
-    """All phones that adb knows of, whatever their state; adb's server is started if none runs.
+    """Return all phones that adb knows of, whatever their state; adb's server is started if none runs.
 
     Raises:
-        InputError: There is no adb on this machine, or its server does not start.
+        InputError: There is no adb on this machine, or its server does not start or answer.
     """
     _start_server()
-    found = []
-    for info in _listed():
-        # adb words it "no permissions (user in plugdev group; ...)", and adbutils splits at spaces.
-        state = "no permissions" if info.state == "no" else info.state
-        found.append(Connected(info.serial, state, info.tags.get("model", "").replace("_", " ")))
-    return tuple(found)
-
-
-def _listed() -> list[Any]:
     from adbutils import AdbError
 
     try:
-        entries: list[Any] = _client().list(extended=True)
+        listed = _client().list(extended=True)
     except (AdbError, OSError, ValueError) as error:
         raise InputError(
             f"adb's server does not list its devices ({_reason(error)}), expected it to; restart it with "
             "`adb kill-server`"
         ) from error
-    return entries
+    found = []
+    for info in listed:
+        # adb words it "no permissions (user in plugdev group; ...)", and adbutils splits at spaces.
+        state = "no permissions" if info.state == "no" else info.state
+        found.append(Connected(info.serial, state, info.tags.get("model", "").replace("_", " ")))
+    return tuple(found)
 
 
 def _client() -> Any:
@@ -131,17 +127,10 @@ def _start_server() -> None:
 
     # The server outlives us. It must hold none of our pipes, and get none of our terminal's Ctrl-C.
     with tempfile.TemporaryFile() as log:
+        streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
         try:
             command = [adb_path(), "start-server"]
-            subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                timeout=_SERVER_S,
-                start_new_session=True,
-                check=True,
-            )
+            subprocess.run(command, **streams, timeout=_SERVER_S, start_new_session=True, check=True)
         except AdbError as error:
             raise InputError(
                 f"there is no adb on this machine, expected Android's tool; {_INSTALL}"
@@ -158,8 +147,8 @@ def _start_server() -> None:
 class Shell:
     """A command that is running on a phone, spoken to in adb's shell protocol."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
 
     def packets(self, limit_s: float) -> Iterator[tuple[int, bytes]]:
         """(stream, data) as they come, the one with the exit code last.
@@ -170,28 +159,15 @@ class Shell:
         """
         deadline = time.monotonic() + limit_s
         while True:
-            kind, length = struct.unpack("<BI", self._read(5, deadline))
-            data = self._read(length, deadline)
+            kind, length = struct.unpack("<BI", _exactly(self._socket, 5, deadline))
+            data = _exactly(self._socket, length, deadline)
             yield kind, data
             if kind == _EXIT:
                 return
 
     def close_input(self) -> None:
         """Let the command read the end of its standard input."""
-        self._connection.conn.sendall(struct.pack("<BI", _CLOSE_STDIN, 0))
-
-    def _read(self, length: int, deadline: float) -> bytes:
-        read = bytearray()
-        while len(read) < length:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self._connection.conn.settimeout(left)
-            block = self._connection.conn.recv(length - len(read))
-            if not block:
-                raise EOFError
-            read += block
-        return bytes(read)
+        self._socket.sendall(struct.pack("<BI", _CLOSE_STDIN, 0))
 
 
 class Adb:
@@ -212,7 +188,7 @@ class Adb:
         with self.explained("being asked what it is"):
             return frozenset(self._device().get_features().split(","))
 
-    def run(self, command: str, purpose: str, limit_s: float = _ANSWER_S) -> Result:
+    def run(self, command: str, purpose: str, limit_s: float = _ANSWER_S) -> CommandResult:
         """Run a shell command to its end.
 
         Raises:
@@ -223,7 +199,7 @@ class Adb:
         with self.explained(purpose, limit_s), self.open(command) as shell:
             for kind, data in shell.packets(limit_s):
                 output.setdefault(kind, bytearray()).extend(data)
-        return Result(
+        return CommandResult(
             code=output[_EXIT][0] if output[_EXIT] else 255,
             stdout=output[_STDOUT].decode(errors="replace"),
             stderr=output[_STDERR].decode(errors="replace"),
@@ -235,13 +211,8 @@ class Adb:
 
         When the block ends, we hang up: the phone's adbd ends the command's input, and sends it SIGHUP.
         """
-        connection = self._device().open_transport(timeout=_ANSWER_S)
-        try:
-            connection.send_command(f"shell,v2,raw:{command}")
-            connection.check_okay()
+        with self._service(f"shell,v2,raw:{command}") as connection:
             yield Shell(connection)
-        finally:
-            connection.close()
 
     def push(self, content: bytes, target: str, title: str, *, executable: bool = False) -> None:
         """Write a file on the phone. Whether it arrived whole is for `hashes` to tell.
@@ -255,7 +226,7 @@ class Adb:
         title = f"{title} ({readable_size(len(content))})"
         mode = stat.S_IFREG | (0o755 if executable else 0o644)
         # adbutils' own push has no time limit, and drops the phone's reason when it refuses.
-        with self.explained(f"being sent {title}"), self._sync() as connection:
+        with self.explained(f"being sent {title}"), self._service("sync:") as connection:
             path = f"{target},{mode}".encode()
             connection.sendall(b"SEND" + struct.pack("<I", len(path)) + path)
             for start in range(0, len(content), _BLOCK):
@@ -291,10 +262,11 @@ class Adb:
         return _client().device(self.serial)
 
     @contextmanager
-    def _sync(self) -> Iterator[socket.socket]:
+    def _service(self, name: str) -> Iterator[socket.socket]:
+        """A connection to a service of the phone's adbd."""
         connection = self._device().open_transport(timeout=_ANSWER_S)
         try:
-            connection.send_command("sync:")
+            connection.send_command(name)
             connection.check_okay()
             yield connection.conn
         finally:
@@ -302,7 +274,7 @@ class Adb:
 
     @contextmanager
     def explained(self, purpose: str, limit_s: float = _ANSWER_S) -> Iterator[None]:
-        """Whatever adbutils and sockets raise in the block becomes an error of ours.
+        """Turn whatever adbutils and sockets raise in the block into an error of ours.
 
         Raises:
             NoAnswerError: Something took longer than its limit, which was `limit_s`.
@@ -323,29 +295,21 @@ class Adb:
     def _lost(self, purpose: str, reason: str) -> str:
         """What happened, after the connection broke or adb refused to make one."""
         if not _server_answers():
-            return (
-                f"adb's server ended while {self.serial} was {purpose}, expected it to go on; leave it "
-                "alone, and run again"
-            )
+            what = f"adb's server ended while {self.serial} was {purpose}, expected it to go on"
+            return f"{what}; leave it alone, and run again"
         state = self._state()
         if state == READY:
             time.sleep(0.5)  # adb's list lags behind
             state = self._state()
         if state == READY:
             told = f" ({reason})" if reason else ""
-            return (
-                f"the connection to {self.serial} broke while {purpose}{told}, expected it to last; check "
-                "cable and port, and run again"
-            )
-        if state in ("", "offline"):
-            return (
-                f"{self.serial} went away while {purpose}, expected it to stay connected; check cable and "
-                "port, and run again"
-            )
-        return (
-            f"{self.serial} became {state} while {purpose}, expected it to stay connected; see to its "
-            "screen, and run again"
-        )
+            what = f"the connection to {self.serial} broke while {purpose}{told}, expected it to last"
+        elif state in ("", "offline"):
+            what = f"{self.serial} went away while {purpose}, expected it to stay connected"
+        else:
+            what = f"{self.serial} became {state} while {purpose}, expected it to stay connected"
+            return f"{what}; see to its screen, and run again"
+        return f"{what}; check cable and port, and run again"
 
     def _state(self) -> str:
         """As adb lists it now; empty if it does not."""
@@ -386,9 +350,20 @@ def _sync_status(connection: socket.socket) -> str:
     return _exactly(connection, length).decode(errors="replace") or "no reason given"
 
 
-def _exactly(connection: socket.socket, length: int) -> bytes:
+def _exactly(connection: socket.socket, length: int, deadline: float | None = None) -> bytes:
+    """Return the next bytes.
+
+    Raises:
+        TimeoutError: They have not come by the deadline on the monotonic clock, or in the socket's own time.
+        EOFError: The connection ended before.
+    """
     read = bytearray()
     while len(read) < length:
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            connection.settimeout(left)
         block = connection.recv(length - len(read))
         if not block:
             raise EOFError

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.bench.devices import sysfs
+from mobiledeploy.bench.latency import sysfs
 from mobiledeploy.bench.runner.records import Identity, State
 
 __all__ = ["OLDEST_SDK", "Report", "identity", "properties", "report", "report_command", "warnings"]

@@ -17,7 +17,7 @@ from mobiledeploy.base.files import file_sha256
 from mobiledeploy.bench.devices.phone.benchmark_output import BenchmarkOutput, complaint, parse, unknown_flags
 from mobiledeploy.bench.devices.phone.folder import File, Folder
 from mobiledeploy.bench.runner.elf import elf_interpreter, elf_machine
-from mobiledeploy.bench.runner.records import Launch, Model, ModelSamples, Plan
+from mobiledeploy.bench.runner.records import Launch, LaunchPlan, Model, ModelSamples
 
 __all__ = ["BenchmarkModel"]
 
@@ -40,7 +40,7 @@ class BenchmarkModel:
     note = "benchmark_model feeds inputs of its own, random ones, and tells one mean per start"
 
     def __init__(self, path: Path, *, profile: bool = False) -> None:
-        """Take the file, after a look at what it is.
+        """Take the file, if it is one for Android on 64-bit Arm.
 
         Args:
             profile: Have the time of each kind of op taken, too, where a model is launched alone.
@@ -69,18 +69,14 @@ class BenchmarkModel:
         self._runtime = f"{_NAME} of SHA-256 {file_sha256(path)[:12]}"  # it does not print its version
 
     def files(self, models: Sequence[Model]) -> tuple[File, ...]:
-        """What is to lie on the phone."""
+        """The program and the models."""
         found = {model.sha256: File(_file_name(model), model.path.name, model.path) for model in models}
         return (File(_NAME, self._path.name, self._path, executable=True), *found.values())
 
-    def launch(self, folder: Folder, models: Sequence[Model], plan: Plan) -> Launch:
+    def launch(self, folder: Folder, models: Sequence[Model], plan: LaunchPlan) -> Launch:
         """Start it once for each model and round, of which a launch has two at most.
 
         Where the plan wants details of a model, it is started once before that, to look at memory and ops.
-
-        Raises:
-            InputError: A model that it does not run, or a plan that it cannot follow.
-            DeviceError: It crashed, hung, or printed what makes no sense; or the phone failed.
         """
         flags = _flags(plan)
         # Watching its memory takes it a thread, and profiling takes time, so the timed starts do without.
@@ -107,7 +103,7 @@ class BenchmarkModel:
         profiling = ["--enable_op_profiling=true"] if self._profile else []
         return [*flags, "--report_peak_memory_footprint=true", *profiling]
 
-    def _start(self, folder: Folder, model: Model, plan: Plan, flags: Sequence[str]) -> BenchmarkOutput:
+    def _start(self, folder: Folder, model: Model, plan: LaunchPlan, flags: Sequence[str]) -> BenchmarkOutput:
         pinned = [] if plan.core is None else ["taskset", f"{1 << plan.core:x}"]
         command = [*pinned, folder.path(_NAME), f"--graph={folder.path(_file_name(model))}", *flags]
         result = folder.start(command, _WARM_UP_S + plan.limit_s)
@@ -126,12 +122,8 @@ def _file_name(model: Model) -> str:
     return f"{model.sha256[:16]}.tflite"
 
 
-def _flags(plan: Plan) -> list[str]:
-    """The plan in its words.
-
-    Raises:
-        InputError: It has no word for something.
-    """
+def _flags(plan: LaunchPlan) -> list[str]:
+    """The plan in the program's words; InputError where it has no word for something."""
     if plan.outputs:
         raise InputError(
             f"{_NAME} was asked for outputs, expected timing only, for its inputs are random; leave out "

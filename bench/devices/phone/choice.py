@@ -1,4 +1,4 @@
-"""Which of the connected phones to measure on."""
+"""Chooses which of the connected phones to measure on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.devices.phone.adb import READY, Connected
 
-__all__ = ["ALL", "ANY", "choose", "ready"]
+__all__ = ["ALL", "ANY", "choose"]
 
 ANY, ALL = "phone", "all"
 """What --device takes in place of a serial number: the one that is connected, or each of them."""
@@ -24,13 +24,8 @@ _UNABLE = {
 }
 
 
-def ready(phones: Sequence[Connected]) -> tuple[Connected, ...]:
-    """Those that take commands."""
-    return tuple(phone for phone in phones if phone.state == READY)
-
-
 def choose(wanted: str, phones: Sequence[Connected]) -> tuple[Connected, ...]:
-    """The phones that are meant.
+    """Return the phones that are meant.
 
     Args:
         wanted: A serial number, `ANY` or `ALL`.
@@ -48,15 +43,13 @@ def choose(wanted: str, phones: Sequence[Connected]) -> tuple[Connected, ...]:
         )
     if wanted not in (ANY, ALL):
         return (_able(_named(wanted, phones)),)
-    able = ready(phones)
-    if not able:
-        _able(phones[0])
-    if wanted == ANY and len(able) > 1:
+    ready = tuple(phone for phone in phones if phone.state == READY)
+    if wanted == ANY and len(ready) > 1:
         raise InputError(
-            f"{len(able)} phones are connected ({_names(able)}), expected one, or a choice; pass --device "
+            f"{len(ready)} phones are connected ({_names(ready)}), expected one, or a choice; pass --device "
             f"SERIAL, or --device {ALL}"
         )
-    return able
+    return ready or (_able(phones[0]),)
 
 
 def _named(serial: str, phones: Sequence[Connected]) -> Connected:

@@ -21,7 +21,7 @@ from shlex import join, quote
 
 from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.base.files import file_sha256
-from mobiledeploy.bench.devices.phone.adb import Adb, NoAnswerError, Result, Shell, readable_size
+from mobiledeploy.bench.devices.phone.adb import Adb, CommandResult, NoAnswerError, Shell, readable_size
 
 __all__ = ["FOLDER", "File", "Folder", "folder"]
 
@@ -107,7 +107,7 @@ class Folder:
             self._adb.push(content, path, file.title, executable=file.executable)
         self._check_arrived(wanted, missing)
 
-    def start(self, command: Sequence[str], limit_s: float) -> Result:
+    def start(self, command: Sequence[str], limit_s: float) -> CommandResult:
         """Run a program in the folder, to its end.
 
         Args:

@@ -10,7 +10,7 @@ from mobiledeploy.bench.devices.phone.folder import File, Folder
 from mobiledeploy.bench.runner.compile import runner_for
 from mobiledeploy.bench.runner.launch import Finished, arguments, to_launch
 from mobiledeploy.bench.runner.litert_library import library_for, library_version
-from mobiledeploy.bench.runner.records import Launch, Model, Plan
+from mobiledeploy.bench.runner.records import Launch, LaunchPlan, Model
 from mobiledeploy.bench.runner.system_libraries import LOADER, system_libraries
 
 __all__ = ["OwnRunner"]
@@ -46,7 +46,7 @@ class OwnRunner:
         self._files = {_LIBRARY: found, **programs, **system_libraries(arm_libraries)}
 
     def files(self, models: Sequence[Model]) -> tuple[File, ...]:
-        """What is to lie on the phone."""
+        """The runner, the libraries, and the models with their inputs."""
         found = {
             name: File(name, name, path, executable=name in (LOADER, _RUNNER))
             for name, path in self._files.items()
@@ -58,13 +58,8 @@ class OwnRunner:
                 found[f"{name}.in{i}"] = File(f"{name}.in{i}", f"input {i} of {model.path.name}", content)
         return tuple(found.values())
 
-    def launch(self, folder: Folder, models: Sequence[Model], plan: Plan) -> Launch:
-        """Start it once.
-
-        Raises:
-            InputError: A model that LiteRT does not load.
-            DeviceError: It crashed, hung, or printed what makes no sense; or the phone failed.
-        """
+    def launch(self, folder: Folder, models: Sequence[Model], plan: LaunchPlan) -> Launch:
+        """Start it once."""
         paths = [folder.path(_file_name(model)) for model in models]
         loader = [folder.path(LOADER), "--library-path", folder.path(""), folder.path(_RUNNER)]
         command = [*loader, *arguments(plan, paths, folder.path(_LIBRARY))]
@@ -80,7 +75,7 @@ class OwnRunner:
 
 
 def _file_name(model: Model) -> str:
-    """The same for the same content, so that it is not sent twice, and not again where it was left."""
+    """A name for model and inputs by content: none is sent twice, nor again where it was left."""
     summary = hashlib.sha256(model.sha256.encode())
     for content in model.inputs:
         summary.update(hashlib.sha256(content).digest())

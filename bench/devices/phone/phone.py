@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from functools import partial
+from typing import ClassVar, Protocol
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.files import file_sha256
-from mobiledeploy.bench.devices import sysfs
+from mobiledeploy.base.progress import Progress
 from mobiledeploy.bench.devices.phone import android
 from mobiledeploy.bench.devices.phone.adb import Adb
 from mobiledeploy.bench.devices.phone.folder import File, Folder, folder
-from mobiledeploy.bench.runner.records import Identity, Launch, Model, Plan, State
+from mobiledeploy.bench.latency import sysfs
+from mobiledeploy.bench.latency.measurement import Measurement
+from mobiledeploy.bench.latency.protocol import measure
+from mobiledeploy.bench.latency.settings import Settings
+from mobiledeploy.bench.latency.timed_device import Launcher
+from mobiledeploy.bench.runner.records import Core, Identity, Launch, LaunchPlan, Model, State
 
-__all__ = ["Phone", "PhoneSession", "Runner"]
+__all__ = ["Phone", "PhoneRunner"]
 
 
-class Runner(Protocol):
+class PhoneRunner(Protocol):
     """A program that runs models and takes the time: ours, or Google's.
 
     Attributes:
@@ -27,26 +33,15 @@ class Runner(Protocol):
     note: str
 
     def files(self, models: Sequence[Model]) -> Sequence[File]:
-        """All that is to lie on the phone."""
+        """Return all that is to lie on the phone."""
 
-    def launch(self, folder: Folder, models: Sequence[Model], plan: Plan) -> Launch:
-        """Run models there."""
-
-
-class PhoneSession:
-    """A phone with all files in place."""
-
-    def __init__(self, folder: Folder, runner: Runner) -> None:
-        self._folder, self._runner = folder, runner
-
-    def launch(self, models: Sequence[Model], plan: Plan) -> Launch:
-        """Start the runner.
+    def launch(self, folder: Folder, models: Sequence[Model], plan: LaunchPlan) -> Launch:
+        """Run models there.
 
         Raises:
-            InputError: A model that the runtime does not load.
-            DeviceError: The phone failed: unplugged, crashed, hung, or no result that makes sense.
+            InputError: A model that the runtime does not load, or a plan that the program cannot follow.
+            DeviceError: It crashed, hung, or printed what makes no sense; or the phone failed.
         """
-        return self._runner.launch(self._folder, models, plan)
 
 
 class Phone:
@@ -56,9 +51,13 @@ class Phone:
         note: What qualifies its figures, as the phone was when its state was last asked for; one line.
     """
 
-    def __init__(self, serial: str, runner: Runner, *, keep: bool = False, grace_s: float = 60.0) -> None:
-        """Nothing happens yet.
+    concurrent: ClassVar[bool] = True
+    is_host: ClassVar[bool] = False
 
+    def __init__(
+        self, serial: str, runner: PhoneRunner, *, keep: bool = False, grace_s: float = 60.0
+    ) -> None:
+        """
         Args:
             keep: Leave models and runner there, so that the next run need not send them again.
             grace_s: How much longer than the plan says a runner may take; then it hangs.
@@ -67,12 +66,16 @@ class Phone:
         self._runner, self._keep, self._grace_s = runner, keep, grace_s
         self.note = runner.note
 
+    def measure(self, models: Sequence[Model], settings: Settings, progress: Progress) -> Measurement:
+        """Measure latency, by the protocol."""
+        return measure(self, models, settings, progress)
+
     def identity(self) -> Identity:
         """Which phone it is.
 
         Raises:
             InputError: It does not run our programs: not 64-bit Arm, or too old an Android.
-            DeviceError: It went away.
+            DeviceError: It went away; the other methods raise this, too.
         """
         if "shell_v2" not in self._adb.features():
             raise InputError(
@@ -82,29 +85,21 @@ class Phone:
         found = self._adb.run("getprop", "being asked what it is")
         return android.identity(self._adb.serial, android.properties(found.stdout))
 
-    def cores(self) -> tuple[sysfs.Core, ...]:
-        """Its cores.
-
-        Raises:
-            DeviceError: It does not say, or went away.
-        """
+    def cores(self) -> tuple[Core, ...]:
+        """Its processor cores."""
         return sysfs.cores(self._report().files)
 
     def state(self) -> State:
-        """Clocks, temperatures, battery and load now.
-
-        Raises:
-            DeviceError: It went away.
-        """
+        """Clocks, temperatures, battery and load now."""
         return self._report().state
 
     @contextmanager
-    def session(self, models: Sequence[Model]) -> Iterator[PhoneSession]:
-        """The phone with all files in place; they are gone when the block ends, unless they are to be kept.
+    def session(self, models: Sequence[Model]) -> Iterator[Launcher]:
+        """Put all files there; they are gone when the block ends, unless they are to be kept.
 
         Raises:
             InputError: Another run has the phone, it does not run our programs, or a model's file changed.
-            DeviceError: The phone failed: unplugged, no room, or files that arrive damaged.
+            DeviceError: It has no room, or files arrive damaged.
         """
         self.identity()
         for model in models:
@@ -115,7 +110,7 @@ class Phone:
         files = self._runner.files(models)
         with folder(self._adb, keep=self._keep, grace_s=self._grace_s) as place:
             place.fill(files)
-            yield PhoneSession(place, self._runner)
+            yield partial(self._runner.launch, place)
 
     def _report(self) -> android.Report:
         found = android.report(self._adb.run(android.report_command(), "being asked how it is").stdout)

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobiledeploy.bench.devices.arm.emulator import count
+from mobiledeploy.bench.devices.arm.emulated_core import EmulatedCore
+from mobiledeploy.bench.devices.arm.emulator import Emulator
 from mobiledeploy.bench.devices.arm.instruction_count import InstructionCount
 from mobiledeploy.bench.devices.arm.profiles import ArmProfile
 from mobiledeploy.bench.devices.host import Host
@@ -103,7 +104,7 @@ def compare(
     models = models_of(list(files.values()))
     named = [replace(model, name=name) for name, model in zip(files, models, strict=True)]
     measured = measure(Host(), named, settings)
-    counted = tuple(count(named, profile) for profile in arm)
+    counted = tuple(EmulatedCore(profile, Emulator.found()).measure(named) for profile in arm)
     samples = dict(zip(files, measured.samples, strict=True))
     latencies = dict(zip(files, measured.summaries, strict=True))
 

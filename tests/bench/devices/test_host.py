@@ -16,13 +16,13 @@ import pytest
 from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.bench.devices import host
 from mobiledeploy.bench.devices.host import Host
-from mobiledeploy.bench.runner.records import Model, Plan
+from mobiledeploy.bench.runner.records import LaunchPlan, Model
 from mobiledeploy.bench.runner.tensors import interface, noise_inputs, to_array
 from mobiledeploy.runtime.runtimes import TfliteSession
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="the runner runs on Linux")
 
-BRIEF = Plan(rounds=2, burst=3, warm_up_s=0.05)
+BRIEF = LaunchPlan(rounds=2, burst=3, warm_up_s=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None
 
 
 def test_models_are_measured_and_nothing_is_left(models: list[Model], temporary: Path) -> None:
-    with Host().session(models) as session:
-        both = session.launch(models, Plan(core=0, rounds=2, burst=3, warm_up_s=0.05))
-        one = session.launch(models[1:], BRIEF)
+    with Host().session(models) as launch:
+        both = launch(models, LaunchPlan(core=0, rounds=2, burst=3, warm_up_s=0.05))
+        one = launch(models[1:], BRIEF)
     assert [np.shape(samples.rounds_ms) for samples in both.models] == [(2, 3), (2, 3)]
     assert (both.core, both.runtime, both.complete) == (0, "LiteRT 2.3.0", True)
     assert len(one.models) == 1
@@ -62,8 +62,8 @@ def test_models_are_measured_and_nothing_is_left(models: list[Model], temporary:
 
 
 def test_outputs_come_back(models: list[Model], temporary: Path) -> None:
-    with Host().session(models) as session:
-        launched = session.launch(models, Plan(rounds=1, burst=1, warm_up_s=0.0, outputs=True))
+    with Host().session(models) as launch:
+        launched = launch(models, LaunchPlan(rounds=1, burst=1, warm_up_s=0.0, outputs=True))
     for model, samples in zip(models, launched.models, strict=True):
         found = interface(model.path)
         interpreter = TfliteSession(model.path).interpreter
@@ -93,9 +93,9 @@ def test_a_bad_model_is_named_by_its_own_path(models: list[Model], temporary: Pa
     broken = Model("broken", path, "", ())
     with (
         pytest.raises(InputError, match=rf"^{path}: LiteRT cannot read it"),
-        Host().session([broken]) as session,
+        Host().session([broken]) as launch,
     ):
-        session.launch([broken], BRIEF)
+        launch([broken], BRIEF)
     assert not list(temporary.iterdir())
 
 
@@ -106,9 +106,9 @@ def test_a_runner_that_hangs_is_ended(
     monkeypatch.setattr(host, "patience_s", lambda _: 0.5)
     with (
         pytest.raises(DeviceError, match=r"gave no result for .* s and was ended"),
-        Host().session(models) as session,
+        Host().session(models) as launch,
     ):
-        session.launch(models, BRIEF)
+        launch(models, BRIEF)
     assert not Path(f"/proc/{int((tmp_path / 'pid').read_text())}").exists()
     assert not list(temporary.iterdir())
 
@@ -130,8 +130,8 @@ def test_a_runner_that_fails_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stand_in(monkeypatch, tmp_path, script)
-    with pytest.raises(DeviceError, match=message), Host().session(models) as session:
-        session.launch(models, BRIEF)
+    with pytest.raises(DeviceError, match=message), Host().session(models) as launch:
+        launch(models, BRIEF)
     assert not list(temporary.iterdir())
 
 
@@ -141,8 +141,8 @@ def test_a_program_that_may_not_run_is_named(
     stand_in(monkeypatch, tmp_path, "true")
     (tmp_path / "runner").chmod(0o600)
     expected = r"runner cannot be started \(Permission denied\).*set XDG_CACHE_HOME"
-    with pytest.raises(InputError, match=expected), Host().session(models) as session:
-        session.launch(models, BRIEF)
+    with pytest.raises(InputError, match=expected), Host().session(models) as launch:
+        launch(models, BRIEF)
 
 
 def test_an_interruption_ends_the_runner_and_leaves_nothing(
@@ -158,12 +158,12 @@ import signal, tempfile
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from mobiledeploy.bench.devices import host
-from mobiledeploy.bench.runner.records import Model, Plan
+from mobiledeploy.bench.runner.records import Model, LaunchPlan
 tempfile.tempdir = {str(temporary)!r}
 host.runner_for = lambda _: Path({str(script)!r})
 models = [Model("a", Path({str(models[0].path)!r}), "", ())]
-with host.Host().session(models) as session:
-    session.launch(models, Plan())
+with host.Host().session(models) as launch:
+    launch(models, LaunchPlan())
 """
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60

@@ -8,11 +8,11 @@ import pytest
 
 from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.bench.runner.launch import Finished, arguments, patience_s, to_launch
-from mobiledeploy.bench.runner.records import Launch, Model, Plan
+from mobiledeploy.bench.runner.records import Launch, LaunchPlan, Model
 
 MODELS = [Model(name, Path(f"/home/{name}.tflite"), "", ()) for name in ("a", "b")]
 PATHS = ["/device/0.tflite", "/device/1.tflite"]
-PLAN = Plan(core=3, rounds=2, burst=3)
+PLAN = LaunchPlan(core=3, rounds=2, burst=3)
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -44,20 +44,22 @@ def of_model(**changes: Any) -> dict[str, Any]:
     return document(models=[models[0], {**models[1], **changes}])
 
 
-def launch(stdout: str | dict[str, Any] = "", code: int = 0, stderr: str = "", plan: Plan = PLAN) -> Launch:
+def launch(
+    stdout: str | dict[str, Any] = "", code: int = 0, stderr: str = "", plan: LaunchPlan = PLAN
+) -> Launch:
     text = stdout if isinstance(stdout, str) else json.dumps(stdout)
     finished = Finished(code, text.encode(), stderr.encode(), PATHS)
     return to_launch(finished, MODELS, plan, where="Pixel", runtime="LiteRT 2.3.0", read=str.encode)
 
 
 def test_arguments_say_all_of_the_plan() -> None:
-    plan = Plan(core=7, rounds=4, burst=2, warm_up_s=1.5, limit_s=9.0, seed=11, flags=7, outputs=True)
+    plan = LaunchPlan(core=7, rounds=4, burst=2, warm_up_s=1.5, limit_s=9.0, seed=11, flags=7, outputs=True)
     words = (
         "--library lib.so --core 7 --rounds 4 --burst 2 --warm-up-ms 1500 --limit-ms 9000 --flags 7 --seed 11"
     )
     assert arguments(plan, PATHS, "lib.so") == [*words.split(), "--outputs", *PATHS]
-    assert "--core" not in arguments(Plan(), PATHS, "lib.so")
-    assert "--outputs" not in arguments(Plan(), PATHS, "lib.so")
+    assert "--core" not in arguments(LaunchPlan(), PATHS, "lib.so")
+    assert "--outputs" not in arguments(LaunchPlan(), PATHS, "lib.so")
     assert patience_s(plan) > 10.5
 
 
@@ -86,7 +88,7 @@ def test_fewer_rounds_are_a_launch_that_is_not_complete() -> None:
 
 
 def test_outputs_are_read_from_beside_the_models() -> None:
-    found = launch(document(), plan=Plan(rounds=2, burst=3, outputs=True))
+    found = launch(document(), plan=LaunchPlan(rounds=2, burst=3, outputs=True))
     assert found.models[1].outputs == (b"/device/1.tflite.out0", b"/device/1.tflite.out1")
 
 

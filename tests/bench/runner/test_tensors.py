@@ -8,16 +8,16 @@ import pytest
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.runner.tensors import (
     Interface,
-    Tensor,
+    IoTensor,
     given_inputs,
     interface,
     noise_inputs,
     to_array,
 )
 
-IMAGE = Tensor("image", (1, 4, 5, 3), np.dtype("<f4"))
-FLAG = Tensor("flag", (2,), np.dtype("?"))
-NUMBERS = Tensor("numbers", (1000,), np.dtype("<i2"))
+IMAGE = IoTensor("image", (1, 4, 5, 3), np.dtype("<f4"))
+FLAG = IoTensor("flag", (2,), np.dtype("?"))
+NUMBERS = IoTensor("numbers", (1000,), np.dtype("<i2"))
 
 
 def test_interface_has_the_graphs_order_and_the_signatures_names(odd_files: dict[str, Path]) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobiledeploy.bench.devices.sysfs import cores, dump_command, largest_core, parse_dump
+from mobiledeploy.bench.latency.protocol import largest_core
+from mobiledeploy.bench.latency.sysfs import cores, dump_command, parse_dump
 from tests.bench.virtual_phone.emulation import Emulation
 from tests.bench.virtual_phone.phone import VirtualPhone
 from tests.bench.virtual_phone.phones import Phones

@@ -8,7 +8,7 @@ import pytest
 
 from mobiledeploy.bench.devices.arm.attribution import OpCount, attribute
 from mobiledeploy.bench.devices.arm.profile_events import KernelCount
-from mobiledeploy.bench.devices.arm.tflite_ops import FileOp
+from mobiledeploy.runtime.tflite_ops import FileOp
 
 CONV, DEPTHWISE, DENSE = (
     "Convolution (NHWC, QC8) IGEMM",

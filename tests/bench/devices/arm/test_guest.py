@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mobiledeploy.base.errors import DeviceError, InputError
-from mobiledeploy.bench.devices.arm.emulator import Emulator, count
+from mobiledeploy.bench.devices.arm.emulated_core import EmulatedCore
+from mobiledeploy.bench.devices.arm.emulator import Emulator
 from mobiledeploy.bench.devices.arm.guest import parse_counts
 from mobiledeploy.bench.devices.arm.instruction_count import InstructionCount
 from mobiledeploy.bench.devices.arm.profiles import get_profile
@@ -51,7 +52,7 @@ def counted(
         runner = built(source, aarch64_compilers(), cache=tmp_path / "built")
         odd = replace(emulator, programs=replace(emulator.programs, runner=runner))
         profile = get_profile("cortex-a53")
-        return count([fed(linear_files["fp32"])], profile, by_op=False, limit_s=limit_s, emulator=odd)
+        return EmulatedCore(profile, odd, by_op=False, limit_s=limit_s).measure([fed(linear_files["fp32"])])
 
     return run
 
@@ -83,5 +84,5 @@ def test_a_plugin_that_qemu_does_not_load_is_said(
     with pytest.raises(
         InputError, match=r"could not start with our plugin .*expected one that loads plugins"
     ):
-        count([fed(linear_files["fp32"])], get_profile("cortex-a53"), by_op=False, emulator=odd)
+        EmulatedCore(get_profile("cortex-a53"), odd, by_op=False).measure([fed(linear_files["fp32"])])
     assert not list(temporary.iterdir())

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mobiledeploy.bench.devices.arm.emulator import Emulator, count
+from mobiledeploy.bench.devices.arm.emulated_core import EmulatedCore
+from mobiledeploy.bench.devices.arm.emulator import Emulator
 from mobiledeploy.bench.devices.arm.profiles import get_profile
 from mobiledeploy.bench.devices.arm.root import make_root
 from mobiledeploy.bench.runner.records import Model
@@ -48,7 +49,7 @@ def test_litert_sees_nothing_of_this_machines_processor(
         return process  # type: ignore[no-any-return]
 
     monkeypatch.setattr(subprocess, "Popen", traced)
-    count([fed(linear_files["int8"])], get_profile("cortex-a76"), by_op=False, emulator=emulator)
+    EmulatedCore(get_profile("cortex-a76"), emulator, by_op=False).measure([fed(linear_files["int8"])])
     looked_up, *missing = seen.read_text().split("\n")
     assert int(looked_up) > 5
     assert not missing

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.bench.devices import sysfs
 from mobiledeploy.bench.devices.phone import android
+from mobiledeploy.bench.latency import sysfs
 
 GETPROP = """[ro.board.platform]: [zuma]
 [ro.build.fingerprint]: [google/shiba/shiba:14/UQ1A.240205.004/11269751:user/release-keys]

@@ -16,7 +16,7 @@ from mobiledeploy.bench.devices.phone.benchmark_model import BenchmarkModel
 from mobiledeploy.bench.devices.phone.folder import FOLDER
 from mobiledeploy.bench.devices.phone.own_runner import OwnRunner
 from mobiledeploy.bench.devices.phone.phone import Phone
-from mobiledeploy.bench.runner.records import Launch, Model, Plan
+from mobiledeploy.bench.runner.records import Launch, LaunchPlan, Model
 
 if TYPE_CHECKING:
     from tests.bench.virtual_phone.emulation import Emulation
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.bench.virtual_phone.phone import VirtualPhone
     from tests.bench.virtual_phone.phones import Phones
 
-PLAN = Plan(core=6, rounds=10, burst=4, limit_s=30.0)
+PLAN = LaunchPlan(core=6, rounds=10, burst=4, limit_s=30.0)
 OUTPUTS = Path(__file__).with_name("outputs")
 OUTPUT = (OUTPUTS / "litert_2.txt").read_text()
 PROFILE = (OUTPUTS / "litert_2_profile.txt").read_text()
@@ -41,11 +41,15 @@ def binary(tmp_path: Path) -> Path:
 
 
 def launched(
-    phone: VirtualPhone, binary: Path, models: tuple[Model, ...], plan: Plan = PLAN, profile: bool = False
+    phone: VirtualPhone,
+    binary: Path,
+    models: tuple[Model, ...],
+    plan: LaunchPlan = PLAN,
+    profile: bool = False,
 ) -> Launch:
     runner = BenchmarkModel(binary, profile=profile)
-    with Phone(phone.serial, runner, grace_s=0.5).session(models) as session:
-        return session.launch(models, plan)
+    with Phone(phone.serial, runner, grace_s=0.5).session(models) as launch:
+        return launch(models, plan)
 
 
 def test_models_take_turns_each_in_a_process_of_its_own(
@@ -169,11 +173,11 @@ def test_a_tool_that_fails(
     phones: Phones, binary: Path, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
     phone, models = phones.start(), linear_models[:1]
-    with Phone(phone.serial, BenchmarkModel(binary), grace_s=0.5).session(models) as session:
+    with Phone(phone.serial, BenchmarkModel(binary), grace_s=0.5).session(models) as launch:
         for fails, message in FAILURES:
             fails(phone.when_program(nth=1))
             with pytest.raises(DeviceError, match="^" + message.format(phone.serial)):
-                session.launch(models, replace(PLAN, limit_s=0.0))
+                launch(models, replace(PLAN, limit_s=0.0))
     assert len(phone.launches) == len(FAILURES)
     assert_clean(phone)
 
@@ -225,7 +229,7 @@ def test_a_tool_that_does_not_take_what_it_is_given(
     ],
 )
 def test_a_plan_that_it_has_no_words_for(
-    phones: Phones, binary: Path, linear_models: tuple[Model, Model], plan: Plan, message: str
+    phones: Phones, binary: Path, linear_models: tuple[Model, Model], plan: LaunchPlan, message: str
 ) -> None:
     phone = phones.start()
     with pytest.raises(InputError, match=message):

@@ -16,44 +16,46 @@ import pytest
 
 from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.base.files import file_sha256
-from mobiledeploy.bench.devices.device import Device
 from mobiledeploy.bench.devices.phone.adb import Adb
 from mobiledeploy.bench.devices.phone.folder import FOLDER
 from mobiledeploy.bench.devices.phone.own_runner import OwnRunner
 from mobiledeploy.bench.devices.phone.phone import Phone
-from mobiledeploy.bench.devices.sysfs import largest_core
-from mobiledeploy.bench.runner.records import Model, Plan
+from mobiledeploy.bench.latency.protocol import largest_core
+from mobiledeploy.bench.latency.timed_device import TimedDevice
+from mobiledeploy.bench.runner.records import LaunchPlan, Model
 
 if TYPE_CHECKING:
     from tests.bench.virtual_phone.faults import When
     from tests.bench.virtual_phone.phone import VirtualPhone
     from tests.bench.virtual_phone.phones import Phones
 
-QUICK = Plan(core=7, rounds=2, burst=2, warm_up_s=0.0)
-LONG = Plan(rounds=1_000_000, warm_up_s=0.0)
+QUICK = LaunchPlan(core=7, rounds=2, burst=2, warm_up_s=0.0)
+LONG = LaunchPlan(rounds=1_000_000, warm_up_s=0.0)
 Clean = Callable[["VirtualPhone"], None]
 
 
-def measured(phone: VirtualPhone, runner: OwnRunner, models: tuple[Model, ...], plan: Plan = QUICK) -> None:
-    with Phone(phone.serial, runner, grace_s=10).session(models) as session:
-        session.launch(models, plan)
+def measured(
+    phone: VirtualPhone, runner: OwnRunner, models: tuple[Model, ...], plan: LaunchPlan = QUICK
+) -> None:
+    with Phone(phone.serial, runner, grace_s=10).session(models) as launch:
+        launch(models, plan)
 
 
 def test_two_models_in_turns_on_the_largest_core(
     phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
     phone = phones.start("4+4")
-    device: Device = Phone(phone.serial, own_runner)
+    device: TimedDevice = Phone(phone.serial, own_runner)
     core = largest_core(device.cores()).number
-    with device.session(linear_models) as session:
-        launch = session.launch(linear_models, replace(QUICK, core=core, outputs=True))
+    with device.session(linear_models) as launch:
+        launched = launch(linear_models, replace(QUICK, core=core, outputs=True))
     assert core == 7
-    assert [len(model.rounds_ms) for model in launch.models] == [2, 2]
-    assert all(len(turn) == 2 and min(turn) > 0 for model in launch.models for turn in model.rounds_ms)
-    assert launch.runtime == "LiteRT 2.3.0"
-    assert launch.clock_khz == (phone.model.clusters[1].max_khz,) * 2
-    assert (phone.pinned(), launch.complete) == ([("runner", (7,))], True)
-    for model, width in zip(launch.models, (4, 1), strict=True):
+    assert [len(model.rounds_ms) for model in launched.models] == [2, 2]
+    assert all(len(turn) == 2 and min(turn) > 0 for model in launched.models for turn in model.rounds_ms)
+    assert launched.runtime == "LiteRT 2.3.0"
+    assert launched.clock_khz == (phone.model.clusters[1].max_khz,) * 2
+    assert (phone.pinned(), launched.complete) == ([("runner", (7,))], True)
+    for model, width in zip(launched.models, (4, 1), strict=True):
         assert [len(output) for output in model.outputs] == [5 * width]  # five classes
         assert not any(model.outputs[0])  # of an image that is all zeros
     assert_clean(phone)
@@ -82,7 +84,7 @@ def test_the_runner_goes_where_the_largest_usable_core_is(
     phone = phones.start(model, offline=frozenset(offline), forbidden=frozenset(forbidden))
     found = largest_core(Phone(phone.serial, own_runner).cores()).number
     assert found == core
-    measured(phone, own_runner, linear_models[:1], Plan(core=found, rounds=1, burst=1, warm_up_s=0.0))
+    measured(phone, own_runner, linear_models[:1], LaunchPlan(core=found, rounds=1, burst=1, warm_up_s=0.0))
     assert phone.pinned() == [("runner", (core,))]
 
 
@@ -120,13 +122,13 @@ def test_files_that_are_there_are_not_sent_again(
     phone.host_path(f"{FOLDER}/runner").write_bytes(b"damaged meanwhile")
     phone.host_path(f"{FOLDER}/libm.so.6").unlink()
     before = {path: phone.host_path(path).stat().st_mtime_ns for path in phone.left_behind()}
-    with Phone(phone.serial, own_runner).session(linear_models) as session:
+    with Phone(phone.serial, own_runner).session(linear_models) as launch:
         sent = [
             Path(path).name
             for path in there
             if before.get(path) != phone.host_path(path).stat().st_mtime_ns and not path.endswith(".owner")
         ]
-        session.launch(linear_models[:1], QUICK)
+        launch(linear_models[:1], QUICK)
     assert sorted(sent) == ["libm.so.6", "mobiledeploy", "runner"]
     assert_clean(phone)
 
@@ -136,7 +138,7 @@ def test_one_run_at_a_time(
 ) -> None:
     phone = phones.start()
     device = Phone(phone.serial, own_runner)
-    with device.session(linear_models) as session:
+    with device.session(linear_models) as launch:
         with (
             pytest.raises(
                 InputError, match=rf"^{phone.serial} is in use by another run \(.*, process {os.getpid()}\)"
@@ -144,7 +146,7 @@ def test_one_run_at_a_time(
             device.session(linear_models),
         ):
             pass
-        session.launch(linear_models[:1], QUICK)  # the other one has left it alone
+        launch(linear_models[:1], QUICK)  # the other one has left it alone
     assert_clean(phone)
 
 
@@ -227,12 +229,12 @@ def test_a_loose_contact_between_two_launches(
     phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
     phone = phones.start()
-    with Phone(phone.serial, own_runner).session(linear_models) as session:
+    with Phone(phone.serial, own_runner).session(linear_models) as launch:
         phone.unplug()
         assert_clean(phone)
         phone.plug_in()
         with pytest.raises(DeviceError, match=f"^{phone.serial} was gone for a moment, and our files with"):
-            session.launch(linear_models, QUICK)
+            launch(linear_models, QUICK)
     assert_clean(phone)
 
 
@@ -299,12 +301,12 @@ def test_a_runner_that_fails(
     phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
     phone = phones.start()
-    with Phone(phone.serial, own_runner).session(linear_models) as session:
+    with Phone(phone.serial, own_runner).session(linear_models) as launch:
         for fails, message in FAILURES:
             fails(phone.when_program(nth=1))
             with pytest.raises(DeviceError, match="^" + message.format(phone.serial)):
-                session.launch(linear_models, QUICK)
-        session.launch(linear_models, QUICK)
+                launch(linear_models, QUICK)
+        launch(linear_models, QUICK)
     assert_clean(phone)
 
 
@@ -313,12 +315,12 @@ def test_a_runner_that_hangs_is_killed(
 ) -> None:
     phone = phones.start()
     phone.when_program(nth=1).hang()
-    with Phone(phone.serial, own_runner, grace_s=0.5).session(linear_models) as session:
+    with Phone(phone.serial, own_runner, grace_s=0.5).session(linear_models) as launch:
         with pytest.raises(
             DeviceError,
             match=rf"^the runner on {phone.serial} had not ended after 1 s and was killed, expected a res",
         ):
-            session.launch(linear_models, replace(QUICK, limit_s=0.5))
+            launch(linear_models, replace(QUICK, limit_s=0.5))
         assert [process for process in phone.processes() if "runner" in command(process)] == []
     assert_clean(phone)
 
@@ -371,12 +373,12 @@ import json, signal, sys
 from pathlib import Path
 from mobiledeploy.bench.devices.phone.own_runner import OwnRunner
 from mobiledeploy.bench.devices.phone.phone import Phone
-from mobiledeploy.bench.runner.records import Model, Plan
+from mobiledeploy.bench.runner.records import Model, LaunchPlan
 
 serial, path, sha256 = sys.argv[1:]
 model = Model("m", Path(path), sha256, (bytes(192),))
-with Phone(serial, OwnRunner()).session([model]) as session:
-    session.launch([model], Plan(rounds=1_000_000, warm_up_s=0.0))
+with Phone(serial, OwnRunner()).session([model]) as launch:
+    launch([model], LaunchPlan(rounds=1_000_000, warm_up_s=0.0))
 """
 
 

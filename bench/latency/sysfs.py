@@ -10,23 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from mobiledeploy.base.errors import DeviceError
-from mobiledeploy.bench.runner.records import State
+from mobiledeploy.bench.runner.records import Core, State
 
-__all__ = [
-    "GLOBS",
-    "MARK",
-    "Core",
-    "cores",
-    "dump_command",
-    "largest_core",
-    "parse_dump",
-    "read_files",
-    "state",
-]
+__all__ = ["GLOBS", "MARK", "cores", "dump_command", "parse_dump", "read_files", "state"]
 
 _CPU = "/sys/devices/system/cpu"
 GLOBS = (
@@ -48,24 +37,6 @@ MARK = "@@@ "
 """Stands before a name, and on the lines after it what that name holds."""
 
 _PLAUSIBLE_C = (-40.0, 150.0)  # sensors that are switched off report 0 K, or their scale's end
-
-
-@dataclass(frozen=True)
-class Core:
-    """A processor core.
-
-    Attributes:
-        online: Whether the system runs anything on it now.
-        allowed: Whether we may be pinned to it; a cpuset may forbid that.
-        max_khz: Highest frequency of the hardware.
-        capacity: Work per second relative to the system's largest core, which has 1024.
-    """
-
-    number: int
-    online: bool = True
-    allowed: bool = True
-    max_khz: int | None = None
-    capacity: int | None = None
 
 
 def read_files(root: Path = Path("/")) -> dict[str, str]:
@@ -110,26 +81,6 @@ def cores(files: Mapping[str, str]) -> tuple[Core, ...]:
         Core(number, number in online, number in allowed, fastest.get(number), capacity.get(number))
         for number in sorted(present)
     )
-
-
-def largest_core(found: tuple[Core, ...]) -> Core:
-    """The core to measure on: of those that are online and allowed, the one of highest capacity.
-
-    Where capacities are equal or not stated, the highest maximum frequency decides; where that ties, too, the
-    highest number, since systems give interrupts to the first cores and large cores come last.
-
-    Raises:
-        DeviceError: No core is both online and allowed.
-    """
-    usable = [core for core in found if core.online and core.allowed]
-    if not usable:
-        raise DeviceError(
-            f"none of the cores {', '.join(str(core.number) for core in found)} is both online and allowed "
-            "to us, expected one to measure on; wake the device up, and see what confines this shell"
-        )
-    # A capacity that only some cores state compares with nothing.
-    stated = all(core.capacity is not None for core in usable)
-    return max(usable, key=lambda core: (core.capacity if stated else 0, core.max_khz or 0, core.number))
 
 
 def state(files: Mapping[str, str]) -> State:

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from mobiledeploy.base.errors import DeviceError
-from mobiledeploy.bench.devices.sysfs import (
-    Core,
+from mobiledeploy.bench.latency.protocol import largest_core
+from mobiledeploy.bench.latency.sysfs import (
     cores,
     dump_command,
-    largest_core,
     parse_dump,
     read_files,
     state,
 )
+from mobiledeploy.bench.runner.records import Core
 
 CPU = "/sys/devices/system/cpu"
 
