@@ -1,8 +1,8 @@
 """What a runtime's XNNPACK delegate takes, as data.
 
 Rewrites, the partition forecast and the explanation of a refusal all read these tables; nothing else in the
-project knows which op a runtime likes. To describe another runtime version, add a table and list it in
-TARGETS.
+project knows which op a runtime likes. To describe another runtime version, make a Target, often of an
+existing one with `dataclasses.replace`, and pass it on or `register_target` it under its name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from typing import Literal
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.graph.op_traits import FUSING
 
-__all__ = ["LITERT_2_3", "TARGETS", "Delegated", "OpCosts", "OpUse", "Precision", "Target", "get_target"]
+__all__ = [
+    "LITERT_2_3",
+    "TARGETS",
+    "Delegated",
+    "OpCosts",
+    "OpUse",
+    "Precision",
+    "Target",
+    "get_target",
+    "register_target",
+]
 
 Precision = Literal["float32", "int8", "dynamic", "int16"]
 """What an op computes in. "dynamic": float activations, which it rounds itself, and int8 weights."""
@@ -135,15 +145,29 @@ MobileNetV3-Small (27.5 M for 48 M and 8.5 M) in float. An element costs about o
 precision and between them: float32 has four in a register where int8 has sixteen, and int8 rescales."""
 
 
-def get_target(name: str) -> Target:
-    """The target of that name.
+def get_target(target: str | Target) -> Target:
+    """Return the target of that name, or the target itself.
 
     Raises:
         InputError: No such target; the message lists those there are.
     """
-    if name not in TARGETS:
-        raise InputError(f"unknown target {name!r}, expected one of {', '.join(TARGETS)}")
-    return TARGETS[name]
+    if isinstance(target, Target):
+        return target
+    if target not in TARGETS:
+        raise InputError(f"unknown target {target!r}, expected one of {', '.join(TARGETS)}")
+    return TARGETS[target]
+
+
+def register_target(target: Target) -> None:
+    """Let users name a target, as in ``--target NAME``.
+
+    Raises:
+        ValueError: Another target has the name.
+    """
+    if target.name in _TARGETS:
+        other = _TARGETS[target.name].description
+        raise ValueError(f"the target {target.name} ({other}) is registered already; choose another name")
+    _TARGETS[target.name] = target
 
 
 # Conditions. Bounds are powers of two because XNNPACK encodes the ratio as a fixed-point shift.
@@ -248,4 +272,6 @@ LITERT_2_3 = Target(
     ),
 )
 
-TARGETS = MappingProxyType({LITERT_2_3.name: LITERT_2_3})
+_TARGETS = {LITERT_2_3.name: LITERT_2_3}
+TARGETS: Mapping[str, Target] = MappingProxyType(_TARGETS)
+"""Name -> target, those that have been registered among them."""
