@@ -111,15 +111,15 @@ class Target:
     boundary: float = 1.0
 
     def delegates_any(self, precision: Precision) -> bool:
-        """Whether there is an op that is delegated in that precision."""
+        """Return whether there is an op that is delegated in that precision."""
         return any(precision in entry.precisions for entry in self.ops.values())
 
     def delegates(self, op: str, precision: Precision) -> bool:
-        """Whether the op is delegated in that precision, conditions on its use aside."""
+        """Return whether the op is delegated in that precision, conditions on its use aside."""
         return op in self.ops and precision in self.ops[op].precisions
 
     def why_not(self, use: OpUse) -> str | None:
-        """The reason why this use of an op stays outside the delegate, or None when it is delegated."""
+        """Return why this use of an op stays outside the delegate, or None when it is delegated."""
         entry = self.ops.get(use.op)
         if not self.delegates_any(use.precision):
             return f"nothing is delegated in {use.precision} by {self.name}"
@@ -130,7 +130,7 @@ class Target:
         return next((reason for check in entry.conditions if (reason := check(use))), None)
 
     def taking(self, op: str, precision: Precision) -> Target:
-        """The target as if it delegated that op in that precision: rewrites then leave the op as it is."""
+        """Return the target as if it delegated that op in that precision: rewrites then leave it alone."""
         entry = self.ops.get(op, Delegated(frozenset()))
         taken = replace(entry, precisions=entry.precisions | {precision})
         return replace(self, ops=MappingProxyType({**self.ops, op: taken}))
@@ -174,7 +174,7 @@ def register_target(target: Target) -> None:
 
 
 def _ratio(low: int, high: int, scales: Callable[[OpUse], Sequence[float]]) -> Condition:
-    """The condition on an op's scales relative to that of its output; in float there are none."""
+    """Return the condition on an op's scales relative to that of its output; in float there are none."""
 
     def check(use: OpUse) -> str | None:
         if not use.output_scale:
@@ -228,7 +228,7 @@ def _two_to_four_equal_outputs(use: OpUse) -> str | None:
 def _table(
     ops: Mapping[Precision, str], conditions: Mapping[str, tuple[Condition, ...]]
 ) -> MappingProxyType[str, Delegated]:
-    """A delegation table of lists of ops by precision."""
+    """Return a delegation table for lists of ops by precision."""
     precisions: dict[str, set[Precision]] = {}
     for precision, names in ops.items():
         for op in names.split():

@@ -72,17 +72,17 @@ def _full_name(function: Callable[..., object]) -> str:
 
 
 def lowering_for(op_type: str) -> Lowering | None:
-    """The function that lowers an ONNX op, or None."""
+    """Return the function that lowers an ONNX op, or None."""
     return _LOWERINGS.get(op_type)
 
 
 def supported_ops() -> list[str]:
-    """The ONNX ops that can be lowered."""
+    """Return the ONNX ops that can be lowered."""
     return sorted(_LOWERINGS)
 
 
 def has_integer_form(node: ir.Node, dtype: np.dtype[Any]) -> bool:
-    """Whether a node may compute on activations of that type, int8 or int16.
+    """Return whether a node may compute on activations of that type, int8 or int16.
 
     Its op can, and nobody has said that the node stays in float.
     """
@@ -90,11 +90,11 @@ def has_integer_form(node: ir.Node, dtype: np.dtype[Any]) -> bool:
 
 
 def has_int8_form(node: ir.Node) -> bool:
-    """Whether a node may compute in int8."""
+    """Return whether a node may compute in int8."""
     return has_integer_form(node, np.dtype(np.int8))
 
 
 def accepted_attributes(lowering: Lowering) -> frozenset[str]:
-    """The ONNX attributes that a lowering handles."""
+    """Return the ONNX attributes that a lowering handles."""
     parameters = inspect.signature(lowering).parameters.values()
     return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
