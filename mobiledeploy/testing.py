@@ -44,7 +44,7 @@ def model_from_text(text: str, seed: int = 0, **constants: ArrayLike) -> ir.Mode
     Args:
         text: A graph, ``name (inputs) => (outputs) <constants> { nodes }``; opset 20 unless it begins with a
             header. A value declared between the angle brackets that no node computes becomes a constant.
-        seed: Of the constants that are given no numbers: normally distributed, scaled by their fan-in.
+        seed: Random seed of the constants without numbers: normally distributed, scaled by their fan-in.
         constants: Numbers for constants by name, broadcast to the declared shape.
     """
     proto = onnx.parser.parse_model(text if text.lstrip().startswith("<") else _HEADER + text)
@@ -89,8 +89,8 @@ def assert_same_outputs(
     """Assert that two models of the same inputs and outputs compute the same, node by node in ONNX Runtime.
 
     Args:
-        rtol: Of each element.
-        atol: Relative to the largest magnitude of the output, so that it means the same at every scale.
+        rtol: Relative tolerance of each element.
+        atol: Tolerance relative to the largest magnitude of the output, the same at every scale.
         sample: Inputs; random ones when left out.
 
     Raises:

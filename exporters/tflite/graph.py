@@ -19,7 +19,7 @@ class Tensor:
     """A value of the graph.
 
     Attributes:
-        shape: In memory order, NHWC where ``layout`` says so.
+        shape: Sizes of the axes in the order of memory, NHWC where ``layout`` says so.
         data: The array of a constant, None for an activation.
         params: How integers stand for real numbers; None in float.
     """

@@ -116,7 +116,7 @@ def with_room_for_bias(
 
     Args:
         bias: One number per channel.
-        input_scale: Of the linear op's input, shape (1,).
+        input_scale: Scale of the linear op's input, shape (1,).
         most: Steps that a bias may have; the default is for int32.
     """
     smallest = np.abs(bias.astype(np.float64)) / (float(input_scale[0]) * most)

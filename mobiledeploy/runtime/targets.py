@@ -73,12 +73,12 @@ class Delegated:
 
 @dataclass(frozen=True)
 class OpCosts:
-    """What ops take in one precision, in Arm instructions: enough to weigh one precision against another.
+    """What ops take in one precision: enough to weigh one precision against another.
 
     Attributes:
-        dense: Of one multiply-add of a convolution or fully connected op.
-        depthwise: Of one multiply-add of a depthwise convolution.
-        element: Of one element that another op computes.
+        dense: Arm instructions for one multiply-add of a convolution or fully connected op.
+        depthwise: Instructions for one multiply-add of a depthwise convolution.
+        element: Instructions for one element that another op computes.
     """
 
     dense: float

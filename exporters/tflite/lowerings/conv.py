@@ -32,7 +32,7 @@ def padding_mode(
         x: (N, H, W, C).
         pads: (top, left, bottom, right), as in ONNX.
         kernel: Extent of the kernel (height, width), dilation included.
-        auto_pad: As in ONNX; SAME_UPPER is what TFLite calls SAME.
+        auto_pad: ONNX's attribute; SAME_UPPER is what TFLite calls SAME.
     """
     if auto_pad not in ("NOTSET", "VALID", "SAME_UPPER"):
         raise b.refuse(f"auto_pad={auto_pad}", "write the padding as explicit pads")
