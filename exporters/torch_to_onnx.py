@@ -85,7 +85,7 @@ def _first_line(error: BaseException) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences the exporter's progress lines, notes and graph dumps, which are no concern of the user."""
+    """Silence the exporter's progress lines, notes and graph dumps, which are no concern of the user."""
     names = ("torch.onnx", "torch.export", "torch.fx.experimental.symbolic_shapes", "onnxscript", "onnx_ir")
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]

@@ -39,12 +39,12 @@ _HEADER = '<ir_version: 10, opset_import: ["" : 20]>'
 
 
 def model_from_text(text: str, seed: int = 0, **constants: ArrayLike) -> ir.Model:
-    """A model from the ONNX text syntax, with shapes inferred.
+    """Return a model of the ONNX text syntax, with shapes inferred.
 
     Args:
         text: A graph, ``name (inputs) => (outputs) <constants> { nodes }``; opset 20 unless it begins with a
             header. A value declared between the angle brackets that no node computes becomes a constant.
-        seed: Of the constants that are given no numbers: normally distributed, scaled by their fan-in.
+        seed: Random seed of the constants without numbers: normally distributed, scaled by their fan-in.
         constants: Numbers for constants by name, broadcast to the declared shape.
     """
     proto = onnx.parser.parse_model(text if text.lstrip().startswith("<") else _HEADER + text)
@@ -65,12 +65,12 @@ def model_from_text(text: str, seed: int = 0, **constants: ArrayLike) -> ir.Mode
 
 
 def op_types(model: ir.Model) -> list[str]:
-    """The op type of each node, in order."""
+    """Return the op type of each node, in order."""
     return [node.op_type for node in model.graph]
 
 
 def random_sample(model: ir.Model, seed: int = 0, scale: float = 3.0) -> Sample:
-    """An input per graph input, normally distributed; the default scale reaches both ends of a ReLU6."""
+    """Return normally distributed inputs; the default scale goes beyond both ends of a ReLU6."""
     rng = np.random.default_rng(seed)
     return {
         name: rng.normal(0, scale, shape).astype(np.float32) for name, shape in static_inputs(model).items()
@@ -89,8 +89,8 @@ def assert_same_outputs(
     """Assert that two models of the same inputs and outputs compute the same, node by node in ONNX Runtime.
 
     Args:
-        rtol: Of each element.
-        atol: Relative to the largest magnitude of the output, so that it means the same at every scale.
+        rtol: Relative tolerance of each element.
+        atol: Tolerance relative to the largest magnitude of the output, the same at every scale.
         sample: Inputs; random ones when left out.
 
     Raises:
@@ -107,7 +107,7 @@ def assert_same_outputs(
 
 
 def weights_from_names(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[Any]]:
-    """A state_dict whose numbers follow from its keys alone, the same on every machine and for ever.
+    """Return a state_dict whose numbers follow from its keys alone, the same everywhere and for ever.
 
     Kernels have the variance 2 / fan-in; batch norms do something to every channel, and shrink or blow up
     none. A key named "image" gets numbers in [-1, 1). float32, but for `num_batches_tracked`.

@@ -32,7 +32,7 @@ def _factor(factor: ir.Value) -> float:
 
 
 def _scales(factor: ir.Value, x: ir.Value) -> bool:
-    """Whether ``factor`` is a constant number, and its product with the activation ``x`` just a scaled x."""
+    """Return whether ``factor`` is a constant number that scales the activation ``x`` and nothing else."""
     array = float_array(factor)
     if array is None or array.size != 1 or constant(x) is not None:
         return False
@@ -54,7 +54,7 @@ class _Carry(Rule):
 
 
 def _why_stay(scaled: ir.Value) -> str | None:
-    """A product that is computed anyway is free to read; to move its factor would be one more Mul."""
+    """Return why a factor must stay: a product that is an output of the model is computed in any case."""
     return f"{scaled.name!r} is an output of the model" if scaled.is_graph_output() else None
 
 

@@ -31,7 +31,7 @@ class RecogniseChannelPermutation(Rule):
 
 
 def _permutation(x: ir.Value, shuffled: ir.Value) -> NDArray[np.int64] | None:
-    """Which channel of ``x`` stands in each place of ``shuffled``, if all of them do."""
+    """Return which channel of ``x`` stands in each place of ``shuffled``, if all of them do."""
     last = producer_of(shuffled)
     middle = producer_of(required(last.inputs[0]))
     first = producer_of(required(middle.inputs[0]))

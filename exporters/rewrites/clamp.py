@@ -22,7 +22,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def clamp_bounds(result: ir.Value) -> tuple[float, float] | None:
-    """The bounds of the Relu or Clip that computes ``result``; None if they are computed at run time."""
+    """Return the bounds of the Relu or Clip that computes ``result``; None if they are not constant."""
     node = producer_of(result)
     if node.op_type == "Relu":
         return 0.0, _INFINITY
@@ -76,7 +76,7 @@ class MinToClip(Rule):
 
 
 def _is_bound(x: ir.Value, bound: ir.Value) -> bool:
-    """Whether ``bound`` is a float scalar that clamps ``x`` without broadcasting it to a higher rank."""
+    """Return whether ``bound`` is a float scalar that clamps ``x`` without raising its rank."""
     array = constant(bound)
     if array is None or array.size != 1 or array.dtype != np.float32 or constant(x) is not None:
         return False

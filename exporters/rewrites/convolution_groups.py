@@ -51,7 +51,7 @@ class MergeIntoGroups(Rule):
 
 
 def _parts(joined: ir.Value) -> list[ir.Node]:
-    """The nodes that compute the parts if all of them are convolutions with constant weights, else none."""
+    """Return the nodes that compute the parts if all are convolutions with constant weights, else none."""
     nodes = [value.producer() for value in producer_of(joined).inputs if value is not None]
     kept = [node for node in nodes if node is not None and node.op_type == "Conv" and _is_constant(node)]
     return kept if len(kept) == len(nodes) else []
@@ -66,7 +66,7 @@ def _array(node: ir.Node, index: int) -> Any:
 
 
 def _split(parts: list[ir.Node]) -> ir.Node | None:
-    """The Split along the channels whose first part the first convolution reads."""
+    """Return the Split along the channels whose first part the first convolution reads."""
     first = parts[0].inputs[0]
     node = first.producer() if first is not None else None
     return node if node is not None and node.op_type == "Split" and _axis(node) == 1 else None
@@ -77,6 +77,6 @@ def _axis(node: ir.Node) -> int:
 
 
 def _form(node: ir.Node) -> tuple[Any, ...]:
-    """What must be equal: shapes of the constants, attributes."""
+    """Return what must be equal: shapes of the constants, attributes."""
     shapes = [_array(node, index).shape for index in range(1, len(node.inputs))]
     return (*shapes, *sorted((name, str(attribute.value)) for name, attribute in node.attributes.items()))

@@ -21,7 +21,7 @@ __all__ = ["FOLD_BATCH_NORM", "BatchNormToAffine", "why_not_fixed"]
 
 
 def why_not_fixed(normed: ir.Value) -> str | None:
-    """Why a BatchNormalization is no fixed scaling and shift per channel."""
+    """Return why a BatchNormalization is no fixed scaling and shift per channel."""
     node = producer_of(normed)
     if node.attributes.get_int("training_mode", 0):
         return "it normalises by the batch's own statistics (training_mode=1), export the model in eval mode"
@@ -31,7 +31,7 @@ def why_not_fixed(normed: ir.Value) -> str | None:
 
 
 def _factor_and_offset(normed: ir.Value) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Each (channels,)."""
+    """Return what a BatchNormalization multiplies by and adds, (channels,) each."""
     node = producer_of(normed)
     arrays = [float_array(value) for value in node.inputs[1:5]]
     gamma, beta, mean, var = (array.astype(np.float64) for array in arrays if array is not None)

@@ -30,20 +30,20 @@ _TFLITE_NAME = MappingProxyType(
 
 
 def _activation(result: ir.Value) -> str | None:
-    """The TFLite name of the activation that computes ``result``, if it has one."""
+    """Return the TFLite name of the activation that computes ``result``, if it has one."""
     bounds = clamp_bounds(result)
     return _TFLITE_NAME.get(bounds) if bounds is not None else None
 
 
 def why_not_fused(result: ir.Value, target: Target) -> str | None:
-    """Why no op of the target can carry the activation that computes ``result``, or None."""
+    """Return why no op of the target can carry the activation that computes ``result``, or None."""
     if _activation(result) in target.fused_activations:
         return None
     return f"{target.name} fuses only {', '.join(sorted(target.fused_activations))}"
 
 
 def will_fuse(node: ir.Node, reader: ir.Node, target: Target) -> bool:
-    """Whether ``reader`` is an activation that the rules will fuse into ``node``."""
+    """Return whether ``reader`` is an activation that the rules will fuse into ``node``."""
     result = node.outputs[0]
     return (
         node.op_type in target.fusing_ops
@@ -57,7 +57,7 @@ def will_fuse(node: ir.Node, reader: ir.Node, target: Target) -> bool:
 
 
 def fusion_rules(target: Target) -> Sequence[type[Rule]]:
-    """One rule per op that can carry an activation and per ONNX form of the activation."""
+    """Return one rule per op that can carry an activation and per ONNX form of the activation."""
     return [
         _Fuse.variant(f"Fuse{activation}Into{op_type}", op_type=op_type, activation=activation)
         for op_type in sorted(target.fusing_ops)

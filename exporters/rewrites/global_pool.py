@@ -92,7 +92,7 @@ FLATTEN_MEAN: tuple[type[Rule], ...] = (
 
 
 def _sizes(value: ir.Value) -> tuple[int | None, ...]:
-    """The shape, None for what is not known."""
+    """Return the shape, None for what is not known."""
     return tuple(d if isinstance(d, int) else None for d in value.shape) if value.shape is not None else ()
 
 
@@ -110,7 +110,7 @@ def _axes(axes: ir.Value | None, of_rank: int) -> list[int] | None:
 
 
 def _merged_axes(inner: ir.Value, outer: ir.Value) -> list[int] | None:
-    """The axes of the 4-D input that two means after one another reduce."""
+    """Return the axes of the 4-D input that two means after one another reduce."""
     first = _axes(producer_of(inner).inputs[1], 4)
     if first is None:
         return None

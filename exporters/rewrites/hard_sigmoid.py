@@ -99,7 +99,7 @@ RECOGNISE_HARD_SIGMOID: tuple[type[Rule], ...] = (
 
 
 def _slope_and_offset(gate: ir.Value) -> tuple[float, float]:
-    """(6*alpha, 6*beta) of a HardSigmoid, with ONNX's defaults 0.2 and 0.5."""
+    """Return (6*alpha, 6*beta) of a HardSigmoid, with ONNX's defaults 0.2 and 0.5."""
     attributes = producer_of(gate).attributes
     alpha, beta = attributes.get_float("alpha", 0.2), attributes.get_float("beta", 0.5)
     # 1/6 has no float32; what is within a rounding error of it is meant to be it.
@@ -107,7 +107,7 @@ def _slope_and_offset(gate: ir.Value) -> tuple[float, float]:
 
 
 def _relu6_sixth(op: Any, shifted: ir.Value) -> Any:
-    """relu6(shifted) / 6."""
+    """Return relu6(shifted) / 6."""
     return op.Mul(op.Clip(shifted, number(op, 0.0), number(op, 6.0)), number(op, 1 / 6))
 
 

@@ -61,7 +61,7 @@ class TileLargeDepthwise(Rule):
         return total
 
     def _tiles(self, x: ir.Value, conv: ir.Value) -> list[tuple[_Extent, _Extent]]:
-        """Rows and columns of each tile.
+        """Return rows and columns of each tile.
 
         Tiles that see nothing but padding, as the outer ones do on an image smaller than the kernel, add 0
         and are left out.
@@ -72,7 +72,7 @@ class TileLargeDepthwise(Rule):
 
 
 def _tile_size(height: int, width: int, most: int) -> tuple[int, int]:
-    """Height and width of tiles of at most so many taps that make the fewest of them; the widest of those."""
+    """Return the size of tiles of at most ``most`` taps that makes the fewest of them, the widest."""
     sizes = [(rows, min(width, most // rows)) for rows in range(1, min(height, most) + 1)]
     return min(sizes, key=lambda size: (ceil(height / size[0]) * ceil(width / size[1]), -size[1], -size[0]))
 
@@ -94,14 +94,14 @@ class _Extent(NamedTuple):
     after: int
 
     def cut(self, op: Any, x: Any, axis: int) -> Any:
-        """What is seen of the image along the axis."""
+        """Return what is seen of the image along the axis."""
         if (self.begin, self.end) == (0, self.size):
             return x
         return op.Slice(x, *(axes_list(op, [number]) for number in (self.begin, self.end, axis)))
 
 
 def _extents(x: ir.Value, conv: ir.Value, axis: int, kernel: int, length: int) -> list[_Extent]:
-    """The tiles along an axis, 0 for the height and 1 for the width, that see something of the image."""
+    """Return the tiles along the height (axis 0) or width (1) that see something of the image."""
     attributes, size = producer_of(conv).attributes, shape_of(x)[2 + axis]
     stride, dilation = (attributes.get_ints(name, (1, 1))[axis] for name in ("strides", "dilations"))
     padded = attributes.get_ints("pads", (0, 0))[axis]

@@ -86,7 +86,7 @@ class _Region:
 
 
 def _regions(nodes: Sequence[ir.Node]) -> Iterator[_Region]:
-    """The regions among nodes in graph order.
+    """Yield the regions among nodes in graph order.
 
     A node that moves other things than channels, such as a Flatten beside a shuffle, is left out: it is one
     like any other then, which fixes the order of what it reads.
@@ -100,7 +100,7 @@ def _regions(nodes: Sequence[ir.Node]) -> Iterator[_Region]:
 
 
 def _connected(nodes: Sequence[ir.Node]) -> Iterator[list[ir.Node]]:
-    """Moving nodes that share values, as far as they permute anything, each in graph order."""
+    """Yield moving nodes that share values, as far as they permute anything, each in graph order."""
     group_of: dict[ir.Value, list[ir.Node]] = {}
     for node in nodes:
         if not (values := moved(node)):
@@ -117,7 +117,7 @@ def _connected(nodes: Sequence[ir.Node]) -> Iterator[list[ir.Node]]:
 
 
 def _trace(nodes: Sequence[ir.Node]) -> _Region | set[ir.Node]:
-    """Follow every channel through nodes; those that move other things than whole channels, if there are."""
+    """Follow every channel through nodes; return those that move other things than whole channels, if any."""
     inside = {value for node in nodes for value in node.outputs}
     sources = list(dict.fromkeys(v for node in nodes for v in moved(node) if v not in inside))
     if misfits := {node for node in nodes if any(v in sources and rank(v) != 4 for v in moved(node))}:
@@ -149,7 +149,7 @@ Orders = dict[int, NDArray[np.int64]]
 
 
 def _choose_orders(regions: Sequence[_Region], classes: dict[ir.Value, ChannelClass]) -> Orders:
-    """Sources in the order in which their channels are read, then results in that of their sources."""
+    """Sort sources by where their channels are read, then results by where in the sources they come from."""
     orders: Orders = {}
     for region in regions:
         readers = _readers(region)
@@ -166,7 +166,7 @@ def _choose_orders(regions: Sequence[_Region], classes: dict[ir.Value, ChannelCl
 
 
 def _readers(region: _Region) -> list[list[list[tuple[int, int]]]]:
-    """For each channel of each source the (result, place in it) where it goes."""
+    """Return for each channel of each source the (result, place in it) where it goes."""
     found: list[list[list[tuple[int, int]]]] = [
         [[] for _ in range(channels_of(source))] for source in region.sources
     ]
@@ -187,7 +187,7 @@ Piece = tuple[int, int, int]
 def _pieces(
     region: _Region, result: ir.Value, classes: dict[ir.Value, ChannelClass], orders: Orders
 ) -> list[Piece]:
-    """What a result is put together from, in order."""
+    """Return what a result is put together from, in order."""
     places = [np.argsort(orders[id(classes[source])]) for source in region.sources]
     pieces: list[Piece] = []
     for index, channel in region.results[result][orders[id(classes[result])]]:
@@ -215,7 +215,7 @@ def _why_costly(region: _Region, classes: dict[ir.Value, ChannelClass], orders: 
 
 
 def _rebuild(region: _Region, classes: dict[ir.Value, ChannelClass], orders: Orders, graph: ir.Graph) -> None:
-    """Slices and concatenations in place of a region; its nodes die for want of readers."""
+    """Insert slices and concatenations for a region; its nodes die for want of readers."""
     slices: dict[Piece, ir.Value] = {}
     for result in region.results:
         before = producer_of(result)
@@ -247,7 +247,7 @@ def _insert_slice(source: ir.Value, start: int, stop: int, before: ir.Node, grap
 
 
 def _index(graph: ir.Graph, number: int) -> ir.Value:
-    """An int64 constant of shape (1,)."""
+    """Return an int64 constant of shape (1,)."""
     name = f"channel~{number}"
     if name not in graph.initializers:
         array = np.array([number], np.int64)

@@ -91,7 +91,7 @@ class Rule(pattern.RewriteRuleClassBase):  # type: ignore[misc]  # onnxscript sh
 
     @classmethod
     def serves(cls, target: Target, precision: Precision) -> bool:
-        """Whether the rule is of use to a target in a precision."""
+        """Return whether the rule is of use to a target in a precision."""
         return cls.unless_delegated is None or not target.delegates(cls.unless_delegated, precision)
 
     @classmethod
@@ -100,11 +100,11 @@ class Rule(pattern.RewriteRuleClassBase):  # type: ignore[misc]  # onnxscript sh
         return type(name, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__, **attributes})
 
     def matches(self, *_: Any, **__: Any) -> bool:
-        """Whether this is what the rule is about at all."""
+        """Return whether this is what the rule is about at all."""
         return True
 
     def refuse(self, *_: Any, **__: Any) -> str | None:
-        """Why the rule must not fire on this match; None to let it fire."""
+        """Return why the rule must not fire on this match; None to let it fire."""
         return None
 
     def check(self, context: Any, **bindings: Any) -> Any:
@@ -123,7 +123,7 @@ class Rule(pattern.RewriteRuleClassBase):  # type: ignore[misc]  # onnxscript sh
         return result
 
     def forms(self) -> Sequence[pattern.RewriteRule]:
-        """The rule as the matcher runs it, one for every order of operands.
+        """Return the rule as the matcher runs it, one for every order of operands.
 
         Matched nodes are left to dead-code removal: `_why_needed` has made sure that they are dead.
         """
@@ -157,7 +157,7 @@ class _Matcher(pattern.SimplePatternMatcher):  # type: ignore[misc]  # onnxscrip
 
 
 def _why_needed(nodes: Sequence[ir.Node], root: ir.Node) -> str | None:
-    """Why the matched inner nodes cannot go away."""
+    """Return why the matched inner nodes cannot go away."""
     for value in (value for node in nodes if node is not root for value in node.outputs):
         if value.is_graph_output():
             return f"{value.name!r} is an output of the model"
@@ -204,5 +204,5 @@ def _apply_until_none_fires(model: ir.Model, rules: Sequence[Rule]) -> None:
 
 
 def near(got: float | None, wanted: float) -> bool:
-    """Whether a float32 constant is meant to be that number: equal but for the rounding of float32."""
+    """Return whether a float32 constant is meant to be that number: equal but for the rounding of float32."""
     return got is not None and math.isclose(got, wanted, rel_tol=4 * float(np.finfo(np.float32).eps))

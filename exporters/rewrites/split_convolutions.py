@@ -61,7 +61,7 @@ class _Path:
 
 
 def _path(split: ir.Node) -> _Path | None:
-    """The way to a Split of channels from the one convolution that all of it comes from, if there is one."""
+    """Return the way to a Split of channels from the one convolution that it comes from, if there is one."""
     graph, source = split.graph, split.inputs[0]
     if graph is None or source is None or rank(source) != 4 or split.attributes.get_int("axis", 0) != 1:
         return None
@@ -90,7 +90,7 @@ def _path(split: ir.Node) -> _Path | None:
 
 
 def _takes_only_numbers(node: ir.Node) -> bool:
-    """Whether every constant operand is one number, the same for all channels."""
+    """Return whether every constant operand is one number, the same for all channels."""
     arrays = [constant(value) for value in node.inputs]
     return all(array is None or array.size == 1 for array in arrays)
 
@@ -106,12 +106,12 @@ def _why_not(split: ir.Node, path: _Path) -> str | None:
 
 
 def _bounds(split: ir.Node) -> list[int]:
-    """Where each part starts, and at the end the number of channels."""
+    """Return where each part starts, and at the end the number of channels."""
     return [0, *np.cumsum([shape_of(part)[1] for part in split.outputs]).tolist()]
 
 
 def _rebuild(split: ir.Node, path: _Path, graph: ir.Graph) -> None:
-    """A convolution for each part; the old nodes die for want of readers."""
+    """Insert a convolution for each part; the old nodes die for want of readers."""
     for number, (part, (start, stop)) in enumerate(zip(split.outputs, pairwise(_bounds(split)), strict=True)):
         suffix = f"~part{number}"
         constants = [
@@ -135,7 +135,7 @@ def _rebuild(split: ir.Node, path: _Path, graph: ir.Graph) -> None:
 
 
 def _constant(graph: ir.Graph, value: ir.Value, start: int, stop: int, suffix: str) -> ir.Value:
-    """The rows of weights or bias that make some output channels."""
+    """Return the rows of weights or bias that make some output channels."""
     array = array_of(value)
     name = f"{value.name}{suffix}"
     while name in graph.initializers:  # two convolutions may share weights

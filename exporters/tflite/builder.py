@@ -82,18 +82,18 @@ class Builder:
         return outputs[0]
 
     def constant(self, array: NDArray[Any], suffix: str, params: QuantParams | None = None) -> Tensor:
-        """A constant that belongs to the node, such as paddings (int32) or repacked weights."""
+        """Make a constant that belongs to the node, such as paddings (int32) or repacked weights."""
         return Tensor(f"{self.results[0].name}/{suffix}", array.shape, array.dtype, params=params, data=array)
 
     def refuse(self, what: str, remedy: str) -> UnsupportedModelError:
-        """The error to raise when the node cannot be expressed in TFLite."""
+        """Return the error to raise when the node cannot be expressed in TFLite."""
         node = describe(self.node) if self.node is not None else "the model"
         return UnsupportedModelError(f"{node} has {what}; {remedy}")
 
     # Weights and biases
 
     def weights(self, value: Tensor, order: Sequence[int], axis: int) -> Tensor:
-        """Constant weights in TFLite's order of axes, quantized symmetrically to int8 when the node is.
+        """Return constant weights in TFLite's order of axes, symmetric int8 ones when the node is quantized.
 
         Args:
             value: The tensor that the ONNX node was given.
@@ -123,7 +123,7 @@ class Builder:
         return Tensor(value.name, array.shape, array.dtype, params=params, data=array)
 
     def bias(self, value: Tensor | None, channels: int, x: Tensor, weights: Tensor) -> Tensor:
-        """The bias of a linear op, (channels,): float32, or integers with scale = input scale * weight scale.
+        """Return the bias of a linear op, (channels,): float32, or integers of scale input * weight scale.
 
         They are int32 beside int8 activations and int64 beside int16 ones.
         """
@@ -177,7 +177,7 @@ class Builder:
         return self.op("TRANSPOSE", x, self.constant(np.array(order, np.int32), "order"), to=to)
 
     def _before(self, x: Tensor, name: str) -> Tensor:
-        """The tensor that the op named, applied once or several times over, made ``x`` of."""
+        """Return what ``x`` was before the op of that name, applied once or several times over."""
         while (op := self.graph.producer(x)) is not None and op.name == name:
             x = required(op.inputs[0])
         return x
@@ -192,7 +192,7 @@ class Builder:
         return replace(result.with_shape(shape, "nchw"), layout=Layout.ONNX)
 
     def onnx_order(self, x: Tensor) -> Tensor:
-        """The tensor with its axes in memory as ONNX orders them."""
+        """Return the tensor with its axes in memory as ONNX orders them."""
         if x.layout is Layout.ONNX:
             return x
         if x not in self._onnx_order:
@@ -200,7 +200,7 @@ class Builder:
         return self._onnx_order[x]
 
     def to_layout(self, x: Tensor, wanted: Tensor) -> Tensor:
-        """The tensor in the layout of ``wanted``, under whose name it goes on."""
+        """Return the tensor in the layout of ``wanted``, under whose name it goes on."""
         if x is wanted or x.layout is wanted.layout:
             return x
         if wanted.layout is Layout.NHWC:
@@ -208,7 +208,7 @@ class Builder:
         return self.transpose(x, _TO_NCHW, to=wanted)
 
     def broadcastable(self, x: Tensor) -> Tensor:
-        """An operand of an element-wise op, its axes aligned with the node's result as broadcasting needs."""
+        """Return an operand of an element-wise op, its axes aligned with the result as broadcasting needs."""
         result = self.result
         if result.layout is not Layout.NHWC or x.layout is Layout.NHWC or x.shape in ((), (1,)):
             return x
@@ -222,7 +222,7 @@ class Builder:
     # Quantization
 
     def operand(self, x: Tensor) -> Tensor:
-        """An input that may have parameters of its own; a constant that comes in float gets them here."""
+        """Return an input that may have parameters of its own; a float constant gets them here."""
         wanted = self.result.params
         if wanted is None or x.data is None or x.params is not None:
             return x
@@ -230,7 +230,7 @@ class Builder:
         return replace(x, dtype=params.dtype, params=params, data=quantize(x.data, params))
 
     def same_params(self, x: Tensor) -> Tensor:
-        """An input with the node's output parameters, as ops that only move data need; by QUANTIZE if not."""
+        """Return an input with the result's parameters, as ops that move data need; by QUANTIZE if not."""
         wanted = self.result.params
         if wanted is None or (x.params is not None and x.params.same_as(wanted)):
             return x

@@ -2,8 +2,8 @@
 
 An op whose inputs all come from DequantizeLinear and whose outputs all go to QuantizeLinear computes on
 integers, int8 or int16: it is joined to them directly and the Q and DQ nodes around it fall away. Parameters
-are kept to the bit, in ``value.meta[PARAMS]``. Q and DQ nodes that remain are the borders to ops that stay in
-float.
+are kept to the bit, in ``value.meta[PARAMS]``. Q and DQ nodes that remain are the boundaries to ops that stay
+in float.
 
 uint8 parameters, as ONNX Runtime's quantizer writes them, become int8 by subtracting 128 from the integers
 and the zero points alike, which changes no real number; uint16 ones become int16 by subtracting 32768.
@@ -88,13 +88,13 @@ def _attach_params(graph: ir.Graph) -> None:
 
 
 def _is_fixed(integers: ir.Value) -> bool:
-    """Whether the integers are constant, or quantized from a constant."""
+    """Return whether the integers are constant, or quantized from a constant."""
     producer = integers.producer()
     return constant(integers if producer is None else producer.inputs[0]) is not None
 
 
 def _params(node: ir.Node) -> QuantParams:
-    """The int8, int16 or int32 parameters of a Q or DQ node."""
+    """Return the int8, int16 or int32 parameters of a Q or DQ node."""
     scale, zero_point = constant(node.inputs[1]), constant(node.inputs[2] if len(node.inputs) > 2 else None)
     if scale is None or (zero_point is None and len(node.inputs) > 2 and node.inputs[2] is not None):
         raise UnsupportedModelError(
@@ -130,7 +130,7 @@ def _params(node: ir.Node) -> QuantParams:
 
 
 def _integer_dtype(node: ir.Node) -> np.dtype[Any]:
-    """The integer type of a Q or DQ node without a zero point."""
+    """Return the integer type of a Q or DQ node without a zero point."""
     if node.op_type == "QuantizeLinear":
         wanted = ir.DataType(node.attributes.get_int("output_dtype", 0) or ir.DataType.UINT8)
         return wanted.numpy()
@@ -139,7 +139,7 @@ def _integer_dtype(node: ir.Node) -> np.dtype[Any]:
 
 
 def _axis(node: ir.Node) -> int:
-    """The channel axis, counted from the front."""
+    """Return the channel axis, counted from the front."""
     axis, value = node.attributes.get_int("axis", 1), node.inputs[0]
     dimensions = rank(value) if value is not None else None
     return axis % dimensions if dimensions else axis
@@ -175,7 +175,7 @@ def _dequantizer(value: ir.Value | None) -> ir.Node | None:
 
 
 def _quantizers(value: ir.Value) -> list[ir.Node] | None:
-    """The Q nodes that are the only readers of a value, if they agree on the parameters; else None."""
+    """Return the Q nodes that are the only readers of a value, if they agree on the parameters; else None."""
     readers = [use.node for use in value.uses()]
     if not readers or value.is_graph_output() or any(node.op_type != "QuantizeLinear" for node in readers):
         return None
@@ -238,7 +238,7 @@ def _drop_unused(graph: ir.Graph) -> None:
 
 
 def _fold_constants(graph: ir.Graph) -> None:
-    """Constants as signed integers, and in float where an op in float reads them."""
+    """Make constants signed integers, and float where an op in float reads them."""
     for value in list(graph.initializers.values()):
         if (params := value.meta.get(PARAMS)) is not None:
             value.const_value = ir.tensor(_signed(array_of(value)))

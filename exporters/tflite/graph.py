@@ -19,7 +19,7 @@ class Tensor:
     """A value of the graph.
 
     Attributes:
-        shape: In memory order, NHWC where ``layout`` says so.
+        shape: Sizes of the axes in the order of memory, NHWC where ``layout`` says so.
         data: The array of a constant, None for an activation.
         params: How integers stand for real numbers; None in float.
     """
@@ -32,12 +32,12 @@ class Tensor:
     data: NDArray[Any] | None = None
 
     def axis(self, onnx_axis: int) -> int:
-        """Where an axis, counted as in ONNX (negative from the end), lies in memory."""
+        """Return where an axis, counted as in ONNX (negative from the end), lies in memory."""
         positive = onnx_axis % len(self.shape)
         return (0, 3, 1, 2)[positive] if self.layout is Layout.NHWC else positive
 
     def with_shape(self, shape: tuple[int, ...], suffix: str) -> Tensor:
-        """A new activation like this one in type, parameters and layout, of another shape."""
+        """Return a new activation like this one in type, parameters and layout, of another shape."""
         return replace(self, name=f"{self.name}/{suffix}", shape=tuple(int(d) for d in shape), data=None)
 
 
@@ -67,11 +67,11 @@ class TfliteGraph:
     ops: list[Op] = field(default_factory=list)
 
     def producer(self, tensor: Tensor) -> Op | None:
-        """The op that computes the tensor, or None for inputs and constants."""
+        """Return the op that computes the tensor, or None for inputs and constants."""
         return next((op for op in reversed(self.ops) if tensor in op.outputs), None)
 
     def tensors(self) -> list[Tensor]:
-        """Every tensor once, in order of first appearance."""
+        """Return every tensor once, in order of first appearance."""
         seen: dict[Tensor, None] = dict.fromkeys(self.inputs.values())
         for op in self.ops:
             seen.update(dict.fromkeys(t for t in (*op.inputs, *op.outputs) if t is not None))

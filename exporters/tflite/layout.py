@@ -34,7 +34,7 @@ def nhwc_shape(nchw: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def choose_layouts(graph: ir.Graph) -> dict[ir.Value, Layout]:
-    """The layout of every activation of the graph."""
+    """Return the layout of every activation of the graph."""
     groups = _Groups()
     images: list[ir.Value] = [value for value in (*graph.inputs, *graph.outputs) if rank(value) == 4]
     for node in graph:

@@ -83,7 +83,7 @@ def _lower_nodes(graph: ir.Graph, layouts: dict[ir.Value, Layout], target: Targe
 
 
 def _output_tensor(tensor: Tensor) -> Tensor:
-    """A constant of rank 4 becomes NHWC as an output, too."""
+    """Return an output in its layout: a constant of rank 4 becomes NHWC, too."""
     if tensor.data is None or tensor.data.ndim != 4:
         return tensor
     data = np.ascontiguousarray(tensor.data.transpose(TO_NHWC))
@@ -130,9 +130,9 @@ def _fuse_activation(node: ir.Node, outputs: Sequence[Tensor], ops: list[Op]) ->
 
 
 def set_io_type(graph: TfliteGraph, io: IoType) -> None:
-    """Let a quantized graph take and give integers instead of float32, in place. Borders in float stay.
+    """Let a quantized graph take and give integers instead of float32, in place. Those in float stay.
 
-    int8 and int16 drop the QUANTIZE and DEQUANTIZE at the borders; uint8 puts a QUANTIZE to or from uint8
+    int8 and int16 drop the QUANTIZE and DEQUANTIZE at the boundaries; uint8 puts a QUANTIZE to or from uint8
     there, whose parameters are those of int8 with 128 added to the zero point.
     """
     if io == "float32":
@@ -156,7 +156,7 @@ def set_io_type(graph: TfliteGraph, io: IoType) -> None:
 
 
 def _bare_input(graph: TfliteGraph, name: str, readers: list[Op]) -> Tensor:
-    """The int8 tensor that the first QUANTIZE made of an input; the others, if any, requantize it."""
+    """Return the int8 tensor that the first QUANTIZE makes of an input; the others, if any, requantize it."""
     inner = readers[0].outputs[0]
     graph.ops.remove(readers[0])
     inner.name = name

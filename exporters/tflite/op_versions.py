@@ -131,7 +131,7 @@ _FORMS: MappingProxyType[str, tuple[tuple[Callable[[Op], bool], int], ...]] = Ma
 
 
 def op_version(op: Op) -> int:
-    """The lowest version of the builtin that runs this use of it."""
+    """Return the lowest version of the builtin that runs this use of it."""
     return max([_base(op), *(version for holds, version in _FORMS.get(op.name, ()) if holds(op))])
 
 

@@ -68,7 +68,7 @@ def store_weights(graph: TfliteGraph, stored_as: StorageType, target: Target) ->
 
 
 def _float16(weights: Tensor) -> Tensor | str:
-    """The weights in float16, or why they stay."""
+    """Return the weights in float16, or why they stay."""
     data = required(weights.data)
     if data.size < _SMALL:
         return f"fewer than {_SMALL} elements"
@@ -81,7 +81,7 @@ def _float16(weights: Tensor) -> Tensor | str:
 
 
 def _int8(weights: Tensor, axis: int) -> Tensor | str:
-    """The weights in int8, or why they stay."""
+    """Return the weights in int8, or why they stay."""
     data = required(weights.data)
     if data.size < _SMALL:
         return f"fewer than {_SMALL} elements"

@@ -49,7 +49,7 @@ _NO_OPTIONS = frozenset(
 
 
 def write_tflite(graph: TfliteGraph, description: str) -> bytes:
-    """The graph as the bytes of a .tflite file, the same bytes for the same graph.
+    """Return a graph as the bytes of a .tflite file, the same bytes for the same graph.
 
     The model gets one signature, ``serving_default``, whose input and output names are the graph's.
     """

@@ -51,12 +51,12 @@ class ChannelClass:
 
 
 def channels_of(value: ir.Value) -> int:
-    """Size of axis 1 of a rank-4 value of static shape."""
+    """Return the size of axis 1 of a rank-4 value of static shape."""
     return int(required(value.shape)[1])  # type: ignore[arg-type]  # static
 
 
 def channel_classes(graph: ir.Graph, apart_from: Collection[ir.Node]) -> dict[ir.Value, ChannelClass]:
-    """The class of every rank-4 activation, as far as the nodes other than ``apart_from`` decide."""
+    """Return the class of every rank-4 activation, as far as nodes other than ``apart_from`` decide."""
     classes = _Classes()
     for value in (*graph.inputs, *graph.outputs):
         if _is_image(value):
@@ -119,7 +119,7 @@ def _follow(node: ir.Node, classes: _Classes) -> bool:
 
 
 def keeps_channels(node: ir.Node, x: ir.Value) -> bool:
-    """Whether an op of one image treats every channel alike and by itself."""
+    """Return whether an op of one image treats every channel alike and by itself."""
     if channels_of(x) != channels_of(node.outputs[0]):
         return False
     if node.op_type in REDUCTIONS and len(node.inputs) > 1:

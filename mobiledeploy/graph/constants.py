@@ -16,17 +16,17 @@ __all__ = ["axes_list", "initializer", "new_initializer", "number", "replace_con
 
 
 def initializer(op: Any, like: ir.Value | None, array: NDArray[np.floating[Any]]) -> ir.Value:
-    """A new float32 constant for a replacement graph, named after the constant it takes the place of."""
+    """Make a float32 constant for a replacement graph, named after the constant that it replaces."""
     return _new(op, np.asarray(array, np.float32), like.name if like is not None else None)
 
 
 def number(op: Any, value: float) -> ir.Value:
-    """A float32 scalar constant for a replacement graph."""
+    """Make a float32 scalar constant for a replacement graph."""
     return _new(op, np.float32(value), f"{value:.6g}")
 
 
 def axes_list(op: Any, axes: Sequence[int]) -> ir.Value:
-    """An int64 constant of shape (len(axes),) for a replacement graph."""
+    """Make an int64 constant of shape (len(axes),) for a replacement graph."""
     return _new(op, np.array(axes, np.int64), "axes")
 
 
@@ -35,7 +35,7 @@ _serial = itertools.count(1)
 
 
 def _new(op: Any, array: Any, stem: str | None) -> ir.Value:
-    """A constant whose name cannot be taken yet; `settle_names` makes it readable and reproducible."""
+    """Make a constant whose name cannot be taken yet; `settle_names` makes it readable and reproducible."""
     name = f"{stem or 'constant'}{_MARK}{next(_serial)}"
     value: ir.Value = op.initializer(ir.tensor(array, name=name), name=name)
     return value
@@ -64,7 +64,7 @@ def replace_constant(graph: ir.Graph, node: ir.Node, index: int, array: NDArray[
 
 
 def new_initializer(graph: ir.Graph, stem: str, array: NDArray[np.generic]) -> ir.Value:
-    """A new constant of a graph, named after ``stem``."""
+    """Make a constant of a graph, named after ``stem``."""
     number = 1
     while (name := f"{stem}:{number}") in graph.initializers:
         number += 1

@@ -28,7 +28,7 @@ __all__ = [
 
 
 def why_not_constant(result: ir.Value) -> str | None:
-    """Why the constants of the linear op that computes ``result`` cannot be changed, or None."""
+    """Return why the constants of the linear op that computes ``result`` cannot be changed, or None."""
     node = producer_of(result)
     if float_array(node.inputs[1]) is None:
         return "the weights are computed at run time"
@@ -41,7 +41,7 @@ def why_not_constant(result: ir.Value) -> str | None:
 def scale_and_shift(
     op: Any, x: ir.Value, result: ir.Value, factor: Any, offset: Any, bias_name: ir.Value | None = None
 ) -> Any:
-    """``factor * result + offset`` as one linear op on ``x``.
+    """Return ``factor * result + offset`` as one linear op on ``x``.
 
     Args:
         result: Output of a linear op that `why_not_constant` has nothing against.
@@ -64,7 +64,7 @@ def scale_and_shift(
 
 
 def scale_input(op: Any, x: ir.Value, result: ir.Value, factor: float) -> Any:
-    """The linear op or matrix product that computes ``result``, with ``factor * x`` as its first input."""
+    """Return the linear op or matrix product that computes ``result``, on ``factor * x``."""
     node = producer_of(result)
     weights = required(float_array(node.inputs[1]))
     scaled = initializer(op, node.inputs[1], weights.astype(np.float64) * factor)
@@ -79,19 +79,19 @@ def _bias(node: ir.Node) -> ir.Value | None:
 
 
 def output_channels(node: ir.Node, weights: tuple[int, ...]) -> int:
-    """Number of output channels."""
+    """Return the number of output channels."""
     axis = channel_axis(node)
     return weights[axis] * (_groups(node) if axis == 1 else 1)
 
 
 def per_output(node: ir.Node, weights: tuple[int, ...], factor: Any) -> NDArray[np.float64]:
-    """A number, or one for each output channel, (channels,), shaped to multiply weights of that shape."""
+    """Return a number, or one for each output channel (channels,), shaped to multiply weights."""
     factors = np.asarray(factor, np.float64)
     return factors if factors.ndim == 0 else _along(channel_axis(node), factors, weights, _groups(node))
 
 
 def per_input(node: ir.Node, weights: tuple[int, ...], factor: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A factor for each input channel, (channels,), shaped to multiply weights of that shape."""
+    """Return a factor for each input channel, (channels,), shaped to multiply weights."""
     return _along(1 - channel_axis(node), factor, weights, _groups(node))
 
 
@@ -107,7 +107,7 @@ def _along(
 
 
 def by_channels(node: ir.Node, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weights of a linear op as (groups, outputs of a group, inputs of a group, taps)."""
+    """Return weights of a linear op as (groups, outputs of a group, inputs of a group, taps)."""
     groups, (first, second) = _groups(node), weights.shape[:2]
     grouped = weights.reshape(groups, first // groups, second, -1)
     return grouped.transpose(0, 2, 1, 3) if channel_axis(node) else grouped

@@ -41,7 +41,7 @@ def _slice(node: ir.Node, x: Elements) -> list[Elements]:
 
 
 def _ints(value: ir.Value | None) -> list[int]:
-    """Numbers of a constant, none if it is absent."""
+    """Return the numbers of a constant, none if it is absent."""
     array = constant(value)
     return [] if array is None else [int(i) for i in array.reshape(-1)]
 
@@ -71,7 +71,7 @@ _MOVES: MappingProxyType[str, Callable[[ir.Node, Elements], list[Elements]]] = M
 
 
 def moved(node: ir.Node) -> list[ir.Value]:
-    """The activations that a node moves and does not change; none for other nodes and unknown shapes."""
+    """Return the activations that a node moves and does not change; none for unknown shapes."""
     if not all(_is_static(value) for value in (*node.inputs, *node.outputs) if value is not None):
         return []
     if node.op_type == "Concat":
@@ -89,14 +89,14 @@ def _is_static(value: ir.Value) -> bool:
 
 
 def move(node: ir.Node, inputs: Sequence[Elements]) -> list[Elements]:
-    """The outputs of a node that moves ``inputs``, the elements of what `moved` names."""
+    """Return the outputs of a node that moves ``inputs``, the elements of what `moved` names."""
     if node.op_type == "Concat":
         return [np.concatenate(inputs, node.attributes["axis"].as_int())]
     return _MOVES[node.op_type](node, inputs[0])
 
 
 def whole_channels(held: Elements, sources: Sequence[Elements]) -> NDArray[np.int64] | None:
-    """Which channels of which sources a value holds.
+    """Return which channels of which sources a value holds.
 
     Args:
         held: Elements of the value.

@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 def static_inputs(model: ir.Model) -> dict[str, tuple[int, ...]]:
-    """Input name -> shape.
+    """Return input name -> shape.
 
     Raises:
         UnsupportedModelError: A dimension is dynamic or unknown.
@@ -56,7 +56,7 @@ def static_inputs(model: ir.Model) -> dict[str, tuple[int, ...]]:
 
 
 def _known_sizes(value: ir.Value) -> tuple[int, ...] | None:
-    """The shape if all of it is known."""
+    """Return the shape if all of it is known."""
     if value.shape is None:
         return None
     sizes = tuple(d for d in value.shape if isinstance(d, int))
@@ -64,12 +64,12 @@ def _known_sizes(value: ir.Value) -> tuple[int, ...] | None:
 
 
 def is_quantized(model: ir.Model) -> bool:
-    """Whether the graph holds QuantizeLinear or DequantizeLinear nodes."""
+    """Return whether the graph holds QuantizeLinear or DequantizeLinear nodes."""
     return any(node.op_type in BOUNDARY for node in model.graph)
 
 
 def quantizes_to_int16(model: ir.Model) -> bool:
-    """Whether activations of a QDQ graph have 16 bits."""
+    """Return whether activations of a QDQ graph have 16 bits."""
     quantizers = (node for node in model.graph if node.op_type == "QuantizeLinear")
     return any(node.outputs[0].dtype in (ir.DataType.INT16, ir.DataType.UINT16) for node in quantizers)
 
@@ -81,7 +81,7 @@ def simplify(model: ir.Model) -> ir.Model:
 
 
 def tidy(model: ir.Model) -> ir.Model:
-    """Constants as initializers, no dead nodes, unique names, all shapes inferred. In place."""
+    """Make constants initializers, remove dead nodes, name all values apart, infer all shapes; in place."""
     for step in (
         passes.InlinePass(),
         passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
@@ -116,26 +116,26 @@ def _remove_identities(model: ir.Model) -> None:
 
 
 def infer_shapes(model: ir.Model) -> ir.Model:
-    """Shapes and types of every value that has none yet. In place."""
+    """Infer shapes and types of every value that has none yet, in place."""
     passes.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
     return model
 
 
 def constant(value: ir.Value | None) -> NDArray[Any] | None:
-    """The array behind an initializer or constant, or None for an activation."""
+    """Return the array behind an initializer or constant, or None for an activation."""
     if value is None or value.const_value is None or value.is_graph_input():
         return None
     return value.const_value.numpy()
 
 
 def scalar(value: ir.Value | None) -> float | None:
-    """The number behind a constant of one element, or None."""
+    """Return the number behind a constant of one element, or None."""
     array = constant(value)
     return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
 
 
 def shape_of(value: ir.Value) -> tuple[int, ...]:
-    """The static shape, in ONNX (NCHW) order.
+    """Return the static shape, in ONNX (NCHW) order.
 
     Raises:
         UnsupportedModelError: The shape is unknown or dynamic.
@@ -152,18 +152,18 @@ def shape_of(value: ir.Value) -> tuple[int, ...]:
 
 
 def describe(node: ir.Node) -> str:
-    """A node as a user knows it: its op and the value it computes, which is named after its module."""
+    """Name a node as a user knows it: by its op and the value it computes, which has its module's name."""
     return f"{node.op_type} node {(node.outputs[0].name if node.outputs else None) or node.name!r}"
 
 
 def float_array(value: ir.Value | None) -> NDArray[np.float32] | None:
-    """The array behind a float constant, or None."""
+    """Return the array behind a float constant, or None."""
     array = constant(value)
     return array.astype(np.float32) if array is not None and array.dtype.kind == "f" else None
 
 
 def rank(value: ir.Value) -> int | None:
-    """Number of dimensions, if known."""
+    """Return the number of dimensions, if known."""
     return value.shape.rank() if value.shape is not None else None
 
 

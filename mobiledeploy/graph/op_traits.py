@@ -47,7 +47,7 @@ class Weights:
     """Constant weights as the second input of an op.
 
     Attributes:
-        channel_axis: Of the output channels (of Gemm with transB=1).
+        channel_axis: Axis of the output channels (for Gemm with transB=1).
         rank: A constant of another rank is an operand like any other.
         bias: Whether the op takes a bias as third input.
     """
@@ -62,7 +62,7 @@ class OpTraits:
     """A row of the table.
 
     Attributes:
-        weights: Of a convolution, fully connected op or matrix product.
+        weights: What the weights of a convolution, fully connected op or matrix product are like.
         layout: "NHWC" if TFLite defines the op on NHWC images; "ONNX" if what it does depends on the order of
             the axes in memory, so that it must see ONNX's; None if it works in either.
         elementwise: Whether it treats every element of one activation by itself.

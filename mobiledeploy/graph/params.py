@@ -37,8 +37,8 @@ class QuantParams:
         scale: float32, shape (1,) per tensor or (channels,) per channel.
         zero_point: int64, same shape as ``scale``; all zero for symmetric parameters.
         axis: The channel axis of per-channel parameters; None per tensor.
-        dtype: int8 for activations and weights, int32 for biases, uint8 at a model's border; int16 for
-            activations of the 16x8 form, whose biases are int64.
+        dtype: int8 for activations and weights, int32 for biases, uint8 for a model's inputs and outputs;
+            int16 for activations of the 16x8 form, whose biases are int64.
     """
 
     scale: NDArray[np.float32]
@@ -57,7 +57,7 @@ class QuantParams:
         return float(self.scale[0]) * float(np.iinfo(self.dtype).max - self.zero_point[0])
 
     def same_as(self, other: QuantParams) -> bool:
-        """Whether both map every integer to the same real number."""
+        """Return whether both map every integer to the same real number."""
         return (
             self.axis == other.axis
             and self.dtype == other.dtype
@@ -67,7 +67,7 @@ class QuantParams:
 
 
 def activation_params(low: float, high: float, dtype: np.dtype[Any] = _INT8) -> QuantParams:
-    """Parameters that cover [low, high] and represent 0 exactly, as padding needs.
+    """Return parameters that cover [low, high] and represent 0 exactly, as padding needs.
 
     Args:
         low: Smallest value to represent; widened to include 0.
@@ -87,7 +87,7 @@ def activation_params(low: float, high: float, dtype: np.dtype[Any] = _INT8) -> 
 
 
 def weight_params(weights: NDArray[np.float32], axis: int | None) -> QuantParams:
-    """Symmetric int8 parameters in [-127, 127], per channel along ``axis`` or per tensor.
+    """Return symmetric int8 parameters in [-127, 127], per channel along ``axis`` or per tensor.
 
     A channel that is smaller than 2^-16 of the largest counts as that: it stays far below one step of the
     output, and a scale near zero would leave its bias no room in int32.
@@ -102,7 +102,7 @@ def weight_params(weights: NDArray[np.float32], axis: int | None) -> QuantParams
 
 @cache
 def fixed_output(op_type: str, dtype: np.dtype[Any]) -> QuantParams | None:
-    """The output parameters that the TFLite specification fixes for an op in int8 or int16, or None."""
+    """Return the output parameters that the TFLite specification fixes for an op in that type, or None."""
     if op_type not in FIXED_OUTPUT:
         return None
     scale, zero_point = (1 / 32768, 0) if dtype == _INT16 else FIXED_OUTPUT[op_type]
@@ -112,11 +112,11 @@ def fixed_output(op_type: str, dtype: np.dtype[Any]) -> QuantParams | None:
 def with_room_for_bias(
     params: QuantParams, bias: NDArray[np.float32], input_scale: NDArray[np.float32], most: float = 2.0**30
 ) -> QuantParams:
-    """Weight parameters with scales raised where the bias has too many steps of input * weight scale.
+    """Return weight parameters with scales raised where the bias has too many steps of its scale.
 
     Args:
         bias: One number per channel.
-        input_scale: Of the linear op's input, shape (1,).
+        input_scale: Scale of the linear op's input, shape (1,).
         most: Steps that a bias may have; the default is for int32.
     """
     smallest = np.abs(bias.astype(np.float64)) / (float(input_scale[0]) * most)
@@ -131,7 +131,7 @@ def _broadcast(values: NDArray[Any], params: QuantParams, ndim: int) -> NDArray[
 
 
 def quantize(real: NDArray[np.floating[Any]], params: QuantParams) -> NDArray[Any]:
-    """Real to integer, rounding half to even and saturating at the range of ``params.dtype``."""
+    """Map real numbers to integers, rounding half to even and saturating at the range of ``params.dtype``."""
     info = np.iinfo(params.dtype)
     scale = _broadcast(params.scale.astype(np.float64), params, real.ndim)
     zero_point = _broadcast(params.zero_point, params, real.ndim)
@@ -141,7 +141,7 @@ def quantize(real: NDArray[np.floating[Any]], params: QuantParams) -> NDArray[An
 
 
 def dequantize(integers: NDArray[Any], params: QuantParams) -> NDArray[np.float32]:
-    """Integer to real."""
+    """Map integers to real numbers."""
     scale = _broadcast(params.scale.astype(np.float64), params, integers.ndim)
     zero_point = _broadcast(params.zero_point, params, integers.ndim)
     real: NDArray[np.float64] = (integers.astype(np.float64) - zero_point) * scale

@@ -115,13 +115,13 @@ def _delegated(ops: Sequence[FileOp], kernels: Sequence[dict[str, Any]]) -> set[
     producers = {output: op for op in ops for output in op.outputs}
     found: set[int] = set()
     for kernel in kernels:
-        borders = {int(i) for i in kernel["inputs"]}
+        boundaries = {int(i) for i in kernel["inputs"]}
         pending = [int(i) for i in kernel["outputs"]]
         while pending:
             op = producers.get(pending.pop())
             if op is not None and op.index not in found:
                 found.add(op.index)
-                pending += [i for i in op.inputs if i not in borders]
+                pending += [i for i in op.inputs if i not in boundaries]
     return found
 
 

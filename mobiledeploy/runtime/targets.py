@@ -1,8 +1,8 @@
 """What a runtime's XNNPACK delegate takes, as data.
 
 Rewrites, the partition forecast and the explanation of a refusal all read these tables; nothing else in the
-project knows which op a runtime likes. To describe another runtime version, add a table and list it in
-TARGETS.
+project knows which op a runtime likes. To describe another runtime version, make a Target, often of an
+existing one with `dataclasses.replace`, and pass it on or `register_target` it under its name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from typing import Literal
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.graph.op_traits import FUSING
 
-__all__ = ["LITERT_2_3", "TARGETS", "Delegated", "OpCosts", "OpUse", "Precision", "Target", "get_target"]
+__all__ = [
+    "LITERT_2_3",
+    "TARGETS",
+    "Delegated",
+    "OpCosts",
+    "OpUse",
+    "Precision",
+    "Target",
+    "get_target",
+    "register_target",
+]
 
 Precision = Literal["float32", "int8", "dynamic", "int16"]
 """What an op computes in. "dynamic": float activations, which it rounds itself, and int8 weights."""
@@ -63,12 +73,12 @@ class Delegated:
 
 @dataclass(frozen=True)
 class OpCosts:
-    """What ops take in one precision, in Arm instructions: enough to weigh one precision against another.
+    """What ops take in one precision: enough to weigh one precision against another.
 
     Attributes:
-        dense: Of one multiply-add of a convolution or fully connected op.
-        depthwise: Of one multiply-add of a depthwise convolution.
-        element: Of one element that another op computes.
+        dense: Arm instructions for one multiply-add of a convolution or fully connected op.
+        depthwise: Instructions for one multiply-add of a depthwise convolution.
+        element: Instructions for one element that another op computes.
     """
 
     dense: float
@@ -101,15 +111,15 @@ class Target:
     boundary: float = 1.0
 
     def delegates_any(self, precision: Precision) -> bool:
-        """Whether there is an op that is delegated in that precision."""
+        """Return whether there is an op that is delegated in that precision."""
         return any(precision in entry.precisions for entry in self.ops.values())
 
     def delegates(self, op: str, precision: Precision) -> bool:
-        """Whether the op is delegated in that precision, conditions on its use aside."""
+        """Return whether the op is delegated in that precision, conditions on its use aside."""
         return op in self.ops and precision in self.ops[op].precisions
 
     def why_not(self, use: OpUse) -> str | None:
-        """The reason why this use of an op stays outside the delegate, or None when it is delegated."""
+        """Return why this use of an op stays outside the delegate, or None when it is delegated."""
         entry = self.ops.get(use.op)
         if not self.delegates_any(use.precision):
             return f"nothing is delegated in {use.precision} by {self.name}"
@@ -120,7 +130,7 @@ class Target:
         return next((reason for check in entry.conditions if (reason := check(use))), None)
 
     def taking(self, op: str, precision: Precision) -> Target:
-        """The target as if it delegated that op in that precision: rewrites then leave the op as it is."""
+        """Return the target as if it delegated that op in that precision: rewrites then leave it alone."""
         entry = self.ops.get(op, Delegated(frozenset()))
         taken = replace(entry, precisions=entry.precisions | {precision})
         return replace(self, ops=MappingProxyType({**self.ops, op: taken}))
@@ -135,22 +145,36 @@ MobileNetV3-Small (27.5 M for 48 M and 8.5 M) in float. An element costs about o
 precision and between them: float32 has four in a register where int8 has sixteen, and int8 rescales."""
 
 
-def get_target(name: str) -> Target:
-    """The target of that name.
+def get_target(target: str | Target) -> Target:
+    """Return the target of that name, or the target itself.
 
     Raises:
         InputError: No such target; the message lists those there are.
     """
-    if name not in TARGETS:
-        raise InputError(f"unknown target {name!r}, expected one of {', '.join(TARGETS)}")
-    return TARGETS[name]
+    if isinstance(target, Target):
+        return target
+    if target not in TARGETS:
+        raise InputError(f"unknown target {target!r}, expected one of {', '.join(TARGETS)}")
+    return TARGETS[target]
+
+
+def register_target(target: Target) -> None:
+    """Let users name a target, as in ``--target NAME``.
+
+    Raises:
+        ValueError: Another target has the name.
+    """
+    if target.name in _TARGETS:
+        other = _TARGETS[target.name].description
+        raise ValueError(f"the target {target.name} ({other}) is registered already; choose another name")
+    _TARGETS[target.name] = target
 
 
 # Conditions. Bounds are powers of two because XNNPACK encodes the ratio as a fixed-point shift.
 
 
 def _ratio(low: int, high: int, scales: Callable[[OpUse], Sequence[float]]) -> Condition:
-    """The condition on an op's scales relative to that of its output; in float there are none."""
+    """Return the condition on an op's scales relative to that of its output; in float there are none."""
 
     def check(use: OpUse) -> str | None:
         if not use.output_scale:
@@ -204,7 +228,7 @@ def _two_to_four_equal_outputs(use: OpUse) -> str | None:
 def _table(
     ops: Mapping[Precision, str], conditions: Mapping[str, tuple[Condition, ...]]
 ) -> MappingProxyType[str, Delegated]:
-    """A delegation table of lists of ops by precision."""
+    """Return a delegation table for lists of ops by precision."""
     precisions: dict[str, set[Precision]] = {}
     for precision, names in ops.items():
         for op in names.split():
@@ -248,4 +272,6 @@ LITERT_2_3 = Target(
     ),
 )
 
-TARGETS = MappingProxyType({LITERT_2_3.name: LITERT_2_3})
+_TARGETS = {LITERT_2_3.name: LITERT_2_3}
+TARGETS: Mapping[str, Target] = MappingProxyType(_TARGETS)
+"""Name -> target, those that have been registered among them."""

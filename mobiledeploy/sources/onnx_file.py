@@ -57,14 +57,14 @@ def load_onnx(path: Path) -> ir.Model:
 
 
 def _use_short_domain_name(proto: onnx.ModelProto) -> None:
-    """ "ai.onnx" is the long name of the domain ""."""
+    """Write the domain "" for "ai.onnx", its long name."""
     for named in (*proto.opset_import, *proto.graph.node):
         if named.domain == "ai.onnx":
             named.domain = ""
 
 
 def _upgrade(model: ir.Model, opset: int) -> ir.Model:
-    """The model in opset 20. What the converter gives another meaning is caught by comparing the outputs."""
+    """Return the model in opset 20. A conversion that changes the outputs is found by comparing them."""
     remedy = f"export it again with opset_version={_OPSET}"
     try:
         proto = ir.to_proto(model)
@@ -94,7 +94,7 @@ def _keep_old_resize(model: ir.Model) -> None:
 
 
 def _largest_difference(one: ir.Model, other: ir.Model) -> float:
-    """Largest difference of the outputs on one random input, relative to their range; 0 if one cannot run."""
+    """Return the largest difference of the outputs on one random input, relative to their range."""
     rng = np.random.default_rng(0)
     dtypes = {value.name: value.dtype.numpy() for value in one.graph.inputs if value.dtype is not None}
     sample = {name: rng.normal(size=shape).astype(dtypes[name]) for name, shape in static_inputs(one).items()}

@@ -65,7 +65,7 @@ def test_an_op_outside_is_forecast_measured_and_explained(tmp_path: Path, case: 
 
 
 @pytest.mark.parametrize("io", ["float32", "int8", "uint8"])
-def test_integer_borders(tmp_path: Path, io: IoType) -> None:
+def test_integer_boundaries(tmp_path: Path, io: IoType) -> None:
     model = model_from_text(quantized("Add(a, a)", last="b"), s=0.05, z=0)
     path = tmp_path / "net.tflite"
     path.write_bytes(write_tflite(lower(model, LITERT_2_3, io), "test"))
@@ -81,7 +81,7 @@ def test_a_graph_falls_apart_around_an_op_outside(tmp_path: Path) -> None:
     assert forecast == measured
     assert measured.count == 3
     assert [outside.op for outside in measured.outside] == ["HARD_SWISH", "HARD_SWISH"]
-    assert measured.ops == 7  # with QUANTIZE and DEQUANTIZE at the borders
+    assert measured.ops == 7  # with QUANTIZE and DEQUANTIZE at the boundaries
 
 
 def test_a_branch_around_an_op_outside_joins_the_later_partition_or_the_earlier(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_an_int16_qdq_file_keeps_its_scales(exported: mobiledeploy.ExportResult,
     assert result.artifacts["int16x8"].read_bytes() == exported.artifacts["int16x8"].read_bytes()
 
 
-def test_int16_at_the_borders(exported: mobiledeploy.ExportResult, tmp_path: Path) -> None:
+def test_int16_at_the_boundaries(exported: mobiledeploy.ExportResult, tmp_path: Path) -> None:
     source = str(exported.artifacts["qdq_int16x8"])
     result = mobiledeploy.export(source, io="int16", out=tmp_path)
     (image,) = result.report.artifacts["int16x8"].inputs
@@ -101,6 +101,6 @@ def test_int16_at_the_borders(exported: mobiledeploy.ExportResult, tmp_path: Pat
         mobiledeploy.export(source, io="uint8", out=tmp_path)
 
 
-def test_integer_borders_are_for_the_kind_that_can_have_them(tmp_path: Path) -> None:
+def test_integer_boundaries_are_for_the_kind_that_can_have_them(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--io int16 for fp32, int8, .* add --precision int16x8"):
         mobiledeploy.export(SOURCE, int8=True, io="int16", out=tmp_path)

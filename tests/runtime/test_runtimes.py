@@ -81,7 +81,7 @@ def test_the_layout_is_told_from_the_shape(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("io", ["float32", "int8", "uint8"])
-def test_integer_borders_are_converted(tmp_path: Path, io: IoType) -> None:
+def test_integer_boundaries_are_converted(tmp_path: Path, io: IoType) -> None:
     session = TfliteSession(tflite(tmp_path, QDQ, io), nhwc=True)
     assert np.dtype(session.inputs["x"]["dtype"]) == io
     expected = (np.clip(np.rint(X / np.float32(0.05)) - 7, -128, 127) + 7) * np.float32(0.05)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.runtime.targets import LITERT_2_3, TARGETS, OpUse, Precision, get_target
+from mobiledeploy.runtime import targets
+from mobiledeploy.runtime.targets import LITERT_2_3, TARGETS, OpUse, Precision, get_target, register_target
 
 
 def test_by_name() -> None:
@@ -15,6 +17,17 @@ def test_by_name() -> None:
     assert all(target.name == name for name, target in TARGETS.items())
     with pytest.raises(InputError, match="unknown target 'litert-1', expected one of litert-2"):
         get_target("litert-1")
+
+
+def test_a_users_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "_TARGETS", dict(TARGETS))
+    monkeypatch.setattr(targets, "TARGETS", targets._TARGETS)
+    own = replace(LITERT_2_3, name="own", depthwise_taps=9)
+    assert get_target(own) is own
+    register_target(own)
+    assert get_target("own") is own
+    with pytest.raises(ValueError, match=r"the target own .* is registered already; choose another name"):
+        register_target(own)
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,13 @@ def padding_mode(
     strides: Sequence[int],
     auto_pad: str = "NOTSET",
 ) -> str:
-    """SAME or VALID where that means the same as the ONNX pads, else EXPLICIT.
+    """Return SAME or VALID where that means the same as the ONNX pads, else EXPLICIT.
 
     Args:
         x: (N, H, W, C).
         pads: (top, left, bottom, right), as in ONNX.
         kernel: Extent of the kernel (height, width), dilation included.
-        auto_pad: As in ONNX; SAME_UPPER is what TFLite calls SAME.
+        auto_pad: ONNX's attribute; SAME_UPPER is what TFLite calls SAME.
     """
     if auto_pad not in ("NOTSET", "VALID", "SAME_UPPER"):
         raise b.refuse(f"auto_pad={auto_pad}", "write the padding as explicit pads")
@@ -45,7 +45,7 @@ def padding_mode(
 
 
 def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """What SAME adds (before, after): enough for ceil(size / stride) outputs, the odd one after."""
+    """Return what SAME adds (before, after): enough for ceil(size / stride) outputs, the odd one after."""
     total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
@@ -64,7 +64,7 @@ def explicit_padding(b: Builder, x: Tensor, pads: Sequence[int], value: float = 
 
 
 def _require_constant_2d(b: Builder, weights: Tensor) -> tuple[int, int, int, int]:
-    """The shape of the weights."""
+    """Return the shape of the weights."""
     if weights.data is None or len(weights.shape) != 4:
         raise b.refuse(
             "weights that are no constant of rank 4", "only 2-D convolutions with fixed weights are supported"
@@ -117,7 +117,7 @@ def conv(
 
 
 def _block_diagonal(weights: Tensor, size: int) -> Tensor:
-    """Depthwise weights (C, 1, kh, kw) as those of a convolution in groups of ``size``, (C, size, kh, kw).
+    """Return depthwise weights (C, 1, kh, kw) as those of a convolution in groups, (C, size, kh, kw).
 
     With more taps than its fast kernels have, XNNPACK runs a depthwise convolution as one in groups of a
     channel, which leaves most of each multiply-add instruction idle. Groups of several channels, most of the

@@ -1,4 +1,4 @@
-"""Q and DQ nodes that no op absorbed: the borders between float and int8."""
+"""Q and DQ nodes that no op absorbed: the boundaries between float and int8."""
 
 from __future__ import annotations
 

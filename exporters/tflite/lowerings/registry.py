@@ -35,58 +35,66 @@ PRECISION = "mobiledeploy.precision"
 """Key of ``onnx_ir.Node.metadata_props``; "float32" there keeps a node in float in a quantized graph."""
 
 _LOWERINGS: dict[str, Lowering] = {}
-_WITHOUT: dict[np.dtype[Any], set[str]] = {np.dtype(np.int8): set(), np.dtype(np.int16): set()}
+_KERNELS: dict[str, frozenset[np.dtype[Any]]] = {}
+"""Op -> types of activations for which TFLite has an integer kernel."""
 
 
-def lowers(*op_types: str, int8: bool = True, int16: bool = True) -> Callable[[F], F]:
-    """Register a lowering for ONNX ops.
+def lowers(*op_types: str, int8: bool = True, int16: bool = True, replace: bool = False) -> Callable[[F], F]:
+    """Return a decorator that registers a function as the lowering of ONNX ops.
 
     Args:
+        op_types: ONNX ops, such as "HardSwish".
         int8: Whether TFLite has an int8 kernel for the op; without one it stays in float.
         int16: The same for int16 activations; none is looked for without an int8 kernel.
+        replace: Whether the function takes the place of another that lowers the op.
 
     Raises:
-        ValueError: Another function lowers the op already.
+        ValueError: Another function lowers the op, and ``replace`` is not set.
     """
+    kernels = [np.dtype(np.int8)] * int8 + [np.dtype(np.int16)] * (int8 and int16)
 
     def register(function: F) -> F:
         for op_type in op_types:
-            if op_type in _LOWERINGS:
-                raise ValueError(f"{op_type} is lowered by {_LOWERINGS[op_type].__qualname__} already")
+            if op_type in _LOWERINGS and not replace:
+                owner, other = _full_name(_LOWERINGS[op_type]), _full_name(function)
+                raise ValueError(
+                    f"{op_type} is lowered by {owner} already; pass replace=True if {other} is to replace it"
+                )
             _LOWERINGS[op_type] = function  # type: ignore[assignment]
-            for dtype, without in _WITHOUT.items():
-                if not int8 or (dtype == np.int16 and not int16):
-                    without.add(op_type)
+            _KERNELS[op_type] = frozenset(kernels)
         return function
 
     return register
 
 
+def _full_name(function: Callable[..., object]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
 def lowering_for(op_type: str) -> Lowering | None:
-    """The function that lowers an ONNX op, or None."""
+    """Return the function that lowers an ONNX op, or None."""
     return _LOWERINGS.get(op_type)
 
 
 def supported_ops() -> list[str]:
-    """The ONNX ops that can be lowered."""
+    """Return the ONNX ops that can be lowered."""
     return sorted(_LOWERINGS)
 
 
 def has_integer_form(node: ir.Node, dtype: np.dtype[Any]) -> bool:
-    """Whether a node may compute on activations of that type, int8 or int16.
+    """Return whether a node may compute on activations of that type, int8 or int16.
 
     Its op can, and nobody has said that the node stays in float.
     """
-    able = node.op_type in _LOWERINGS and node.op_type not in _WITHOUT[dtype]
-    return able and node.metadata_props.get(PRECISION) != "float32"
+    return dtype in _KERNELS.get(node.op_type, ()) and node.metadata_props.get(PRECISION) != "float32"
 
 
 def has_int8_form(node: ir.Node) -> bool:
-    """Whether a node may compute in int8."""
+    """Return whether a node may compute in int8."""
     return has_integer_form(node, np.dtype(np.int8))
 
 
 def accepted_attributes(lowering: Lowering) -> frozenset[str]:
-    """The ONNX attributes that a lowering handles."""
+    """Return the ONNX attributes that a lowering handles."""
     parameters = inspect.signature(lowering).parameters.values()
     return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)

@@ -64,7 +64,7 @@ def gather(b: Builder, x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
 
 
 def _shuffled_blocks(indices: Tensor, size: int) -> int | None:
-    """Into how many equal blocks a permutation deals out a row, as cards are dealt; None if it does not."""
+    """Return into how many equal blocks a permutation deals out a row, as cards are; None if it does not."""
     if indices.data is None or indices.shape != (size,) or size < 2 or indices.data[0] != 0:
         return None
     width = int(indices.data[1])
@@ -93,7 +93,7 @@ def _concatenation(b: Builder, parts: Sequence[Tensor], along: int, to: Tensor) 
 
 
 def _most_inputs(b: Builder, count: int) -> int:
-    """The most inputs, up to ``count``, with which the target delegates a CONCATENATION; else ``count``."""
+    """Return the most inputs up to ``count`` of a CONCATENATION that the target delegates; else ``count``."""
     for inputs in range(count, 1, -1):
         if b.target.why_not(OpUse("CONCATENATION", b.precision, inputs)) is None:
             return inputs

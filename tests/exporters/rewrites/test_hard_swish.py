@@ -20,7 +20,7 @@ from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
 from mobiledeploy.runtime.targets import LITERT_2_3, Delegated
 from mobiledeploy.testing import assert_same_outputs, model_from_text, op_types
 
-ONE_FORM = STAGES[0]
+ONE_FORM = STAGES["OneForm"]
 
 CONSTANTS = "float three = {3.0}, float zero = {0.0}, float six = {6.0}, float sixth = {0.16666667}"
 

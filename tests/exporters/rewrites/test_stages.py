@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -12,9 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mobiledeploy.exporters.rewrites.stages import STAGES, rewrite_for_target
+from mobiledeploy.base.errors import InputError
+from mobiledeploy.exporters.rewrites import stages
+from mobiledeploy.exporters.rewrites.rule import Applied, Rule
+from mobiledeploy.exporters.rewrites.stages import STAGES, register_rule, rewrite_for_target
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
 from mobiledeploy.graph.onnx_graph import constant, shape_of
+from mobiledeploy.graph.op_traits import LINEAR_OPS, WEIGHTED
 from mobiledeploy.runtime.runtimes import OnnxSession
 from mobiledeploy.runtime.targets import LITERT_2_3
 from mobiledeploy.testing import assert_same_outputs, model_from_text, op_types, random_sample
@@ -252,7 +258,62 @@ def test_quotient_and_batch_norm_without_a_linear_op() -> None:
     assert_same_outputs(before, model, rtol=0, atol=1e-6)
 
 
+def every_rule() -> list[type[Rule]]:
+    return [rule for stage in STAGES.values() if isinstance(stage, tuple) for rule in stage]
+
+
 def test_every_rule_says_what_it_does() -> None:
-    rules = [rule for stage in STAGES if isinstance(stage, tuple) for rule in stage]
+    rules = every_rule()
     assert [rule.__name__ for rule in rules if "->" not in (rule.__doc__ or "")] == []
     assert len({rule.__name__ for rule in rules}) == len(rules)
+
+
+def test_the_names_in_a_report_can_be_searched_for() -> None:
+    sources = "".join(path.read_text() for path in Path(stages.__file__).parent.glob("*.py"))
+    names = [rule.__name__ for rule in every_rule()]
+    assert [name for name in names if f"class {name}(" not in sources and f'"{name}"' not in sources] == []
+
+
+def test_every_linear_op_takes_in_what_is_around_it() -> None:
+    names = {rule.__name__ for rule in every_rule()}
+    assert {f"AbsorbScaleIn{op}" for op in WEIGHTED} <= names
+    assert {f"FoldBatchNormInto{op}" for op in LINEAR_OPS} <= names
+    assert {f"ShiftHardSigmoidInto{op}" for op in LINEAR_OPS} <= names
+
+
+class NegAbsToAbs(Rule):
+    """Abs(Neg(x)) -> Abs(x)."""
+
+    def pattern(self, op: Any, x: Any) -> Any:
+        return op.Abs(op.Neg(x))
+
+    def rewrite(self, op: Any, x: ir.Value) -> Any:
+        return op.Abs(x)
+
+
+def negated() -> ir.Model:
+    return model_from_text("g (float[2] x) => (float[2] y) { n = Neg(x) y = Abs(n) }")
+
+
+def test_a_users_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "STAGES", dict(STAGES))
+    register_rule("OneForm", NegAbsToAbs)
+    model = negated()
+    log = rewrite_for_target(model, LITERT_2_3, "int8")
+    assert (op_types(model), log.applied) == (["Abs"], (Applied("NegAbsToAbs", 1),))
+    with pytest.raises(ValueError, match="has a rule NegAbsToAbs, expected another name"):
+        register_rule("OneForm", NegAbsToAbs)
+    for stage in ("RouteChannels", "Nowhere"):
+        with pytest.raises(ValueError, match=f"'{stage}' is no stage of rules, expected one of OneForm"):
+            register_rule(stage, NegAbsToAbs)
+
+
+def test_rules_and_stages_that_are_left_out(exported: ir.Model) -> None:
+    model = exported.clone()
+    log = rewrite_for_target(model, LITERT_2_3, "int8", {"HardSwishToRelu6", "CarryScale"})
+    fired = {applied.rule for applied in log.applied}
+    assert "ShiftHardSigmoidIntoConv" in fired
+    assert not any(name.startswith(("AbsorbScale", "ScaleThrough")) for name in fired)
+    assert "HardSwish" in op_types(model)
+    with pytest.raises(InputError, match="no rewrite is called 'CarryScales', expected such as CarryScale"):
+        rewrite_for_target(negated(), LITERT_2_3, "int8", ["CarryScales"])

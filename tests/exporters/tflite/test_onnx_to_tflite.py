@@ -1,4 +1,4 @@
-"""The whole lowering: layouts at the borders, outputs of every kind, integer inputs and outputs."""
+"""The whole lowering: layouts at the boundaries, outputs of every kind, integer inputs and outputs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def quantized(model: ir.Model) -> ir.Model:
 
 
 def steps(graph: TfliteGraph, qdq: TfliteGraph) -> dict[str, float]:
-    """Output name -> scale, found in the lowering with float borders."""
+    """Output name -> scale, found in the lowering with float inputs and outputs."""
     found = {}
     for name, tensor in qdq.outputs.items():
         producer = qdq.producer(tensor)
@@ -98,7 +98,7 @@ def test_an_input_that_is_quantized_twice(io: IoType, tmp_path: Path) -> None:
     np.testing.assert_allclose(actual["y"], OnnxSession(model, optimize=False).run(sample)["y"], atol=0.1001)
 
 
-def test_a_float_model_keeps_its_borders() -> None:
+def test_a_float_model_keeps_its_inputs_and_outputs() -> None:
     graph = lower(model_from_text(TWO_HEADS, axes=[2, 3]), LITERT_2_3, "int8")
     assert {t.dtype for t in (*graph.inputs.values(), *graph.outputs.values())} == {np.dtype(np.float32)}
 

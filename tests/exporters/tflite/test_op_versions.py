@@ -94,7 +94,7 @@ def test_version_with_int8_weights_alone(name: str, shapes: list[tuple[int, ...]
     assert op_version(Op(name, inputs, [tensor(IMAGE, np.float32)])) == expected
 
 
-def test_borders_of_other_types() -> None:
+def test_boundaries_of_other_types() -> None:
     image = tensor(IMAGE, np.float32)
     per_channel = tensor(WEIGHTS, np.int8)
     per_channel.params = QuantParams(np.ones(8, np.float32), np.zeros(8, np.int64), axis=0)

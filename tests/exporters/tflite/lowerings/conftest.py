@@ -4,7 +4,7 @@ A file's ``CASES`` maps a name to ``(nodes, ops)`` or ``(nodes, ops, int8 ops)``
 separated by semicolons, with shapes written where a value first appears: ``x[1,3,8,8]`` is an input (any
 name in x), another name with a shape is a float constant, ``{0,-3}`` an int64 constant, ``{6.0}`` a float
 scalar. Results named y... are the outputs. The ops are those of the TFLite graph in order, without QUANTIZE
-and DEQUANTIZE at its borders; where the int8 ops are left out they are the same, None says that the case is
+and DEQUANTIZE at its ends; where the int8 ops are left out they are the same, None says that the case is
 tested in float only. The int16 ops are the int8 ops, unless the file's ``INT16`` has others.
 """
 

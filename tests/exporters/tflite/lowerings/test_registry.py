@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+import onnx_ir as ir
 import pytest
 
-from mobiledeploy.exporters.tflite.lowerings import lowering_for, supported_ops
-from mobiledeploy.exporters.tflite.lowerings.registry import accepted_attributes, lowers
+from mobiledeploy.exporters.tflite.builder import Builder
+from mobiledeploy.exporters.tflite.graph import Tensor
+from mobiledeploy.exporters.tflite.lowerings import lowering_for, registry, supported_ops
+from mobiledeploy.exporters.tflite.lowerings.registry import (
+    accepted_attributes,
+    has_int8_form,
+    has_integer_form,
+    lowers,
+)
 
 
 def test_every_supported_op_has_a_lowering() -> None:
@@ -19,5 +28,22 @@ def test_attributes_are_the_keywords_of_the_signature() -> None:
 
 
 def test_two_lowerings_of_one_op_are_an_error() -> None:
-    with pytest.raises(ValueError, match="Conv is lowered by conv already"):
-        lowers("Conv")(lambda b, x: x)
+    owners = r"Conv is lowered by \S+lowerings\.conv\.conv already; pass replace=True if \S+\.own is"
+    with pytest.raises(ValueError, match=owners):
+        lowers("Conv")(own)
+
+
+def own(b: Builder, x: Tensor) -> Tensor:
+    return x
+
+
+def test_a_lowering_that_takes_the_place_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_LOWERINGS", dict(registry._LOWERINGS))
+    monkeypatch.setattr(registry, "_KERNELS", dict(registry._KERNELS))
+    node, int16 = ir.Node("", "HardSwish", []), np.dtype(np.int16)
+    assert (has_int8_form(node), has_integer_form(node, int16)) == (True, False)
+    assert lowers("HardSwish", replace=True)(own) is own
+    assert lowering_for("HardSwish") is own
+    assert (has_int8_form(node), has_integer_form(node, int16)) == (True, True)
+    lowers("HardSwish", int8=False, replace=True)(own)
+    assert (has_int8_form(node), has_integer_form(node, int16)) == (False, False)
