@@ -1,4 +1,4 @@
-"""What `mobiledeploy bench` does, from Python."""
+"""Measures .tflite files on devices: `mobiledeploy bench`, from Python."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class BenchResult:
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The document of the run."""
+        """Return the document of the run."""
         checks = [check.to_json() for check in self.checks]
         content = document([result.to_json() for result in self.results])
         return content | {"output_checks": checks, "errors": [str(error) for error in self.errors]}
 
     def failures(self, limits: Limits) -> list[str]:
-        """What exceeds a limit, in words, and outputs that differ."""
+        """Say what exceeds a limit, and which outputs differ."""
         exceeded = [line for result in self.results for line in result.exceeded(limits)]
         return exceeded + [check.failure() for check in self.checks if not check.passed]
 

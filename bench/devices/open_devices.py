@@ -1,4 +1,4 @@
-"""From what --device says to devices."""
+"""Opens the devices that --device names."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Tools:
     keep: bool = False
 
     def runner(self, per_op: bool) -> PhoneRunner:
-        """What runs models on phones.
+        """Return what runs models on phones.
 
         Raises:
             InputError: Something is missing on this machine.

@@ -1,4 +1,4 @@
-"""Whether a device computes what this host computes, from the same file and the same inputs."""
+"""Compares what a device computes with what this host computes, from the same file and the same inputs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class OutputCheck:
         return self.largest <= (MOST_STEPS if self.integer else MOST_ERROR)
 
     def failure(self) -> str:
-        """In words, for when it has not passed."""
+        """Say what is wrong, where it has not passed."""
         limit = f"{MOST_STEPS} step" if self.integer else f"{MOST_ERROR:g} of the range"
         return (
             f"{self.model}: {self.output} on {self.device} differs from this host's in {self.unequal} of "
@@ -65,7 +65,7 @@ class OutputCheck:
 def check_outputs(
     model: str, device: str, tensors: Sequence[IoTensor], found: Sequence[bytes], reference: Sequence[bytes]
 ) -> list[OutputCheck]:
-    """A check for each output.
+    """Return a check for each output.
 
     Args:
         tensors: The model's outputs.
@@ -104,7 +104,7 @@ def _size(check: OutputCheck) -> str:
 
 
 def outputs_table(checks: Sequence[OutputCheck]) -> Table:
-    """One row per output that was compared."""
+    """Return a table with a row for each output."""
     table = plain_table(
         "output", "elements", "unequal", "largest difference", "", title="outputs against this host's"
     )

@@ -1,4 +1,4 @@
-"""What kind of work each TFLite op is, for the shares of a count."""
+"""The kind of work that each TFLite op is, for the shares of a count."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ _KIND_OF: dict[str, Kind] = {name: kind for kind, names in OP_KINDS.items() for 
 
 
 def kind_of(op: str) -> Kind:
-    """What kind of work an op does, by its builtin name."""
+    """Return the kind of work that an op does, by its builtin name."""
     return _KIND_OF.get(op, "other")

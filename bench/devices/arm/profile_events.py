@@ -1,4 +1,4 @@
-"""The instructions of each kernel, from LiteRT's profile by a clock that ticks once for each look at it.
+"""Tells each kernel's instructions from LiteRT's profile, by a clock that ticks once for each look at it.
 
 LiteRT's interpreter looks at the clock before and after each op that it runs itself. XNNPACK looks once when
 it begins a partition and once after each of its operators (XNN_FLAG_BASIC_PROFILING, xnn_invoke_runtime);
@@ -21,7 +21,7 @@ _INVOKE = "Invoke"
 
 @dataclass(frozen=True)
 class Event:
-    """What LiteRT noted of one thing that it did.
+    """A thing that LiteRT did, as its profiler noted it.
 
     Attributes:
         type: LiteRtProfilerEventType.
@@ -39,7 +39,7 @@ class Event:
 
 @dataclass(frozen=True)
 class KernelCount:
-    """What ran between two looks at the clock.
+    """A kernel that ran between two looks at the clock.
 
     Attributes:
         name: XNNPACK's of the operator, or the op's builtin name.
@@ -69,7 +69,7 @@ def to_events(rows: Sequence[Sequence[Any]]) -> list[Event]:
 
 
 def kernel_counts(events: Sequence[Event], readings: Mapping[int, int], cost: int) -> list[KernelCount]:
-    """The instructions of each kernel, in the order in which they ran.
+    """Return the instructions of each kernel, in the order in which they ran.
 
     Args:
         readings: Tick -> instructions retired by then.

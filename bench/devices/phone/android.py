@@ -1,4 +1,4 @@
-"""What Android says of a phone: which one it is, and what may slow it down now.
+"""Reads what Android says of a phone: which one it is, and what may slow it down now.
 
 All functions take text that a shell command printed. Formats differ between versions and makers, so what is
 not found is left out. They follow AOSP's BatteryService, PowerManagerService and ThermalManagerService
@@ -48,12 +48,12 @@ class Report:
 
 
 def properties(text: str) -> dict[str, str]:
-    """Name -> value, from the output of `getprop`."""
+    """Return name -> value, from the output of `getprop`."""
     return dict(re.findall(r"^\[([^\]]+)\]: \[(.*?)\]\r?$", text, re.MULTILINE))
 
 
 def identity(serial: str, found: Mapping[str, str]) -> Identity:
-    """Which phone it is, by its properties.
+    """Tell which phone it is, by its properties.
 
     Raises:
         InputError: Our programs do not run on it: not 64-bit Arm, or too old an Android.
@@ -85,13 +85,13 @@ def identity(serial: str, found: Mapping[str, str]) -> Identity:
 
 
 def report_command() -> str:
-    """A shell command whose output `report` takes apart: all that is to be known, in one go."""
+    """Return a shell command that prints all that is to be known, for `report` to take apart."""
     services = (f"echo '{sysfs.MARK}{name}'; {command} 2>/dev/null" for name, command in _SERVICES.items())
     return f"{sysfs.dump_command()}; {'; '.join(services)}; true"
 
 
 def report(text: str) -> Report:
-    """The phone's state, from what `report_command` printed."""
+    """Read the phone's state out of what `report_command` printed."""
     files = sysfs.parse_dump(text)
     said = {name: files.pop(name, "") for name in _SERVICES}
     state = sysfs.state(files)
@@ -116,7 +116,7 @@ def report(text: str) -> Report:
 
 
 def warnings(found: Report) -> tuple[str, ...]:
-    """What of it makes figures worse than they could be."""
+    """Say what of it makes figures worse than they could be."""
     return tuple(
         text
         for applies, text in (

@@ -71,7 +71,7 @@ class Phone:
         return measure(self, models, settings, progress)
 
     def identity(self) -> Identity:
-        """Which phone it is.
+        """Tell which phone it is.
 
         Raises:
             InputError: It does not run our programs: not 64-bit Arm, or too old an Android.
