@@ -85,18 +85,13 @@ def _check(model: str, device: str, tensor: IoTensor, found: Any, reference: Any
     # NaN in the same place is equality, too.
     unequal = int(np.sum(~((found == reference) | ((found != found) & (reference != reference)))))
     integer = tensor.dtype.kind != "f"
-    difference = np.abs(found.astype(np.float64) - reference.astype(np.float64))
-    if not unequal:
-        largest = 0.0
-    elif integer:
-        largest = float(difference.max())
-    else:
-        spread = float(np.ptp(reference.astype(np.float64))) or 1.0
-        largest = float(difference.max()) / spread
+    expected = reference.astype(np.float64)
+    largest = float(np.abs(found.astype(np.float64) - expected).max()) if unequal else 0.0
+    if unequal and not integer:
+        largest /= float(np.ptp(expected)) or 1.0
     # A NaN on one side only is no difference that a limit could allow.
-    return OutputCheck(
-        model, device, tensor.name, found.size, unequal, np.inf if np.isnan(largest) else largest, integer
-    )
+    largest = np.inf if np.isnan(largest) else largest
+    return OutputCheck(model, device, tensor.name, found.size, unequal, largest, integer)
 
 
 def _size(check: OutputCheck) -> str:

@@ -9,7 +9,7 @@ consists of. Since nobody else looks at the clock in between, each tick belongs 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["Event", "KernelCount", "kernel_counts", "to_events"]
@@ -88,19 +88,17 @@ def kernel_counts(events: Sequence[Event], readings: Mapping[int, int], cost: in
             if event.index == 0:
                 partition += 1
                 last += 1  # the look at the partition's beginning
-            start = last
-            kernel = KernelCount(event.name, 0, partition=partition)
+            start, place = last, {"partition": partition}
         elif event.type == _OPERATOR:
-            start = event.start
+            start, place = event.start, {"op": event.index}
             _expect(start, last + 1)
-            kernel = KernelCount(event.name, 0, op=event.index)
         else:
             continue
         last = start + event.ticks
         if not {start, last} <= readings.keys():
             raise ValueError(f"no reading of tick {start} or {last}")
         retired = readings[last] - readings[start] - cost * event.ticks
-        kernels.append(replace(kernel, instructions=max(retired, 0)))
+        kernels.append(KernelCount(event.name, max(retired, 0), **place))
     _expect(invoke.start + invoke.ticks, last + 1)
     return kernels
 

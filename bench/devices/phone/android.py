@@ -15,7 +15,7 @@ from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.latency import sysfs
 from mobiledeploy.bench.runner.records import Identity, State
 
-__all__ = ["OLDEST_SDK", "Report", "identity", "properties", "report", "report_command", "warnings"]
+__all__ = ["OLDEST_SDK", "Snapshot", "identity", "properties", "snapshot", "snapshot_command", "warnings"]
 
 OLDEST_SDK = 26
 """Android 8: the first whose shell has sha256sum and flock."""
@@ -32,7 +32,7 @@ _PLAUSIBLE_C = (-40.0, 150.0)  # sensors that are switched off report -99.9 or 0
 
 
 @dataclass(frozen=True)
-class Report:
+class Snapshot:
     """The phone at one moment.
 
     Attributes:
@@ -84,14 +84,14 @@ def identity(serial: str, found: Mapping[str, str]) -> Identity:
     )
 
 
-def report_command() -> str:
-    """Return a shell command that prints all that is to be known, for `report` to take apart."""
+def snapshot_command() -> str:
+    """Return a shell command that prints all that is to be known, for `snapshot` to take apart."""
     services = (f"echo '{sysfs.MARK}{name}'; {command} 2>/dev/null" for name, command in _SERVICES.items())
     return f"{sysfs.dump_command()}; {'; '.join(services)}; true"
 
 
-def report(text: str) -> Report:
-    """Read the phone's state out of what `report_command` printed."""
+def snapshot(text: str) -> Snapshot:
+    """Read the phone's state out of what `snapshot_command` printed."""
     files = sysfs.parse_dump(text)
     said = {name: files.pop(name, "") for name in _SERVICES}
     state = sysfs.state(files)
@@ -99,7 +99,7 @@ def report(text: str) -> Report:
     level, scale = battery.get("level"), battery.get("scale", 100)
     tenths_c = battery.get("temperature")
     wakefulness = re.search(r"mWakefulness=(\w+)", said["power"])
-    return Report(
+    return Snapshot(
         files=files,
         state=replace(
             state,
@@ -115,7 +115,7 @@ def report(text: str) -> Report:
     )
 
 
-def warnings(found: Report) -> tuple[str, ...]:
+def warnings(found: Snapshot) -> tuple[str, ...]:
     """Say what of it makes figures worse than they could be."""
     return tuple(
         text
