@@ -1,4 +1,4 @@
-"""What `mobiledeploy bench` does, from Python."""
+"""Measures .tflite files on devices: `mobiledeploy bench`, from Python."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mobiledeploy.base.errors import InputError, MobileDeployError
 from mobiledeploy.base.progress import Progress, Silent
 from mobiledeploy.bench.devices.device import Device, Result
 from mobiledeploy.bench.devices.host import Host
-from mobiledeploy.bench.devices.open_devices import Tools, find
+from mobiledeploy.bench.devices.open_devices import Tools, open_devices
 from mobiledeploy.bench.latency.models import models_of
 from mobiledeploy.bench.latency.settings import FP16, Limits, Settings
 from mobiledeploy.bench.report.document import document
@@ -41,13 +41,13 @@ class BenchResult:
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The document of the run."""
+        """Return the document of the run."""
         checks = [check.to_json() for check in self.checks]
         content = document([result.to_json() for result in self.results])
         return content | {"output_checks": checks, "errors": [str(error) for error in self.errors]}
 
     def failures(self, limits: Limits) -> list[str]:
-        """What exceeds a limit, in words, and outputs that differ."""
+        """Say what exceeds a limit, and which outputs differ."""
         exceeded = [line for result in self.results for line in result.exceeded(limits)]
         return exceeded + [check.failure() for check in self.checks if not check.passed]
 
@@ -84,7 +84,7 @@ def bench(
             "differ by percents between processors; leave out --fp16, or --check-outputs"
         )
     models = models_of(files, inputs, settings.seed)
-    found, warnings = find(devices, tools, per_op)
+    found, warnings = open_devices(devices, tools, per_op)
     if check and all(device.is_host for device in found):
         raise InputError(
             "outputs are to be compared with this host's, expected a device that is another; pass --device "

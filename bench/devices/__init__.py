@@ -1,1 +1,1 @@
-"""What a measurement runs on: this host, phones, emulated Arm cores."""
+"""The places to measure on: this host, phones, emulated Arm cores."""

@@ -1,8 +1,8 @@
-"""What a run asks of a device, and of what was measured there."""
+"""A device as a run sees it, and what it measured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from mobiledeploy.base.progress import Progress
@@ -16,41 +16,28 @@ __all__ = ["Device", "Result"]
 
 
 class Result(Protocol):
-    """What was measured of some models on one device.
-
-    Attributes:
-        kind: What the figures are, as documents have it: "latency" or "instructions".
-    """
-
-    kind: ClassVar[str]
+    """The figures of some models on one device."""
 
     @property
     def identity(self) -> Identity:
-        """Which machine it was."""
-
-    @property
-    def runtime(self) -> str:
-        """Name and version of what ran the models."""
+        """The machine."""
 
     @property
     def models(self) -> Sequence[ModelResult]:
-        """In the order in which they were given; the first is what the others are set against."""
+        """The models in the order in which they were given; the first is what the others are set against."""
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the outputs, as plain data."""
-
-    def csv_cells(self) -> Iterator[Mapping[str, Any]]:
-        """Column -> figure, for each model."""
+        """Return everything but the outputs, as plain data."""
 
     def tables(self, per_op: bool) -> Iterator[RenderableType]:
-        """What a terminal shows.
+        """Return what a terminal shows.
 
         Args:
             per_op: Whether to list every op.
         """
 
     def exceeded(self, limits: Limits) -> Iterator[str]:
-        """What is over a limit, in words."""
+        """Say what is over a limit."""
 
 
 class Device(Protocol):

@@ -1,4 +1,4 @@
-"""What a measurement was taken on."""
+"""The processor of this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["processor"]
 
 
 def processor() -> str:
-    """The processor's name as Linux states it, else as Python does."""
+    """Return the processor's name as Linux states it, else as Python does."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

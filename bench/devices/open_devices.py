@@ -1,4 +1,4 @@
-"""From what --device says to devices."""
+"""Opens the devices that --device names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mobiledeploy.bench.devices.phone.choice import ALL, ANY, choose
 from mobiledeploy.bench.devices.phone.own_runner import OwnRunner
 from mobiledeploy.bench.devices.phone.phone import Phone, PhoneRunner
 
-__all__ = ["OPENED_BY", "Tools", "find"]
+__all__ = ["OPENED_BY", "Tools", "open_devices"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Tools:
     keep: bool = False
 
     def runner(self, per_op: bool) -> PhoneRunner:
-        """What runs models on phones.
+        """Return what runs models on phones.
 
         Raises:
             InputError: Something is missing on this machine.
@@ -60,7 +60,7 @@ OPENED_BY: dict[str, Callable[[str, Tools], Device]] = {
 """Beginning of a device's name, up to a colon -> what makes a device of the rest. All others are phones."""
 
 
-def find(wanted: Sequence[str], tools: Tools, per_op: bool = False) -> tuple[list[Device], list[str]]:
+def open_devices(wanted: Sequence[str], tools: Tools, per_op: bool = False) -> tuple[list[Device], list[str]]:
     """Return the devices that are meant, and what the user should know of the choice.
 
     Args:

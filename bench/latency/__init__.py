@@ -1,1 +1,1 @@
-"""How latency is measured: protocol, samples, statistics, stability."""
+"""The measurement of latency: protocol, samples, statistics, stability."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from mobiledeploy.bench.latency.model_latency import ModelLatency
-from mobiledeploy.bench.latency.samples import Interval, Ratio, Samples, Summary, ratio, summary
+from mobiledeploy.bench.latency.samples import Ratio, Samples, Summary, ratio, summary
 from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.bench.latency.stability import Observed, reasons_for_doubt
 from mobiledeploy.bench.latency.tables import (
@@ -21,7 +20,7 @@ from mobiledeploy.bench.latency.tables import (
     profile_tables,
     ratio_table,
 )
-from mobiledeploy.bench.runner.records import Core, Identity
+from mobiledeploy.bench.runner.records import Core, Identity, Launch, ModelLatency
 
 __all__ = ["Measurement"]
 
@@ -37,8 +36,6 @@ class Measurement:
         observed: All launches, with the device's state before and after each.
     """
 
-    kind: ClassVar[str] = "latency"
-
     identity: Identity
     note: str
     started: str
@@ -50,18 +47,18 @@ class Measurement:
 
     @cached_property
     def samples(self) -> tuple[Samples, ...]:
-        """For each model its milliseconds by launch, round and inference."""
+        """Milliseconds of each model by launch, round and inference."""
         launches = zip(*(each.launch.models for each in self.observed), strict=True)
         return tuple([launch.rounds_ms for launch in model] for model in launches)
 
     @cached_property
     def summaries(self) -> tuple[Summary, ...]:
-        """For each model."""
+        """Statistics of each model."""
         return tuple(summary(samples) for samples in self.samples)
 
     @cached_property
     def ratios(self) -> tuple[Ratio, ...]:
-        """For each model its latency over that of the first, pair by pair; the first is 1."""
+        """Latency of each model over that of the first, pair by pair; the first is 1."""
         return tuple(ratio(samples, self.samples[0]) for samples in self.samples)
 
     @cached_property
@@ -75,7 +72,7 @@ class Measurement:
         return self.observed[0].launch.runtime
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, raw samples included."""
+        """Return plain data, raw samples included."""
         models = [
             record.to_json()
             | figures.to_json()
@@ -85,11 +82,11 @@ class Measurement:
             )
         ]
         launches = [
-            {"before": asdict(each.before), "after": asdict(each.after)} | _without_samples(each)
+            {"before": asdict(each.before), "after": asdict(each.after)} | _without_samples(each.launch)
             for each in self.observed
         ]
         return {
-            "kind": self.kind,
+            "kind": "latency",
             "device": asdict(self.identity),
             "note": self.note,
             "started": self.started,
@@ -103,28 +100,8 @@ class Measurement:
             "launches": launches,
         }
 
-    def csv_cells(self) -> Iterator[Mapping[str, Any]]:
-        """Column -> figure, for each model."""
-        for model, figures, relative in zip(self.models, self.summaries, self.ratios, strict=True):
-            yield {
-                **_interval_cells("median", figures.median),
-                **_interval_cells("calm", figures.calm),
-                "ratio_to_first": relative.value,
-                "stable": not self.reasons,
-                "core": self.core,
-                "min_ms": figures.minimum,
-                "p90_ms": figures.p90,
-                "p99_ms": figures.p99,
-                "iqr_ms": figures.iqr,
-                "count": figures.count,
-                "init_ms": model.init_ms,
-                "first_ms": model.first_ms,
-                "peak_memory_mb": model.peak_memory_mb,
-                "sha256": model.sha256,
-            }
-
     def tables(self, per_op: bool = False) -> Iterator[RenderableType]:
-        """What was measured, and whether it can be repeated. A profile by op is there if it was taken."""
+        """Return what was measured, and whether it can be repeated; by op, too, if that was taken."""
         yield Text(self._title, style="bold")
         yield latency_table(self.models, self.summaries)
         if len(self.models) > 1:
@@ -149,7 +126,7 @@ class Measurement:
         )
 
     def exceeded(self, limits: Limits) -> Iterator[str]:
-        """What is over a limit, in words."""
+        """Say what is over a limit."""
         where = self.identity.name
         for model, figures in zip(self.models, self.summaries, strict=True):
             if limits.ms is not None and figures.median.value > limits.ms:
@@ -164,21 +141,10 @@ class Measurement:
             )
 
 
-def _interval_cells(name: str, interval: Interval) -> dict[str, float]:
-    return {f"{name}_ms": interval.value, f"{name}_low_ms": interval.low, f"{name}_high_ms": interval.high}
+_OF_LAUNCH = ("core", "seconds", "clock_khz", "involuntary_switches", "peak_memory_mb", "complete")
+_OF_MODELS = ("warm_up_ms", "warm", "init_ms", "first_ms")
 
 
-def _without_samples(observed: Observed) -> dict[str, Any]:
-    launch = observed.launch
-    return {
-        "core": launch.core,
-        "seconds": launch.seconds,
-        "clock_khz": list(launch.clock_khz),
-        "involuntary_switches": launch.involuntary_switches,
-        "peak_memory_mb": launch.peak_memory_mb,
-        "complete": launch.complete,
-        "warm_up_ms": [list(model.warm_up_ms) for model in launch.models],
-        "warm": [model.warm for model in launch.models],
-        "init_ms": [model.init_ms for model in launch.models],
-        "first_ms": [model.first_ms for model in launch.models],
-    }
+def _without_samples(launch: Launch) -> dict[str, Any]:
+    models = {name: [getattr(model, name) for model in launch.models] for name in _OF_MODELS}
+    return {name: getattr(launch, name) for name in _OF_LAUNCH} | models

@@ -16,12 +16,11 @@ from datetime import UTC, datetime
 from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.base.progress import Advance, Progress, Silent
 from mobiledeploy.bench.latency.measurement import Measurement
-from mobiledeploy.bench.latency.model_latency import ModelLatency
 from mobiledeploy.bench.latency.samples import ratio, summary
 from mobiledeploy.bench.latency.settings import Settings
 from mobiledeploy.bench.latency.stability import Observed
 from mobiledeploy.bench.latency.timed_device import Launcher, TimedDevice
-from mobiledeploy.bench.runner.records import Core, Model, State
+from mobiledeploy.bench.runner.records import Core, Model, ModelLatency, State
 
 __all__ = ["largest_core", "measure"]
 

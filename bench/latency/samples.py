@@ -8,7 +8,7 @@ first, then rounds within them (a two-stage cluster bootstrap; Davison and Hinkl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class Interval:
         return (self.high - self.low) / 2 / self.value
 
     def to_json(self) -> dict[str, float | None]:
-        return {"value": self.value, "low": self.low, "high": self.high}
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,6 @@ class Ratio(Interval):
 
     share: float
     disturbed: float | None
-
-    def to_json(self) -> dict[str, float | None]:
-        return {**super().to_json(), "share": self.share, "disturbed": self.disturbed}
 
 
 def summary(samples: Samples, seed: int = 0) -> Summary:

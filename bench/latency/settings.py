@@ -1,4 +1,4 @@
-"""What a user may choose about a measurement, and demand of it."""
+"""The choices of a user about a measurement, and demands on its result."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Settings:
     outputs: bool = False
 
     def plan(self, core: int, launch: int, round_s: float) -> LaunchPlan:
-        """What the launch of that number does.
+        """Plan the launch of that number.
 
         Args:
             round_s: About how long a round takes; so that all launches fit into the time limit, networks that
@@ -67,7 +67,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a result must not exceed, for use in CI; None or False: anything goes.
+    """Limits of a result, for use in CI; None or False: anything goes.
 
     Attributes:
         ms: Of every median.

@@ -1,4 +1,4 @@
-"""Cores, clocks and temperatures out of the files in which Linux and Android state them.
+"""Reads cores, clocks and temperatures out of the files in which Linux and Android state them.
 
 All functions take what was read, a mapping from path to content, so that they serve this host and a phone
 alike. The formats are in the kernel's documentation (admin-guide/cputopology, pm/cpufreq, thermal/sysfs-api,
@@ -40,7 +40,7 @@ _PLAUSIBLE_C = (-40.0, 150.0)  # sensors that are switched off report 0 K, or th
 
 
 def read_files(root: Path = Path("/")) -> dict[str, str]:
-    """Path -> content of this host's files that `GLOBS` name."""
+    """Return path -> content of this host's files that `GLOBS` name."""
     found: dict[str, str] = {}
     for pattern in GLOBS:
         for path in root.glob(pattern.lstrip("/")):
@@ -50,18 +50,18 @@ def read_files(root: Path = Path("/")) -> dict[str, str]:
 
 
 def dump_command() -> str:
-    """A shell command whose output `parse_dump` takes apart; for a device with nothing but a shell."""
+    """Return a shell command that prints the files, for `parse_dump` to take apart."""
     return f"for f in {' '.join(GLOBS)}; do [ -r $f ] && echo '{MARK}'$f && cat $f 2>/dev/null; done; true"
 
 
 def parse_dump(text: str) -> dict[str, str]:
-    """Path -> content, from what `dump_command` printed."""
+    """Return path -> content, from what `dump_command` printed."""
     sections = text.replace("\r\n", "\n").split(MARK)[1:]
     return {path: content for path, _, content in (section.partition("\n") for section in sections)}
 
 
 def cores(files: Mapping[str, str]) -> tuple[Core, ...]:
-    """The processor's cores, by number.
+    """Return the processor's cores, by number.
 
     Raises:
         DeviceError: The files do not say which cores there are.
@@ -84,7 +84,7 @@ def cores(files: Mapping[str, str]) -> tuple[Core, ...]:
 
 
 def state(files: Mapping[str, str]) -> State:
-    """Clocks, temperatures and load; what only Android's services know is left for the caller to fill in."""
+    """Return clocks, temperatures and load; what only Android's services know, the caller fills in."""
     return State(
         clocks_khz=_per_core(files, "/cpufreq/scaling_cur_freq"),
         limits_khz=_per_core(files, "/cpufreq/scaling_max_freq"),

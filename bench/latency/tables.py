@@ -8,9 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mobiledeploy.base.terminal import plain_table
-from mobiledeploy.bench.latency.model_latency import ModelLatency
 from mobiledeploy.bench.latency.samples import Ratio, Summary
-from mobiledeploy.bench.runner.records import State
+from mobiledeploy.bench.runner.records import ModelLatency, State
 
 __all__ = ["circumstances", "latency_table", "loading_table", "profile_tables", "ratio_table"]
 

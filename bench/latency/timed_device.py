@@ -1,4 +1,4 @@
-"""What the protocol of latency asks of a device that has a clock: a phone, or this host."""
+"""A device that has a clock, as the protocol of latency sees it: a phone, or this host."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TimedDevice(Protocol):
     note: str
 
     def identity(self) -> Identity:
-        """Which machine it is."""
+        """Tell which machine it is."""
 
     def cores(self) -> tuple[Core, ...]:
         """Its processor cores."""

@@ -58,7 +58,7 @@ class Change:
 
     @property
     def verdict(self) -> str:
-        """In a word."""
+        """The change in a word."""
         if self.is_noise:
             return "noise"
         return "less" if self.relative.value < 1 else "more"
@@ -147,7 +147,7 @@ class Pair:
 
     @property
     def changes(self) -> list[Change]:
-        """All figures that both have."""
+        """The figures that both have."""
         return [] if self.old is None else changes(self.old, self.new)
 
     @property
@@ -188,7 +188,7 @@ def _table(pair: Pair) -> Table:
 
 
 def _counterpart(result: ResultDocument, candidates: list[ResultDocument]) -> ResultDocument | None:
-    """Of the same kind; of the same device rather than of another."""
+    """A result of the same kind; of the same device rather than of another."""
     same_kind = [each for each in candidates if each["kind"] == result["kind"]]
     same_device = [each for each in same_kind if each["device"]["key"] == result["device"]["key"]]
     return next(iter(same_device or same_kind), None)

@@ -24,7 +24,7 @@ _FIGURES = {
 
 
 def document(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The document of some results, which are what `to_json` of measurements and counts gives."""
+    """Return the document of some results, each as its `to_json` gives it."""
     return {"schema": SCHEMA, "mobiledeploy": __version__, "results": list(results)}
 
 

@@ -1,4 +1,4 @@
-"""Whether a device computes what this host computes, from the same file and the same inputs."""
+"""Compares what a device computes with what this host computes, from the same file and the same inputs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class OutputCheck:
         return self.largest <= (MOST_STEPS if self.integer else MOST_ERROR)
 
     def failure(self) -> str:
-        """In words, for when it has not passed."""
+        """Say what is wrong, where it has not passed."""
         limit = f"{MOST_STEPS} step" if self.integer else f"{MOST_ERROR:g} of the range"
         return (
             f"{self.model}: {self.output} on {self.device} differs from this host's in {self.unequal} of "
@@ -65,7 +65,7 @@ class OutputCheck:
 def check_outputs(
     model: str, device: str, tensors: Sequence[IoTensor], found: Sequence[bytes], reference: Sequence[bytes]
 ) -> list[OutputCheck]:
-    """A check for each output.
+    """Return a check for each output.
 
     Args:
         tensors: The model's outputs.
@@ -85,18 +85,13 @@ def _check(model: str, device: str, tensor: IoTensor, found: Any, reference: Any
     # NaN in the same place is equality, too.
     unequal = int(np.sum(~((found == reference) | ((found != found) & (reference != reference)))))
     integer = tensor.dtype.kind != "f"
-    difference = np.abs(found.astype(np.float64) - reference.astype(np.float64))
-    if not unequal:
-        largest = 0.0
-    elif integer:
-        largest = float(difference.max())
-    else:
-        spread = float(np.ptp(reference.astype(np.float64))) or 1.0
-        largest = float(difference.max()) / spread
+    expected = reference.astype(np.float64)
+    largest = float(np.abs(found.astype(np.float64) - expected).max()) if unequal else 0.0
+    if unequal and not integer:
+        largest /= float(np.ptp(expected)) or 1.0
     # A NaN on one side only is no difference that a limit could allow.
-    return OutputCheck(
-        model, device, tensor.name, found.size, unequal, np.inf if np.isnan(largest) else largest, integer
-    )
+    largest = np.inf if np.isnan(largest) else largest
+    return OutputCheck(model, device, tensor.name, found.size, unequal, largest, integer)
 
 
 def _size(check: OutputCheck) -> str:
@@ -104,7 +99,7 @@ def _size(check: OutputCheck) -> str:
 
 
 def outputs_table(checks: Sequence[OutputCheck]) -> Table:
-    """One row per output that was compared."""
+    """Return a table with a row for each output."""
     table = plain_table(
         "output", "elements", "unequal", "largest difference", "", title="outputs against this host's"
     )

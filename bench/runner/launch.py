@@ -26,7 +26,7 @@ _AGAIN = "measure again"
 
 @dataclass(frozen=True)
 class Finished:
-    """How the runner ended.
+    """A start of the runner that has ended.
 
     Attributes:
         exit_code: Negative, or above 128 from a shell: it was ended by a signal.
@@ -129,7 +129,7 @@ def _raise_for_exit(finished: Finished, models: Sequence[Model], where: str) -> 
 
 
 def _launch(document: Any, plan: LaunchPlan, model_count: int, runtime: str) -> Launch:
-    """The document's content.
+    """Return the document's content.
 
     Raises:
         ValueError, KeyError, TypeError, OverflowError: It is not what the runner prints for this plan.

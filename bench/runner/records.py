@@ -1,4 +1,4 @@
-"""What passes between a device, a runner and the protocol: plain records, in stated units."""
+"""The records that devices, runners and the protocol exchange: plain data, in stated units."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ __all__ = [
     "Launch",
     "LaunchPlan",
     "Model",
+    "ModelLatency",
     "ModelResult",
     "ModelSamples",
     "State",
@@ -37,7 +38,7 @@ class Model:
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """What one start of a runner does: load, warm up, then rounds in which each model takes its turn.
+    """A start of a runner: load, warm up, then rounds in which each model takes its turn.
 
     Attributes:
         core: The core to be pinned to; None: wherever the system puts it.
@@ -45,7 +46,7 @@ class LaunchPlan:
         burst: Timed inferences in a turn, after an untimed one.
         warm_up_s: Longest warm-up; it ends earlier when bursts no longer change.
         limit_s: No round begins after so long.
-        seed: Of the order of the models, which is drawn anew for each round.
+        seed: Random seed of the order of the models, which is drawn anew for each round.
         flags: XNNPACK's delegate flags; 3 asks for int8 kernels, signed and unsigned.
         outputs: Whether to bring back the outputs of the last inference.
         details: Whether memory and ops are looked at, too, where that takes a start of its own; of one model.
@@ -64,7 +65,7 @@ class LaunchPlan:
 
 @dataclass(frozen=True)
 class ModelSamples:
-    """What a runner measured of one model in one start.
+    """The times of one model in one start of a runner.
 
     Attributes:
         init_ms: From before the file was read until ready for the first inference.
@@ -104,7 +105,7 @@ class Core:
 
 @dataclass(frozen=True)
 class State:
-    """What may slow a device down, at one moment. Empty or None: the device does not say.
+    """The state of a device at one moment, as far as it bears on speed. Empty or None: it does not say.
 
     Attributes:
         clocks_khz: Core -> current frequency.
@@ -112,7 +113,7 @@ class State:
         governors: Core -> policy that chooses the frequency.
         temperatures_c: Sensor -> degrees Celsius.
         thermal_status: Android's, 0 (none) to 6 (shutdown).
-        battery_percent, battery_c, charging: Of the battery.
+        battery_percent, battery_c, charging: State of the battery.
         busy_ticks: Core -> (ticks it was busy, ticks in all) since boot, as /proc/stat counts them.
     """
 
@@ -129,7 +130,7 @@ class State:
 
 @dataclass(frozen=True)
 class Launch:
-    """What one start of a runner gave.
+    """The figures of one start of a runner.
 
     Attributes:
         models: In the order of the models that were launched.
@@ -156,7 +157,7 @@ class Launch:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelResult:
-    """What every result has of a model.
+    """A model's part of a result, of whatever kind.
 
     Attributes:
         fully_delegated: Whether XNNPACK took the whole graph; None where the runner does not say.
@@ -171,21 +172,38 @@ class ModelResult:
     outputs: tuple[bytes, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; the outputs are left out."""
+        """Return plain data; the outputs are left out."""
         plain = asdict(self)
         del plain["outputs"]
         return plain
 
     @property
     def file_cells(self) -> tuple[str, str, str]:
-        """How much XNNPACK took, kB and the beginning of the SHA-256, as tables show them."""
+        """How much XNNPACK took, kB and the beginning of the SHA-256, for tables."""
         delegated = {True: "all", False: "part", None: ""}[self.fully_delegated]
         return delegated, f"{self.size_bytes / 1e3:.0f}", self.sha256[:12]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelLatency(ModelResult):
+    """The figures of a model in a process of its own.
+
+    Attributes:
+        init_ms: Reading the file and preparing it for the first inference.
+        first_ms: The first inference.
+        peak_memory_mb: Largest resident set of that process, in units of 2^20 bytes.
+        op_profile: Op -> mean milliseconds, from a runner that profiles.
+    """
+
+    init_ms: float
+    first_ms: float
+    peak_memory_mb: float | None
+    op_profile: Mapping[str, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Identity:
-    """Which machine it was.
+    """The machine that was measured on.
 
     Attributes:
         kind: "phone", "host" or "emulated".

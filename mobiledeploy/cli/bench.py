@@ -261,7 +261,7 @@ def _print(
     if options.json:
         print_json(content)
     elif options.csv:
-        print(csv_text(result.results), end="")
+        print(csv_text(content["results"]), end="")
     elif not options.quiet:
         parts = [*tables(result.results, options.per_op)]
         if result.checks:

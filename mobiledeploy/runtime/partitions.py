@@ -1,4 +1,4 @@
-"""Into how many XNNPACK partitions a .tflite file is cut: by the target's table, and by the interpreter."""
+"""Tells how XNNPACK cuts a .tflite file into partitions: by the target's table, and by the interpreter."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class OutsideOp:
 
 @dataclass(frozen=True)
 class Partitions:
-    """How the delegate cuts a graph.
+    """A graph as the delegate cuts it.
 
     Attributes:
         count: Number of delegated partitions; 1 is what a fast artifact has.
@@ -130,15 +130,15 @@ class Wired(Protocol):
 
     @property
     def inputs(self) -> Sequence[int]:
-        """What it reads, constants included; below 0: left out."""
+        """Tensors that it reads, constants included; below 0: left out."""
 
     @property
     def outputs(self) -> Sequence[int]:
-        """What it writes."""
+        """Tensors that it writes."""
 
 
 def execution_groups(ops: Sequence[Wired], delegated: Sequence[bool]) -> list[tuple[bool, list[int]]]:
-    """TFLite's greedy partitioning: in turn all ops that are ready and delegated, all that are ready and not.
+    """Partition as TFLite does: in turn all ops that are ready and delegated, all that are ready and not.
 
     After tensorflow/lite/graph_info.cc (PartitionGraphIntoIndependentNodeSubsets).
 
@@ -173,7 +173,7 @@ _WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANS
 
 
 def _op_use(op: FileOp, graph: FileGraph) -> OpUse:
-    """What the target's table asks of an op."""
+    """Describe an op as the target's table asks for it."""
     inputs = [graph.tensors[i] for i in op.inputs if i >= 0]
     active = [graph.tensors[i] for i in op.inputs if i in graph.activations]
     outputs = [graph.tensors[i] for i in op.outputs]
@@ -198,7 +198,7 @@ def _op_use(op: FileOp, graph: FileGraph) -> OpUse:
 
 
 def _precision(types: Collection[str], integer_weights: bool) -> Precision:
-    """What an op computes in, from the types of its activations and whether its weights are integers."""
+    """Tell what an op computes in, by the types of its activations and whether its weights are integers."""
     if "INT16" in types:
         return "int16"
     if any("INT" in dtype for dtype in types):

@@ -1,4 +1,4 @@
-"""Which ops of the file each kernel stands for.
+"""Attributes the instructions of XNNPACK's kernels to the ops of the file.
 
 XNNPACK names its operators by what they do, and runs them in the order in which the file has the ops. But it
 makes one of several: a padding goes into the convolution behind it (xnn_subgraph_fusion), and a chain of
@@ -88,7 +88,7 @@ class OpCount:
 
 
 def attribute(kernels: Sequence[KernelCount], ops: Sequence[FileOp]) -> list[OpCount]:
-    """For each op of the file, alone or with those that it runs as one with, its instructions; in file order.
+    """Return the instructions of each op, alone or with those that it runs as one with, in file order.
 
     A partition whose operators cannot be told apart is one entry.
 
@@ -158,7 +158,7 @@ def _count(
 
 
 def _absorbed(ops: Sequence[FileOp], leaders: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """For each op without an operator: its position, and that of the op it runs as one with.
+    """Yield for each op without an operator its position, and that of the op it runs as one with.
 
     That is what reads its output; where nothing in the partition does, what wrote its input. The latter's
     place is told before it is used.
@@ -180,7 +180,7 @@ def _absorbed(ops: Sequence[FileOp], leaders: Sequence[int]) -> Iterator[tuple[i
 
 
 def _align(ops: Sequence[FileOp], kernels: Sequence[KernelCount]) -> list[int] | None:
-    """For each kernel the position of the op that it belongs to; None if they do not fit together.
+    """Return for each kernel the position of the op it belongs to; None if they do not fit together.
 
     The cheapest way through the table of (ops so far, kernels so far): an op and a kernel match, a kernel is
     one more of the op before it, or an op has none. At equal cost the last of some ops matches, for that is

@@ -101,7 +101,7 @@ class EmulatedCore:
     def _count_ops(
         self, model: Model, plan: LaunchPlan, ops: Sequence[FileOp], deadline: float
     ) -> tuple[list[OpCount], str]:
-        """The counts, or none and why."""
+        """Return the counts, or none and why."""
         once = replace(plan, burst=1, outputs=False)
         with started(model, once, self.profile, self.emulator, profiled=True) as guest:
             _, counts = guest.finish(deadline)

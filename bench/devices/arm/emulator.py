@@ -1,4 +1,4 @@
-"""All that it takes to run the runner on an emulated Arm core: found on this machine, or built."""
+"""The tools that emulate an Arm core: found on this machine, fetched or built."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHARED = ("-shared", "-fPIC")
 
 @dataclass(frozen=True)
 class Programs:
-    """What is built from this project's C files."""
+    """The programs that are built from this project's C files."""
 
     runner: Path
     plugin: Path
@@ -72,7 +72,7 @@ class Emulator:
         return cls(qemu, found, library_for("aarch64", path=litert), build_programs())
 
     def identity(self, profile: ArmProfile) -> Identity:
-        """The profile as a machine.
+        """Describe the profile as a machine.
 
         Raises:
             InputError: QEMU cannot emulate it.

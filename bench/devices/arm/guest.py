@@ -31,7 +31,7 @@ _COUNTS, _STDOUT, _STDERR, _ROOT = "counts", "stdout", "stderr", "root"
 
 @dataclass(frozen=True)
 class Counts:
-    """What the plugin wrote.
+    """The readings of the plugin.
 
     Attributes:
         inferences: Instructions of each marked inference.
@@ -113,7 +113,7 @@ class Guest:
         return launch, self._checked(counts)
 
     def events(self) -> list[Event]:
-        """What LiteRT's profiler noted of the last inference, once it has finished.
+        """Return what LiteRT's profiler noted of the last inference, once the program has finished.
 
         Raises:
             DeviceError: Nothing that makes sense.

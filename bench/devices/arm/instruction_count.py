@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -43,7 +43,7 @@ class ModelCount(ModelResult):
 
     @property
     def instructions(self) -> int:
-        """Of an inference after the first ones."""
+        """Instructions of an inference after the first ones."""
         return self.per_inference[-1]
 
     @property
@@ -53,7 +53,7 @@ class ModelCount(ModelResult):
 
     @property
     def runtime_instructions(self) -> int | None:
-        """What no op accounts for; None without counts by op."""
+        """Instructions that no op accounts for; None without counts by op."""
         return self.instructions - sum(op.instructions for op in self.ops) if self.ops else None
 
     @property
@@ -79,7 +79,7 @@ class ModelCount(ModelResult):
 
 @dataclass(frozen=True)
 class InstructionCount:
-    """How many AArch64 instructions inferences of models retire on an emulated core. That is no latency.
+    """AArch64 instructions that inferences of models retire on an emulated core. That is no latency.
 
     Attributes:
         identity: The profile and the emulator.
@@ -89,8 +89,6 @@ class InstructionCount:
         flags: XNNPACK's delegate flags.
         note: What the figures are and what they are not.
     """
-
-    kind: ClassVar[str] = "instructions"
 
     identity: Identity
     started: str
@@ -103,7 +101,7 @@ class InstructionCount:
     def to_json(self) -> dict[str, Any]:
         """Plain data; the outputs are left out."""
         return {
-            "kind": self.kind,
+            "kind": "instructions",
             "device": asdict(self.identity),
             "note": self.note,
             "started": self.started,
@@ -113,13 +111,8 @@ class InstructionCount:
             "models": [model.to_json() for model in self.models],
         }
 
-    def csv_cells(self) -> Iterator[Mapping[str, Any]]:
-        """Column -> figure, for each model."""
-        for model in self.models:
-            yield {"instructions": model.instructions, "sha256": model.sha256}
-
     def tables(self, per_op: bool = False) -> Iterator[RenderableType]:
-        """What was counted, and that it is no latency."""
+        """Return what was counted, and that it is no latency."""
         where = f"{self.identity.name}, {self.identity.system}\n{self.runtime}, {self.system}, one thread"
         yield Text(where, style="bold")
         yield self._count_table()
@@ -132,7 +125,7 @@ class InstructionCount:
         yield Text(self.note)
 
     def exceeded(self, limits: Limits) -> Iterator[str]:
-        """What is over the limit of instructions, in words."""
+        """Say what is over the limit of instructions."""
         where = self.identity.name
         for model in self.models:
             if limits.instructions is not None and model.instructions > limits.instructions:

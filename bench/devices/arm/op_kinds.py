@@ -1,12 +1,12 @@
-"""What kind of work each TFLite op is, for the shares of a count."""
+"""The kind of work that each TFLite op is, for the shares of a count."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["OP_KINDS", "Kind", "kind_of"]
+__all__ = ["OP_KINDS", "OpKind", "kind_of"]
 
-Kind = Literal[
+OpKind = Literal[
     "convolution", "depthwise", "fully connected", "element-wise", "pooling", "data movement", "other"
 ]
 
@@ -15,7 +15,7 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-OP_KINDS: dict[Kind, frozenset[str]] = {
+OP_KINDS: dict[OpKind, frozenset[str]] = {
     "convolution": _names("CONV_2D TRANSPOSE_CONV"),
     "depthwise": _names("DEPTHWISE_CONV_2D"),
     "fully connected": _names("BATCH_MATMUL FULLY_CONNECTED"),
@@ -33,9 +33,9 @@ OP_KINDS: dict[Kind, frozenset[str]] = {
 }
 """Kind -> builtin names; all others are "other"."""
 
-_KIND_OF: dict[str, Kind] = {name: kind for kind, names in OP_KINDS.items() for name in names}
+_KIND_OF: dict[str, OpKind] = {name: kind for kind, names in OP_KINDS.items() for name in names}
 
 
-def kind_of(op: str) -> Kind:
-    """What kind of work an op does, by its builtin name."""
+def kind_of(op: str) -> OpKind:
+    """Return the kind of work that an op does, by its builtin name."""
     return _KIND_OF.get(op, "other")

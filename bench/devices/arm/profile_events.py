@@ -1,4 +1,4 @@
-"""The instructions of each kernel, from LiteRT's profile by a clock that ticks once for each look at it.
+"""Tells each kernel's instructions from LiteRT's profile, by a clock that ticks once for each look at it.
 
 LiteRT's interpreter looks at the clock before and after each op that it runs itself. XNNPACK looks once when
 it begins a partition and once after each of its operators (XNN_FLAG_BASIC_PROFILING, xnn_invoke_runtime);
@@ -9,7 +9,7 @@ consists of. Since nobody else looks at the clock in between, each tick belongs 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["Event", "KernelCount", "kernel_counts", "to_events"]
@@ -21,7 +21,7 @@ _INVOKE = "Invoke"
 
 @dataclass(frozen=True)
 class Event:
-    """What LiteRT noted of one thing that it did.
+    """A thing that LiteRT did, as its profiler noted it.
 
     Attributes:
         type: LiteRtProfilerEventType.
@@ -39,7 +39,7 @@ class Event:
 
 @dataclass(frozen=True)
 class KernelCount:
-    """What ran between two looks at the clock.
+    """A kernel that ran between two looks at the clock.
 
     Attributes:
         name: XNNPACK's of the operator, or the op's builtin name.
@@ -69,7 +69,7 @@ def to_events(rows: Sequence[Sequence[Any]]) -> list[Event]:
 
 
 def kernel_counts(events: Sequence[Event], readings: Mapping[int, int], cost: int) -> list[KernelCount]:
-    """The instructions of each kernel, in the order in which they ran.
+    """Return the instructions of each kernel, in the order in which they ran.
 
     Args:
         readings: Tick -> instructions retired by then.
@@ -88,19 +88,17 @@ def kernel_counts(events: Sequence[Event], readings: Mapping[int, int], cost: in
             if event.index == 0:
                 partition += 1
                 last += 1  # the look at the partition's beginning
-            start = last
-            kernel = KernelCount(event.name, 0, partition=partition)
+            start, place = last, {"partition": partition}
         elif event.type == _OPERATOR:
-            start = event.start
+            start, place = event.start, {"op": event.index}
             _expect(start, last + 1)
-            kernel = KernelCount(event.name, 0, op=event.index)
         else:
             continue
         last = start + event.ticks
         if not {start, last} <= readings.keys():
             raise ValueError(f"no reading of tick {start} or {last}")
         retired = readings[last] - readings[start] - cost * event.ticks
-        kernels.append(replace(kernel, instructions=max(retired, 0)))
+        kernels.append(KernelCount(event.name, max(retired, 0), **place))
     _expect(invoke.start + invoke.ticks, last + 1)
     return kernels
 

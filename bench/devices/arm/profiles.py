@@ -42,7 +42,7 @@ class ArmProfile:
 
     @property
     def name(self) -> str:
-        """What --device arm:NAME takes."""
+        """The NAME of --device arm:NAME."""
         return self.core.lower()
 
 
@@ -65,7 +65,7 @@ PROFILES = {profile.name: profile for profile in _LISTED}
 
 
 def get_profile(name: str) -> ArmProfile:
-    """The profile of that name.
+    """Return the profile of that name.
 
     Raises:
         InputError: There is none.
@@ -78,7 +78,7 @@ def get_profile(name: str) -> ArmProfile:
 
 
 def cpuinfo(profile: ArmProfile) -> str:
-    """/proc/cpuinfo of a system with one such core, in the form that Linux gives it."""
+    """Return /proc/cpuinfo of a system with one such core, in the form that Linux gives it."""
     lines = (
         "processor\t: 0",
         "BogoMIPS\t: 38.40",

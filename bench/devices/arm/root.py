@@ -28,7 +28,7 @@ _SYSFS = {
 
 
 def make_root(folder: Path, profile: ArmProfile, libraries: Mapping[str, Path]) -> None:
-    """Make it in a folder that does not exist yet.
+    """Make the root in a folder that does not exist yet.
 
     QEMU (-L) takes a file from here where there is one, and from this machine where there is none. Without a
     proc/cpuinfo of an Arm core, LiteRT's look at the processor ends in a segmentation fault. From version 8.2

@@ -54,7 +54,7 @@ class Connected:
 
 @dataclass(frozen=True)
 class CommandResult:
-    """How a command ended on the phone."""
+    """A command that has ended on the phone."""
 
     code: int
     stdout: str
@@ -180,7 +180,7 @@ class Adb:
         self.serial = serial
 
     def features(self) -> frozenset[str]:
-        """What the phone's adbd can do.
+        """Return what the phone's adbd can do.
 
         Raises:
             DeviceError: It went away.
@@ -293,7 +293,7 @@ class Adb:
             raise DeviceError(self._lost(purpose, _reason(error))) from error
 
     def _lost(self, purpose: str, reason: str) -> str:
-        """What happened, after the connection broke or adb refused to make one."""
+        """Say what happened, after the connection broke or adb refused to make one."""
         if not _server_answers():
             what = f"adb's server ended while {self.serial} was {purpose}, expected it to go on"
             return f"{what}; leave it alone, and run again"

@@ -1,4 +1,4 @@
-"""What Android says of a phone: which one it is, and what may slow it down now.
+"""Reads what Android says of a phone: which one it is, and what may slow it down now.
 
 All functions take text that a shell command printed. Formats differ between versions and makers, so what is
 not found is left out. They follow AOSP's BatteryService, PowerManagerService and ThermalManagerService
@@ -15,7 +15,7 @@ from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.latency import sysfs
 from mobiledeploy.bench.runner.records import Identity, State
 
-__all__ = ["OLDEST_SDK", "Report", "identity", "properties", "report", "report_command", "warnings"]
+__all__ = ["OLDEST_SDK", "Snapshot", "identity", "properties", "snapshot", "snapshot_command", "warnings"]
 
 OLDEST_SDK = 26
 """Android 8: the first whose shell has sha256sum and flock."""
@@ -32,7 +32,7 @@ _PLAUSIBLE_C = (-40.0, 150.0)  # sensors that are switched off report -99.9 or 0
 
 
 @dataclass(frozen=True)
-class Report:
+class Snapshot:
     """The phone at one moment.
 
     Attributes:
@@ -48,12 +48,12 @@ class Report:
 
 
 def properties(text: str) -> dict[str, str]:
-    """Name -> value, from the output of `getprop`."""
+    """Return name -> value, from the output of `getprop`."""
     return dict(re.findall(r"^\[([^\]]+)\]: \[(.*?)\]\r?$", text, re.MULTILINE))
 
 
 def identity(serial: str, found: Mapping[str, str]) -> Identity:
-    """Which phone it is, by its properties.
+    """Tell which phone it is, by its properties.
 
     Raises:
         InputError: Our programs do not run on it: not 64-bit Arm, or too old an Android.
@@ -84,14 +84,14 @@ def identity(serial: str, found: Mapping[str, str]) -> Identity:
     )
 
 
-def report_command() -> str:
-    """A shell command whose output `report` takes apart: all that is to be known, in one go."""
+def snapshot_command() -> str:
+    """Return a shell command that prints all that is to be known, for `snapshot` to take apart."""
     services = (f"echo '{sysfs.MARK}{name}'; {command} 2>/dev/null" for name, command in _SERVICES.items())
     return f"{sysfs.dump_command()}; {'; '.join(services)}; true"
 
 
-def report(text: str) -> Report:
-    """The phone's state, from what `report_command` printed."""
+def snapshot(text: str) -> Snapshot:
+    """Read the phone's state out of what `snapshot_command` printed."""
     files = sysfs.parse_dump(text)
     said = {name: files.pop(name, "") for name in _SERVICES}
     state = sysfs.state(files)
@@ -99,7 +99,7 @@ def report(text: str) -> Report:
     level, scale = battery.get("level"), battery.get("scale", 100)
     tenths_c = battery.get("temperature")
     wakefulness = re.search(r"mWakefulness=(\w+)", said["power"])
-    return Report(
+    return Snapshot(
         files=files,
         state=replace(
             state,
@@ -115,8 +115,8 @@ def report(text: str) -> Report:
     )
 
 
-def warnings(found: Report) -> tuple[str, ...]:
-    """What of it makes figures worse than they could be."""
+def warnings(found: Snapshot) -> tuple[str, ...]:
+    """Say what of it makes figures worse than they could be."""
     return tuple(
         text
         for applies, text in (

@@ -1,4 +1,4 @@
-"""What Google's benchmark_model prints, taken apart.
+"""Takes apart what Google's benchmark_model prints.
 
 The format is that of tensorflow/lite/tools/benchmark, since then tflite/tools/benchmark in LiteRT:
 benchmark_model.cc and benchmark_tflite_model.cc, with tools/logging.h, profiling/profile_summary_formatter.cc
@@ -56,7 +56,7 @@ class BenchmarkOutput:
 
 
 def parse(text: str) -> BenchmarkOutput:
-    """The figures out of stdout and stderr of a start that ended well.
+    """Return the figures out of stdout and stderr of a start that ended well.
 
     Raises:
         DeviceError: They are not there, or make no sense. The message shows the first line.
@@ -85,19 +85,19 @@ def parse(text: str) -> BenchmarkOutput:
 
 
 def unknown_flags(text: str) -> tuple[str, ...]:
-    """Flags that it has run without, as its release does not know them."""
+    """Return the flags that it has run without, as its release does not know them."""
     found = re.search(r"Unconsumed cmdline flags: (.*)", text)
     return tuple(re.findall(r"--(\w+)", found.group(1))) if found else ()
 
 
 def complaint(text: str) -> str:
-    """The first thing that it calls an error; empty if there is none."""
+    """Return the first thing that it calls an error; empty if there is none."""
     found = re.search(r"^(?:ERROR|FATAL): (.+)$", text, re.MULTILINE)
     return found.group(1).strip() if found else ""
 
 
 def _op_profile(text: str) -> dict[str, float]:
-    """The table by kind of op, of the measured runs: [Node type] [count] [avg ms] ..., separated by tabs.
+    """Read the table by kind of op: [Node type] [count] [avg ms] ..., separated by tabs.
 
     A model with several subgraphs has a table for each, and a delegate may have one of its own.
     """

@@ -50,7 +50,7 @@ _REMOVE_TRACES = f"rm -f {_GROUP} {_OWNER} {FOLDER}/*.out[0-9]*"
 
 @dataclass(frozen=True)
 class File:
-    """What is to lie in the folder.
+    """A file that is to lie in the folder.
 
     Attributes:
         title: What messages call it.
@@ -86,7 +86,7 @@ class Folder:
         self._grace_s = grace_s
 
     def path(self, name: str) -> str:
-        """Where a file of the folder lies on the phone."""
+        """Return where a file of the folder lies on the phone."""
         return f"{FOLDER}/{name}"
 
     def fill(self, files: Sequence[File]) -> None:
@@ -138,7 +138,7 @@ class Folder:
         return result
 
     def pull(self, path: str) -> bytes:
-        """Content of a file of the folder.
+        """Return the content of a file of the folder.
 
         Raises:
             DeviceError: It is not there, or the phone went away.
@@ -171,7 +171,7 @@ class Folder:
 
 @contextmanager
 def folder(adb: Adb, *, keep: bool = False, grace_s: float = 60.0) -> Iterator[Folder]:
-    """Our folder on a phone, for the length of the block.
+    """Make our folder on a phone, for the length of the block.
 
     Args:
         keep: Leave the files there, for the next run to find.

@@ -27,23 +27,19 @@ class OwnRunner:
 
     note = ""
 
-    def __init__(
-        self, *, library: Path | None = None, arm_libraries: Path | None = None, cache: Path | None = None
-    ) -> None:
+    def __init__(self, *, library: Path | None = None, arm_libraries: Path | None = None) -> None:
         """Build or find all files.
 
         Args:
             library: libLiteRt.so for AArch64; fetched by pip when left out.
             arm_libraries: Folder with glibc for AArch64; looked for on this machine when left out.
-            cache: Folder to build and download to; the user's cache when left out.
 
         Raises:
             InputError: Something is missing. The message says how to install it.
         """
-        found = library_for("aarch64", path=library, cache=cache)
+        found = library_for("aarch64", path=library)
         self._runtime = f"LiteRT {library_version(found)}"
-        programs = {_RUNNER: runner_for("aarch64", cache=cache)}
-        self._files = {_LIBRARY: found, **programs, **system_libraries(arm_libraries)}
+        self._files = {_LIBRARY: found, _RUNNER: runner_for("aarch64"), **system_libraries(arm_libraries)}
 
     def files(self, models: Sequence[Model]) -> tuple[File, ...]:
         """The runner, the libraries, and the models with their inputs."""

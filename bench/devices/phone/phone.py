@@ -71,7 +71,7 @@ class Phone:
         return measure(self, models, settings, progress)
 
     def identity(self) -> Identity:
-        """Which phone it is.
+        """Tell which phone it is.
 
         Raises:
             InputError: It does not run our programs: not 64-bit Arm, or too old an Android.
@@ -87,11 +87,11 @@ class Phone:
 
     def cores(self) -> tuple[Core, ...]:
         """Its processor cores."""
-        return sysfs.cores(self._report().files)
+        return sysfs.cores(self._snapshot().files)
 
     def state(self) -> State:
         """Clocks, temperatures, battery and load now."""
-        return self._report().state
+        return self._snapshot().state
 
     @contextmanager
     def session(self, models: Sequence[Model]) -> Iterator[Launcher]:
@@ -112,7 +112,7 @@ class Phone:
             place.fill(files)
             yield partial(self._runner.launch, place)
 
-    def _report(self) -> android.Report:
-        found = android.report(self._adb.run(android.report_command(), "being asked how it is").stdout)
+    def _snapshot(self) -> android.Snapshot:
+        found = android.snapshot(self._adb.run(android.snapshot_command(), "being asked how it is").stdout)
         self.note = "; ".join(filter(None, (self._runner.note, *android.warnings(found))))
         return found

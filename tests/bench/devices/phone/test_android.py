@@ -112,7 +112,7 @@ def test_a_phone_that_does_not_run_our_programs(properties: dict[str, str], mess
 
 
 def test_battery_and_thermal_services() -> None:
-    state = android.report(dump(battery=BATTERY, thermal=THERMAL)).state
+    state = android.snapshot(dump(battery=BATTERY, thermal=THERMAL)).state
     assert (state.battery_percent, state.battery_c, state.charging) == (86, 31.4, True)
     assert state.thermal_status == 3
     assert state.temperatures_c == {"CPU0": 61.5, "skin": 33.25}
@@ -122,17 +122,20 @@ def test_temperatures_that_android_last_heard_of_where_the_hal_says_nothing() ->
     thermal = (
         "Thermal Status: 0\nCached temperatures:\n Temperature{mValue=36.5, mType=3, mName=skin, mStatus=0}\n"
     )
-    assert android.report(dump(thermal=thermal)).state.temperatures_c == {"skin": 36.5}
+    assert android.snapshot(dump(thermal=thermal)).state.temperatures_c == {"skin": 36.5}
 
 
 def test_the_kernels_own_sensors_come_first() -> None:
     zone = "/sys/class/thermal/thermal_zone0"
     files = f"{sysfs.MARK}{zone}/type\nskin\n{sysfs.MARK}{zone}/temp\n41250\n"
-    assert android.report(files + dump(thermal=THERMAL)).state.temperatures_c == {"CPU0": 61.5, "skin": 41.25}
+    assert android.snapshot(files + dump(thermal=THERMAL)).state.temperatures_c == {
+        "CPU0": 61.5,
+        "skin": 41.25,
+    }
 
 
 def test_what_a_phone_does_not_say_is_left_open() -> None:
-    found = android.report(
+    found = android.snapshot(
         dump(battery="Can't find service: battery\n", thermal="", power="", saver="null\n")
     )
     assert (found.state.battery_percent, found.state.battery_c, found.state.charging) == (None, None, None)
@@ -145,7 +148,7 @@ def test_what_a_phone_does_not_say_is_left_open() -> None:
     [("Awake", "0", []), ("Asleep", "0", ["screen"]), ("Dozing", "1", ["screen", "saver"])],
 )
 def test_what_slows_a_phone_down_is_warned_of(wakefulness: str, saver: str, words: list[str]) -> None:
-    found = android.report(dump(power=f"  mWakefulness={wakefulness}\n", saver=f"{saver}\n"))
+    found = android.snapshot(dump(power=f"  mWakefulness={wakefulness}\n", saver=f"{saver}\n"))
     warnings = android.warnings(found)
     assert len(warnings) == len(words)
     assert all(word in warning for word, warning in zip(words, warnings, strict=True))
