@@ -21,30 +21,15 @@ from mobiledeploy.bench.devices.phone.phone import Phone
 from mobiledeploy.bench.latency.measurement import Measurement
 from mobiledeploy.bench.latency.models import models_of
 from mobiledeploy.bench.latency.protocol import measure
-from mobiledeploy.bench.latency.settings import FP16, Settings
+from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.bench.report.document import document
 from mobiledeploy.bench.report.outputs import OutputCheck, check_outputs
 from mobiledeploy.bench.runner.records import Model, Plan
 from mobiledeploy.bench.runner.tensors import interface
 
-__all__ = ["BenchResult", "Limits", "bench"]
+__all__ = ["BenchResult", "bench"]
 
 Result = Measurement | InstructionCount
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a result must not exceed, for use in CI; None or False: anything goes.
-
-    Attributes:
-        ms: Of every median.
-        instructions: Of every count.
-        stable: Whether every measurement must be stable.
-    """
-
-    ms: float | None = None
-    instructions: float | None = None
-    stable: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +93,7 @@ def bench(
             "outputs are to be compared with this host's, expected a device that is another; pass --device "
             "SERIAL or arm:PROFILE"
         )
-    if check and settings.flags & FP16:
+    if check and settings.fp16:
         raise InputError(
             "outputs in half precision were to be compared, expected single precision, since sums in half "
             "differ by percents between processors; leave out --fp16, or --check-outputs"

@@ -7,6 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.options import UnfitError
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
 from mobiledeploy.quantize.mixed.mixed_precision import LayerSearch, TopOneLoss, require_classifier
 from mobiledeploy.quantize.mixed.sensitivity import OutputError, Sensitivity, measure_sensitivity
@@ -167,13 +168,13 @@ def test_close_calls_alone_give_the_same_figure() -> None:
     ],
 )
 def test_budgets_are_read(text: str, budget: AccuracyBudget) -> None:
-    assert AccuracyBudget.parse(text) == budget
+    assert AccuracyBudget.of(text) == budget
 
 
 @pytest.mark.parametrize("text", ["-0.5", "much", "nan", "dB"])
 def test_what_is_no_budget_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match=r"expected points of top-1 such as 0\.5, or an SQNR such as 20dB"):
-        AccuracyBudget.parse(text)
+    with pytest.raises(UnfitError, match=r"points of top-1 such as 0\.5, or an SQNR such as 20dB"):
+        AccuracyBudget.of(text)
 
 
 def test_points_are_for_classifiers() -> None:
