@@ -15,13 +15,13 @@ from mobiledeploy.bench.devices.device import Device, Result
 from mobiledeploy.bench.devices.host import Host
 from mobiledeploy.bench.devices.open_devices import Tools, open_devices
 from mobiledeploy.bench.latency.models import models_of
-from mobiledeploy.bench.latency.settings import FP16, Limits, Settings
+from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.bench.report.document import document
 from mobiledeploy.bench.report.outputs import OutputCheck, check_outputs
 from mobiledeploy.bench.runner.records import LaunchPlan, Model
 from mobiledeploy.bench.runner.tensors import interface
 
-__all__ = ["BenchResult", "Limits", "bench"]
+__all__ = ["BenchResult", "bench"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def bench(
         DeviceError: The only device failed. With several, those that did not fail are returned.
     """
     settings, tools, progress = settings or Settings(), tools or Tools(), progress or Silent()
-    if check and settings.flags & FP16:
+    if check and settings.fp16:
         raise InputError(
             "outputs in half precision were to be compared, expected single precision, since sums in half "
             "differ by percents between processors; leave out --fp16, or --check-outputs"

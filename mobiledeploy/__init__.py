@@ -12,7 +12,8 @@ from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.base.version import __version__
 
 if TYPE_CHECKING:
-    from mobiledeploy.api import ExportResult, ExportSettings, export, run_export
+    from mobiledeploy.api import ExportResult, export, run_export
+    from mobiledeploy.settings import ExportSettings
     from mobiledeploy.verify.thresholds import Thresholds
     from mobiledeploy.verify.verify import Verification, verify_files
 
@@ -30,7 +31,7 @@ __all__ = [
 
 _HOMES = {
     "ExportResult": "mobiledeploy.api",
-    "ExportSettings": "mobiledeploy.api",
+    "ExportSettings": "mobiledeploy.settings",
     "Thresholds": "mobiledeploy.verify.thresholds",
     "Verification": "mobiledeploy.verify.verify",
     "export": "mobiledeploy.api",

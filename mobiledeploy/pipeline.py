@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.api import ExportSettings
 from mobiledeploy.base.cache import cache_folder
 from mobiledeploy.base.errors import InputError, UnsupportedModelError
 from mobiledeploy.base.files import StagingFolder
+from mobiledeploy.base.options import shared
 from mobiledeploy.base.progress import Progress
 from mobiledeploy.base.version import __version__
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
@@ -40,7 +40,8 @@ from mobiledeploy.runtime.partitions import measure_partitions
 from mobiledeploy.runtime.precisions import KINDS, PrecisionKind
 from mobiledeploy.runtime.runtimes import OnnxSession, Runner, TfliteSession, TorchRunner
 from mobiledeploy.runtime.targets import Precision, Target
-from mobiledeploy.sources.open_source import Source
+from mobiledeploy.settings import ExportSettings
+from mobiledeploy.sources.source import Source
 from mobiledeploy.tasks.registry import get_task, require_labels
 from mobiledeploy.tasks.task import PointsLost, Task
 from mobiledeploy.verify.thresholds import DEFAULT_INT8_SQNR_DB, Limit
@@ -115,15 +116,7 @@ class _Export:
 
     @property
     def recipe(self) -> QuantizeRecipe:
-        settings = self.settings
-        return QuantizeRecipe(
-            settings.calibrator,
-            equalize=settings.equalize,
-            correct_bias=settings.correct_bias,
-            effort=settings.effort,
-            keep_float=settings.keep_float,
-            seed=settings.seed,
-        )
+        return shared(QuantizeRecipe, self.settings)
 
     @property
     def float_limit(self) -> Limit:
@@ -176,7 +169,7 @@ def _begin(
     report = Report(
         model={"name": source.name, "inputs": source.inputs, **source.facts},
         weights=asdict(source.weights),
-        settings=_recorded(settings),
+        settings=settings.recorded(),
         checked_on=f"{len(checked)} of {inputs.description}",
         preprocessing=asdict(source.preprocessing) if source.preprocessing else None,
         warnings=list(source.warnings),
@@ -475,16 +468,6 @@ def _ops_in_float(graph: TfliteGraph) -> list[str]:
     float32 = np.dtype(np.float32)
     ops = (op.name for op in graph.ops if op.outputs[0].dtype == float32 and op.name != "DEQUANTIZE")
     return [f"{count} {name} in float" for name, count in Counter(ops).items()]
-
-
-def _recorded(settings: ExportSettings) -> dict[str, Any]:
-    """Settings for the report, without paths and hosts, and without what leaves the artifacts as they are."""
-    kept = asdict(settings)
-    for key in ("source", "calibration", "validation"):
-        kept[key] = None if kept[key] is None else Path(kept[key]).resolve().name
-    kept["model"] = {name: value for name, value in kept["model"].items() if not name.startswith("weights")}
-    del kept["out"], kept["cache"]
-    return kept
 
 
 def _tensor_records(tensors: Mapping[str, Tensor]) -> tuple[TensorRecord, ...]:

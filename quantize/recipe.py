@@ -1,46 +1,74 @@
-"""What the user can choose about quantization."""
+"""What the user can choose about quantization, and what of it holds for a kind of artifact."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-import numpy as np
-
-from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.options import Options, Texts, option
 from mobiledeploy.quantize.calibrate.calibrators import CALIBRATORS, DEFAULT_CALIBRATOR
 
-__all__ = ["QuantizeRecipe"]
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["QuantizeOptions", "QuantizeRecipe"]
+
+Effort = Literal["default", "high"]
 
 
-@dataclass(frozen=True)
-class QuantizeRecipe:
-    """Settings of post-training quantization.
+@dataclass(frozen=True, kw_only=True)
+class QuantizeOptions(Options):
+    """What the user can choose.
 
     Attributes:
-        calibrator: How activation ranges are chosen: one of ``CALIBRATORS``. int16 has steps so small that
-            clipping never pays: its ranges are always twice those of min-max.
-        equalize: Whether channels that stand out are scaled, where that changes nothing in float. int8 only.
-        correct_bias: Whether biases take back what rounding shifts on average. int8 only.
-        effort: "high" learns roundings, weights and scales from what the float network computes. int8 only.
-        keep_float: What stays in float: shell-style patterns of layers' names, or of op types after "op:".
-        activations: Type of the activations.
-        seed: Of all that is drawn at random.
+        seed: random seed of the order in which learning sees the samples.
     """
 
-    calibrator: str = DEFAULT_CALIBRATOR
-    equalize: bool = True
-    correct_bias: bool = True
-    effort: Literal["default", "high"] = "default"
-    keep_float: tuple[str, ...] = ()
-    activations: Literal["int8", "int16"] = "int8"
+    title: ClassVar[str] = "quantization"
+
+    calibrator: str = option(
+        DEFAULT_CALIBRATOR,
+        choices=lambda: CALIBRATORS,
+        help="how activation ranges are chosen; search tries all on each tensor and keeps what is best at "
+        "the outputs",
+    )
+    effort: Effort = option(
+        "default",
+        choices=get_args(Effort),
+        only="int8",
+        help="high: learn roundings, weights and scales from what the float network computes; takes minutes "
+        "and no labels, goes on where an interrupted run left off",
+    )
+    equalize: bool = option(
+        True, flag="--no-equalization", help="leave channels that reach much further than others as they are"
+    )
+    correct_bias: bool = option(
+        True,
+        flag="--no-bias-correction",
+        help="leave biases as they are, whatever rounding shifts on average",
+    )
+    keep_float: Texts = option(
+        (),
+        only="int8",
+        metavar="PATTERN",
+        help="what stays in float: layers by name as in the report, or op:TYPE such as op:HardSwish, both "
+        "shell-style patterns",
+    )
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        if self.calibrator not in CALIBRATORS:
-            raise InputError(
-                f"unknown calibrator {self.calibrator!r}, expected one of {', '.join(CALIBRATORS)}"
-            )
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeRecipe(QuantizeOptions):
+    """Settings of post-training quantization to activations of one type.
+
+    int16 has steps so small that clipping never pays: its ranges are always twice those of min-max. Channels
+    are equalized and blocks reconstructed for int8 only.
+
+    Attributes:
+        activations: type of the activations.
+    """
+
+    activations: Literal["int8", "int16"] = "int8"
 
     @property
     def method(self) -> str:
@@ -54,5 +82,7 @@ class QuantizeRecipe:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the activations."""
+        """Type of the activations."""
+        import numpy as np
+
         return np.dtype(self.activations)

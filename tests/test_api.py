@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -12,6 +15,8 @@ import pytest
 import mobiledeploy
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.progress import Advance
+from mobiledeploy.runtime.targets import LITERT_2_3
+from mobiledeploy.verify.thresholds import AccuracyBudget
 
 SOURCE = f"{Path(__file__).parent / 'tiny_networks.py'}:squeeze_excite"
 
@@ -71,7 +76,7 @@ def onnx_file(tmp_path: Path) -> str:
 
 def test_settings_say_the_same_as_keywords(onnx_file: str, tmp_path: Path) -> None:
     settings = mobiledeploy.ExportSettings(
-        onnx_file, precision=("int8",), out=tmp_path / "a", samples=3, io="int8"
+        onnx_file, precision="int8", out=tmp_path / "a", samples=3, io="int8"
     )
     one = mobiledeploy.run_export(settings, Recorded())
     other = mobiledeploy.export(onnx_file, int8=True, out=str(tmp_path / "b"), samples=3, io="int8")
@@ -94,28 +99,63 @@ def test_an_interruption_leaves_the_folder_as_it_was(onnx_file: str, tmp_path: P
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (mobiledeploy.ExportSettings(SOURCE, samples=0), "--samples is 0, expected 1 or more"),
-        (
-            mobiledeploy.ExportSettings(SOURCE, target="phone"),
-            "unknown target 'phone', expected one of litert",
-        ),
-        (
-            mobiledeploy.ExportSettings(SOURCE, io="int8"),
-            "--io int8 for fp32, expected .* add --precision int8",
-        ),
-        (
-            mobiledeploy.ExportSettings(SOURCE, io="int32"),  # type: ignore[arg-type]
-            "--io is 'int32', expected one of float32, int8, uint8, int16",
-        ),
-        (
-            mobiledeploy.ExportSettings(SOURCE, calibrator="best"),  # type: ignore[arg-type]
-            "--calibrator is 'best', expected one of cubed, mse, min-max, .*, search",
-        ),
+        ({"samples": 0}, "--samples is 0, expected a whole number of 1 or more; leave it out for 64"),
+        ({"size": 0}, "--size is 0, expected N or HEIGHTxWIDTH .*; leave it out for the network's own"),
+        ({"target": "phone"}, "--target is 'phone', expected one of litert"),
+        ({"io": "int8"}, "--io int8 for fp32, expected .* add --precision int8"),
+        ({"io": "int32"}, "--io is 'int32', expected one of float32, int8, uint8, int16"),
+        ({"calibrator": "best"}, "--calibrator is 'best', expected one of cubed, mse, min-max, .*, search"),
+        ({"validation_limit": 5}, "--validation-limit without --validation, .* pass --validation DIR"),
+        ({"options": ["depth"]}, "expected NAME=VALUE instead of 'depth'"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(settings: mobiledeploy.ExportSettings, message: str) -> None:
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        mobiledeploy.run_export(settings, Recorded())
+        mobiledeploy.export(SOURCE, **settings)
+
+
+def test_loose_values_are_held_strictly() -> None:
+    settings = mobiledeploy.ExportSettings(
+        Path("net.onnx"),
+        precision="int8,fp16",
+        size=160,
+        out="folder",
+        calibration="photos/",
+        keep_float="op:Mul",
+        accuracy_budget=0.5,
+        options={"depth": 2},
+        target=LITERT_2_3,
+        thresholds=None,
+    )
+    assert settings.source == "net.onnx"
+    assert settings.precision == ("fp32", "fp16", "int8") and settings.quantizes
+    assert (settings.size, settings.out, settings.calibration) == ((160, 160), Path("folder"), Path("photos"))
+    assert settings.keep_float == ("op:Mul",)
+    assert settings.accuracy_budget == AccuracyBudget(points=0.5)
+    assert (settings.target, settings.thresholds) == (LITERT_2_3, mobiledeploy.Thresholds())
+    assert mobiledeploy.ExportSettings("net", int8=True).precision == ("fp32", "int8")
+
+
+def test_what_a_report_records_is_plain_and_names_no_folder() -> None:
+    kept = mobiledeploy.ExportSettings(
+        "/secret/net.onnx", calibration="/secret/photos", out="/secret"
+    ).recorded()
+    assert (kept["source"], kept["calibration"], kept["target"]) == ("net.onnx", "photos", "litert-2.3")
+    assert kept["thresholds"]["float_error"] == 1e-4
+    assert "secret" not in json.dumps(kept)
+    assert not {"out", "cache", "int8", "weights_host"} & kept.keys()
+
+
+def test_export_shows_its_keywords_to_python() -> None:
+    parameters = inspect.signature(mobiledeploy.export).parameters
+    assert next(iter(parameters)) == "source"
+    assert {"int8", "calibration", "weights", "effort", "thresholds", "progress"} <= parameters.keys()
+    assert parameters["samples"].default == 64
+    text = " ".join((mobiledeploy.export.__doc__ or "").split())
+    assert "samples: inputs to calibrate with (when left out: 64)" in text
+    assert "cache: False: calibrate anew" in text
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sample'"):
+        mobiledeploy.export(SOURCE, sample=3)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(

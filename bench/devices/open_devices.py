@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.options import OptionalPath, Options, option
 from mobiledeploy.bench.devices.arm.emulated_core import EmulatedCore
 from mobiledeploy.bench.devices.arm.emulator import Emulator
 from mobiledeploy.bench.devices.arm.profiles import get_profile
@@ -22,20 +24,25 @@ __all__ = ["OPENED_BY", "Tools", "open_devices"]
 
 
 @dataclass(frozen=True)
-class Tools:
-    """Files of the user's own that take the place of what mobiledeploy builds or fetches.
+class Tools(Options):
+    """Files of the user's own that take the place of what mobiledeploy builds or fetches."""
 
-    Attributes:
-        benchmark_model: Google's benchmark tool for Android, to run on phones instead of our runner.
-        litert_library: libLiteRt.so for AArch64 Linux.
-        arm_libraries: Folder of glibc's loader and libraries for AArch64.
-        keep: Whether files stay on a phone, so that the next run finds them there.
-    """
+    title: ClassVar[str] = "what runs on phones and emulated CPUs"
 
-    benchmark_model: Path | None = None
-    litert_library: Path | None = None
-    arm_libraries: Path | None = None
-    keep: bool = False
+    benchmark_model: OptionalPath = option(
+        None,
+        Path,
+        flag="--runner",
+        metavar="FILE",
+        help="Google's benchmark_model for Android arm64, to run on phones instead of our runner",
+    )
+    litert_library: OptionalPath = option(
+        None, Path, metavar="FILE", help="libLiteRt.so for AArch64 Linux", unset="got by pip, once"
+    )
+    arm_libraries: OptionalPath = option(
+        None, Path, metavar="DIR", help="glibc's loader and libraries for AArch64", unset="those installed"
+    )
+    keep: bool = option(False, help="leave the files on the phone, for the next run")
 
     def runner(self, per_op: bool) -> PhoneRunner:
         """Return what runs models on phones.

@@ -1,18 +1,31 @@
-"""What the command line's options may be given, and how it says that they cannot."""
+"""From the declarations of options to a parser of command lines, and from a parsed line to settings."""
 
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable
-from contextlib import suppress
-from typing import NoReturn
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from typing import Any, NoReturn, TypeVar
 
+from mobiledeploy.base import options as values
+from mobiledeploy.base.options import Option, Options, declared, groups
 from mobiledeploy.base.terminal import complain
 
-__all__ = ["EXIT_USAGE", "Parser", "at_least", "number", "option", "size"]
+__all__ = [
+    "EXIT_USAGE",
+    "Parser",
+    "add_options",
+    "at_least",
+    "help_text",
+    "number",
+    "option",
+    "settings_from",
+]
 
 EXIT_USAGE = 2
+
+S = TypeVar("S", bound=Options)
+T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,42 +36,77 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(EXIT_USAGE)
 
 
-def size(text: str) -> tuple[int, int]:
-    """N or HEIGHTxWIDTH -> (height, width)."""
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected N or HEIGHTxWIDTH in pixels, such as 224")
-    return int(parts[0]), int(parts[-1])
+def add_options(parser: argparse.ArgumentParser, settings: type[Options], path: str = "") -> None:
+    """Add the options of settings, those of their groups among them, under the titles of their classes.
+
+    What is not given stays out of the result, so that the settings' own defaults hold.
+
+    Args:
+        path: What the result's keys begin with.
+    """
+    for title, options in groupby(declared(settings).values(), key=lambda about: about.title):
+        section = parser.add_argument_group(title) if title else parser
+        for about in options:
+            section.add_argument(*_names(about, path), **_how(about, path))
+    for name, kind in groups(settings).items():
+        add_options(parser, kind, f"{path}{name}.")
 
 
-def at_least(low: int) -> Callable[[str], int]:
-    """A parser of whole numbers from `low` on."""
+def _names(about: Option, path: str) -> list[str]:
+    return [path + about.name] if about.positional else [about.flag]
 
-    def parse(text: str) -> int:
-        if not text.removeprefix("-").isdecimal() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number of {low} or more")
-        return int(text)
+
+def _how(about: Option, path: str) -> dict[str, Any]:
+    """The keywords of ``add_argument``. Values stay text: the settings convert them, as those from Python."""
+    how: dict[str, Any] = {"default": argparse.SUPPRESS, "help": help_text(about).replace("%", "%%")}
+    if not about.positional:
+        how["dest"] = path + about.name
+    if isinstance(about.default, bool):
+        return how | {"action": "store_const", "const": not about.default}
+    if isinstance(about.default, tuple):
+        how |= {"nargs": "*"} if about.positional else {"action": "append"}
+    return how | {"metavar": about.value_name}
+
+
+def help_text(about: Option) -> str:
+    """What an option does, whether it may be repeated, and what happens without it."""
+    repeated = isinstance(about.default, tuple) and not about.positional
+    unset = f" (default: {about.unset_text})" if about.unset_text else ""
+    return about.help + ("; as often as needed" if repeated else "") + unset
+
+
+def settings_from(given: Mapping[str, Any], settings: type[S], path: str = "") -> S:
+    """The settings that a command line gives.
+
+    Raises:
+        InputError: An option has a value that it cannot have.
+    """
+    keywords = {name: given[path + name] for name in declared(settings) if path + name in given}
+    keywords |= {
+        name: settings_from(given, kind, f"{path}{name}.") for name, kind in groups(settings).items()
+    }
+    return settings(**keywords)
+
+
+# For command lines that are no settings
+
+
+def _parsing(convert: Callable[[str], T]) -> Callable[[str], T]:
+    """What argparse calls a type, of what an option converts with."""
+
+    def parse(text: str) -> T:
+        try:
+            return convert(text)
+        except values.UnfitError as unfit:
+            raise argparse.ArgumentTypeError(f"{text!r}, expected {unfit}") from None
 
     return parse
 
 
-def number(text: str) -> float:
-    """Any number, infinity included."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if math.isnan(value):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a number")
-    return value
+def at_least(low: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `low` on."""
+    return _parsing(values.whole(low))
 
 
-def option(text: str) -> tuple[str, float | str]:
-    """A name, and what may be a number."""
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected NAME=VALUE")
-    for kind in (int, float):
-        with suppress(ValueError):
-            return name, kind(value)
-    return name, value
+number = _parsing(values.number)
+option = _parsing(values.named_value)

@@ -2,120 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.files import file_sha256, safe_stem
-from mobiledeploy.inputs.preprocessing import Preprocessing
+from mobiledeploy.base.options import given
 from mobiledeploy.models.registry import resolve
-from mobiledeploy.models.spec import Conventions
 from mobiledeploy.runtime.precisions import KINDS
+from mobiledeploy.sources.source import INPUT_NAME, ModelOptions, Source, WeightsRecord, module_sha256
 from mobiledeploy.sources.user_code import call_factory
 from mobiledeploy.tasks.tensors import Tensors
 
 # torch, and what imports it, is imported where it is first needed: a mistyped name gets its answer at once.
 if TYPE_CHECKING:
-    import onnx_ir as ir
     from torch import nn
 
-__all__ = ["INPUT_NAME", "ModelOptions", "Source", "WeightsRecord", "module_sha256", "open_source"]
-
-INPUT_NAME = "image"
-_LONGEST_SIDE = 4096  # pixels; more is a slip of the finger, and takes gigabytes before it fails
-
-
-@dataclass(frozen=True)
-class ModelOptions:
-    """What the user may say about the network.
-
-    Attributes:
-        weights: A file, the name of one of the network's weights entries, "imagenet" for the preferred one,
-            "random", or None for imagenet if it can be had, else random.
-        weights_as: Name of the weights entry whose conventions, preprocessing and width a file has; None to
-            tell by its hash and its keys. Without a file, initial weights get them.
-        size: (height, width) of the input; None for the network's own.
-        num_classes: Size of the head; None for the network's own, or that of the weights file.
-        width_mult: Width multiplier; None for that of a weights entry that is named, else 1.
-        options: What else the function that builds the network takes, by name.
-        seed: Of initial weights and the images that settle them.
-        weights_host: Where official weights are downloaded from; None for the publisher's host.
-        weights_timeout_s: Seconds to wait for that host.
-    """
-
-    weights: str | None = None
-    weights_as: str | None = None
-    size: tuple[int, int] | None = None
-    num_classes: int | None = None
-    width_mult: float | None = None
-    options: Mapping[str, float | str] = field(default_factory=dict)
-    seed: int = 0
-    weights_host: str | None = None
-    weights_timeout_s: float = 5.0
-
-    def for_factory(self) -> dict[str, float | str]:
-        """What the user asked of the function that builds the network.
-
-        Raises:
-            InputError: One thing is asked for twice.
-        """
-        asked = {"num_classes": self.num_classes, "width_mult": self.width_mult}
-        given = {name: value for name, value in asked.items() if value is not None}
-        if twice := given.keys() & self.options.keys():
-            raise InputError(f"{twice.pop()} is given twice, expected it once; leave --option out")
-        return {**given, **self.options}
-
-
-@dataclass(frozen=True)
-class WeightsRecord:
-    """Which weights a network got.
-
-    Attributes:
-        kind: "file", "imagenet", "random", "factory" (as the user's code made them) or "onnx".
-        description: A line for the report.
-        sha256: Of the weights file; for others, of all parameters and buffers in order.
-        entry: The weights entry that they are, or are taken for; None where there is none.
-        conventions: What the network was built with for them; None outside the registry.
-    """
-
-    kind: str
-    description: str
-    sha256: str
-    entry: str | None = None
-    conventions: Conventions | None = None
-
-
-@dataclass
-class Source:
-    """A network ready for export: either a module, in evaluation mode, or an ONNX graph.
-
-    Attributes:
-        name: Stem of the artifacts' names.
-        inputs: Input name -> shape, batch 1, images NCHW.
-        quantized: Whether the graph is QDQ already.
-        file: The ONNX file that it comes from.
-        preprocessing: What the network wants done to an image; None if nobody said.
-        task: What it is for, by name; "tensors" if nobody said.
-        facts: Figures of the network for the report.
-        warnings: What the user should know about it, a sentence each.
-    """
-
-    name: str
-    inputs: dict[str, tuple[int, ...]]
-    weights: WeightsRecord
-    module: nn.Module | None = None
-    model: ir.Model | None = None
-    quantized: bool = False
-    file: Path | None = None
-    preprocessing: Preprocessing | None = None
-    task: str = Tensors.name
-    facts: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+__all__ = ["open_source"]
 
 
 def open_source(text: str, options: ModelOptions) -> Source:
@@ -127,11 +30,6 @@ def open_source(text: str, options: ModelOptions) -> Source:
         WeightsError: The weights cannot be had or do not fit.
         UnsupportedModelError: An ONNX file with dynamic shapes.
     """
-    if options.size is not None and max(options.size) > _LONGEST_SIDE:
-        height, width = options.size
-        raise InputError(
-            f"size {height}x{width}, expected sides of up to {_LONGEST_SIDE} pixels; pass a smaller --size"
-        )
     path, _, factory = text.rpartition(":")
     if factory and path.endswith(".py"):
         return _from_python(Path(path), factory, options)
@@ -224,26 +122,9 @@ def _named_as_float(stem: str) -> str:
 
 
 def _refuse_options(path: Path, options: ModelOptions) -> None:
-    by_flag: Mapping[str, object] = {
-        "--weights": options.weights,
-        "--weights-as": options.weights_as,
-        "--size": options.size,
-        "--num-classes": options.num_classes,
-        "--width-mult": options.width_mult,
-        "--option": options.options or None,
-    }
-    given = [flag for flag, value in by_flag.items() if value is not None]
-    if given:
+    asked = [text for text, about in given(options, ModelOptions).items() if about.name != "weights_host"]
+    if asked:
         raise InputError(
-            f"{' and '.join(given)} for {path}, expected none of that, as an ONNX file is exported as it is; "
+            f"{' and '.join(asked)} for {path}, expected none of that, as an ONNX file is exported as it is; "
             "leave it out"
         )
-
-
-def module_sha256(module: nn.Module) -> str:
-    """Over all parameters and buffers in order, hex."""
-    digest = hashlib.sha256()
-    for name, value in module.state_dict().items():
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(value.numpy()).tobytes())
-    return digest.hexdigest()

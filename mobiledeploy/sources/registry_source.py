@@ -27,7 +27,7 @@ from mobiledeploy.models.weights.entries import (
 )
 from mobiledeploy.models.weights.load import apply_state_dict, head_classes, load_state_dict
 from mobiledeploy.sources.module_checks import require_runnable
-from mobiledeploy.sources.open_source import INPUT_NAME, ModelOptions, Source, WeightsRecord, module_sha256
+from mobiledeploy.sources.source import INPUT_NAME, ModelOptions, Source, WeightsRecord, module_sha256
 
 __all__ = ["from_registry"]
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from mobiledeploy.inputs.labelled_images import LabelledImages
-from mobiledeploy.inputs.preprocessing import Preprocessing
-from mobiledeploy.runtime.runtimes import Outputs, Runner, Sample
+if TYPE_CHECKING:
+    from mobiledeploy.inputs.labelled_images import LabelledImages
+    from mobiledeploy.inputs.preprocessing import Preprocessing
+    from mobiledeploy.runtime.runtimes import Outputs, Runner, Sample
 
 __all__ = ["Agreement", "Figure", "LabelledTask", "Metric", "PointsLost", "Shapes", "Task"]
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from mobiledeploy.runtime.runtimes import Outputs
+from typing import TYPE_CHECKING
+
 from mobiledeploy.tasks.task import Figure, Shapes
+
+if TYPE_CHECKING:
+    from mobiledeploy.runtime.runtimes import Outputs
 
 __all__ = ["Tensors"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.options import Options, UnfitError, number, option
 
 if TYPE_CHECKING:
     from mobiledeploy.verify.metrics import Difference
@@ -17,7 +17,7 @@ DEFAULT_INT8_SQNR_DB = 10.0
 
 
 @dataclass(frozen=True)
-class Thresholds:
+class Thresholds(Options):
     """Below or above which an artifact counts as wrong.
 
     Attributes:
@@ -31,8 +31,23 @@ class Thresholds:
         qdq_sqnr_db: Least SQNR of int8 against the QDQ graph in ONNX Runtime, which differ by rounding only.
     """
 
-    float_error: float = 1e-4
-    int8_sqnr_db: float | None = None
+    title: ClassVar[str] = "checks"
+
+    float_error: float = option(
+        1e-4,
+        number,
+        flag="--max-float-error",
+        metavar="X",
+        help="fail when fp32 errs by more than this share of the output range",
+    )
+    int8_sqnr_db: float | None = option(
+        None,
+        number,
+        flag="--min-sqnr",
+        metavar="DB",
+        help="fail when int8 is below this SQNR against fp32",
+        unset="10; none for initial weights",
+    )
     fp16_sqnr_db: float = 30.0
     qdq_sqnr_db: float = 15.0
 
@@ -69,23 +84,22 @@ class AccuracyBudget:
     sqnr_db: float | None = None
 
     @classmethod
-    def parse(cls, text: str) -> AccuracyBudget:
-        """Read "0.5" (points) or "20dB".
+    def of(cls, given: str | float | AccuracyBudget) -> AccuracyBudget:
+        """The budget that "0.5" (points) or "20dB" stands for.
 
         Raises:
-            InputError: It is neither.
+            UnfitError: It is neither.
         """
-        figure = text.strip().lower()
+        if isinstance(given, AccuracyBudget):
+            return given
+        figure = str(given).strip().lower()
         decibels = figure.endswith("db")
         try:
             value = float(figure.removesuffix("db"))
         except ValueError:
             value = math.nan
         if not math.isfinite(value) or (value < 0 and not decibels):
-            raise InputError(
-                f"--accuracy-budget is {text!r}, expected points of accuracy such as 0.5, or an SQNR such as "
-                "20dB; pass one of these"
-            )
+            raise UnfitError("points of accuracy such as 0.5, or an SQNR such as 20dB")
         return cls(sqnr_db=value) if decibels else cls(points=value)
 
     def in_words(self, points: str = "points") -> str:

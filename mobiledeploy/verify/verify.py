@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.options import takes
 from mobiledeploy.inputs.labelled_images import LabelledImages
 from mobiledeploy.inputs.open_inputs import Sample, open_inputs
 from mobiledeploy.runtime.runtimes import Outputs, Runner, TfliteSession
+from mobiledeploy.tasks.registry import get_task
 from mobiledeploy.tasks.task import Figure, LabelledTask, Task
 from mobiledeploy.tasks.tensors import Tensors
 from mobiledeploy.verify.metrics import Accumulator, Difference
+from mobiledeploy.verify.settings import VerifySettings
 from mobiledeploy.verify.thresholds import Limit
 
 __all__ = [
@@ -26,6 +29,7 @@ __all__ = [
     "check_outputs",
     "compare_layers",
     "measure_accuracy",
+    "run_verify",
     "verify_files",
 ]
 
@@ -214,34 +218,35 @@ def measure_accuracy(
     ]
 
 
-def verify_files(
-    candidate: Path,
-    reference: Path,
-    inputs: Path | None = None,
-    samples: int = 16,
-    seed: int = 0,
-    limit: Limit | None = None,
-    task: Task = _TENSORS,
-) -> Verification:
+def run_verify(settings: VerifySettings) -> Verification:
     """Compare two .tflite files on the same inputs.
-
-    Args:
-        inputs: A folder of images (scaled to [0, 1], as the files say nothing of preprocessing), a .npy or
-            .npz of prepared inputs, or None for generated ones.
-        limit: What the candidate's outputs must keep.
-        task: What the network is for, which says what it means that both agree.
 
     Raises:
         InputError: A file cannot be loaded, or the two do not take the same inputs.
     """
+    candidate, reference = Path(settings.candidate), Path(settings.reference)
     ours, theirs = TfliteSession(candidate), TfliteSession(reference)
     if ours.input_shapes() != theirs.input_shapes():
         raise InputError(
             f"{candidate} takes {ours.input_shapes()} and {reference} {theirs.input_shapes()}, expected the "
             "same inputs; compare two forms of one network"
         )
-    source = open_inputs(inputs, ours.input_shapes(), None, 1, seed, held_back=samples)
-    checks = check_outputs((candidate.name, ours), (reference.name, theirs), source.held_back, limit, task)
+    shapes, count = ours.input_shapes(), settings.samples
+    source = open_inputs(settings.inputs, shapes, None, 1, settings.seed, held_back=count)
+    pair, task = ((candidate.name, ours), (reference.name, theirs)), get_task(settings.task)
+    checks = check_outputs(*pair, source.held_back, settings.limit, task)
     layers = compare_layers(reference, candidate, source.held_back[:_LAYER_SAMPLES])
     generated = "compared on generated inputs; for figures on real ones pass --inputs DIR"
-    return Verification(checks, layers, [generated] if inputs is None else source.warnings)
+    return Verification(checks, layers, [generated] if settings.inputs is None else source.warnings)
+
+
+@takes(VerifySettings)
+def verify_files(settings: VerifySettings) -> Verification:
+    """Do exactly what ``mobiledeploy verify`` does, with the fields of ``VerifySettings`` as arguments.
+
+    Args:
+
+    Raises:
+        InputError: A file cannot be loaded, or the two do not take the same inputs.
+    """
+    return run_verify(settings)

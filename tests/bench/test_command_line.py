@@ -122,7 +122,7 @@ def test_two_documents_are_compared_without_measuring(
         (["LINEAR", "--device", "host", "--max-insns", "1M"], "--max-insns without an emulated core"),
         (["LINEAR", "--device", "arm:cortex-a76", "--max-ms", "5"], "expected a device with a clock"),
         (["LINEAR", "--device", "arm:cortex-a76", "--check-outputs", "--fp16"], "leave out --fp16"),
-        (["LINEAR", "--device", "host", "--max-ms", "0"], "'0', expected a number above 0"),
+        (["LINEAR", "--device", "host", "--max-ms", "0"], "--max-ms is 0, expected a number above 0"),
         (["LINEAR", "--device", "host", "--max-insns", "many"], "'many', expected a number"),
         (["LINEAR", "--device", "host", "--inputs", "absent.npy"], "absent.npy cannot be read"),
         (["--compare", "absent.json"], "absent.json: no such file"),

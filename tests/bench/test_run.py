@@ -14,7 +14,7 @@ from mobiledeploy.base.progress import Progress
 from mobiledeploy.bench.devices.open_devices import OPENED_BY
 from mobiledeploy.bench.latency.measurement import Measurement
 from mobiledeploy.bench.latency.protocol import measure
-from mobiledeploy.bench.latency.settings import FP16, Limits, Settings
+from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.bench.run import bench
 from mobiledeploy.bench.runner.records import Model
 
@@ -90,4 +90,4 @@ def test_a_device_that_fails_leaves_the_others_results(
 
 def test_outputs_in_half_precision_are_not_compared(linear_files: dict[str, Path]) -> None:
     with pytest.raises(InputError, match="leave out --fp16"):
-        bench([linear_files["fp32"]], ["host"], settings=Settings(flags=FP16), check=True)
+        bench([linear_files["fp32"]], ["host"], settings=Settings(fp16=True), check=True)

@@ -99,19 +99,20 @@ def test_an_unknown_network_names_the_nearest(refused: Refused) -> None:
         (["--width-mult=-1"], "width_mult -1.0 for mobilenetv3_small, expected more than 0"),
         (["--width-mult", "inf"], "width_mult inf for mobilenetv3_small, expected more than 0"),
         (["--width-mult", "1e9"], "mobilenetv3_small with width_mult 1e+09 does not fit into memory"),
-        (["--width-mult", "nan"], "argument --width-mult: 'nan', expected a number"),
+        (["--width-mult", "nan"], "--width-mult is nan, expected a number; leave it out for 1"),
         (["--option", "depth=2"], "mobilenetv3_small has no option 'depth', expected one of num_classes"),
-        (["--option", "depth"], "argument --option: 'depth', expected NAME=VALUE"),
+        (["--option", "depth"], "expected NAME=VALUE instead of 'depth'"),
         (["--width-mult", "1", "--option", "width_mult=2"], "width_mult is given twice"),
         (["--weights-as", "tf"], "'tf' is no weights entry of mobilenetv3_small, expected one of imagenet1k"),
-        (["--num-classes", "0"], "argument --num-classes: '0', expected a whole number of 1 or more"),
-        (["--size", "0"], "argument --size: '0', expected N or HEIGHTxWIDTH"),
-        (["--size", "100000"], "size 100000x100000, expected sides of up to 4096 pixels"),
-        (["--samples", "0"], "argument --samples: '0', expected a whole number of 1 or more"),
-        (["--min-sqnr", "nan"], "argument --min-sqnr: 'nan', expected a number"),
+        (["--num-classes", "0"], "--num-classes is 0, expected a whole number of 1 or more"),
+        (["--size", "0"], "--size is 0, expected N or HEIGHTxWIDTH in pixels"),
+        (["--size", "100000"], "HEIGHTxWIDTH in pixels, such as 224, with sides of up to 4096"),
+        (["--samples", "0"], "--samples is 0, expected a whole number of 1 or more; leave it out for 64"),
+        (["--samples", "few"], "--samples is 'few', expected a whole number of 1 or more"),
+        (["--min-sqnr", "nan"], "--min-sqnr is nan, expected a number; leave it out for 10"),
         (["--validation-limit", "3"], "--validation-limit without --validation"),
         (["--precision", "int4"], "--precision is 'int4', expected one or more of fp32, "),
-        (["--target", "phone"], "argument --target: invalid choice: 'phone'"),
+        (["--target", "phone"], "--target is 'phone', expected one of litert-2.3; name one"),
         (["-q", "-v"], "argument -v/--verbose: not allowed with argument -q/--quiet"),
     ],
 )
@@ -324,7 +325,7 @@ def test_an_onnx_graph_that_contradicts_itself(refused: Refused, folder: Path) -
 
 
 def test_options_that_cannot_change_an_onnx_file(refused: Refused) -> None:
-    assert "--weights and --size for net.onnx" in refused("net.onnx", "--size", "8", "--weights", "w.pt")
+    assert "--weights w.pt and --size for net.onnx" in refused("net.onnx", "--size", "8", "--weights", "w.pt")
 
 
 QDQ = """g (float[1, 3, 4, 4] x) => (float[1, 3, 4, 4] y)

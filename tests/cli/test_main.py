@@ -170,7 +170,7 @@ def bug(monkeypatch: pytest.MonkeyPatch) -> None:
     def export(*arguments: object, **settings: object) -> None:
         raise KeyError("missing")
 
-    monkeypatch.setattr("mobiledeploy.api.export", export)
+    monkeypatch.setattr("mobiledeploy.api.run_export", export)
 
 
 @pytest.mark.usefixtures("bug")

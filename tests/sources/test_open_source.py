@@ -13,7 +13,8 @@ from mobiledeploy.models.facts import TF
 from mobiledeploy.models.registry import create
 from mobiledeploy.models.spec import Conventions
 from mobiledeploy.models.weights.timm_names import timm_names
-from mobiledeploy.sources.open_source import ModelOptions, Source, open_source
+from mobiledeploy.sources.open_source import open_source
+from mobiledeploy.sources.source import ModelOptions, Source
 
 NETWORKS = Path(__file__).parents[1] / "tiny_networks.py"
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody answers

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.options import UnfitError
 from mobiledeploy.verify.metrics import compare
 from mobiledeploy.verify.thresholds import AccuracyBudget, Limit
 
@@ -38,10 +38,10 @@ def test_a_limit_reads_as_a_demand() -> None:
     ],
 )
 def test_budgets_are_read(text: str, budget: AccuracyBudget) -> None:
-    assert AccuracyBudget.parse(text) == budget
+    assert AccuracyBudget.of(text) == budget
 
 
 @pytest.mark.parametrize("text", ["-0.5", "much", "nan", "dB"])
 def test_what_is_no_budget_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match=r"expected points of accuracy such as 0\.5, or an SQNR"):
-        AccuracyBudget.parse(text)
+    with pytest.raises(UnfitError, match=r"points of accuracy such as 0\.5, or an SQNR"):
+        AccuracyBudget.of(text)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.evaluation.accuracy.image_classes import ImageClasses, prepared, read_image_classes
 from mobiledeploy.inputs.open_inputs import open_inputs
-from mobiledeploy.sources.open_source import INPUT_NAME
+from mobiledeploy.sources.source import INPUT_NAME
 
 __all__ = ["Inputs", "draw_inputs"]
 

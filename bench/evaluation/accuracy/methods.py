@@ -9,7 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
-from mobiledeploy.api import ExportSettings
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.evaluation.accuracy.made import Made
 from mobiledeploy.bench.evaluation.accuracy.network import FloatNetwork
@@ -20,6 +19,7 @@ from mobiledeploy.bench.evaluation.accuracy.peer_tools import (
     quantize_our_fp32,
 )
 from mobiledeploy.quantize.calibrate.calibrators import Calibrator
+from mobiledeploy.settings import ExportSettings
 
 __all__ = ["GROUPS", "METHODS", "Method", "choose"]
 

@@ -20,7 +20,8 @@ from mobiledeploy.bench.evaluation.accuracy.figures import logits
 from mobiledeploy.bench.evaluation.accuracy.inputs import Inputs
 from mobiledeploy.cli.arguments import option
 from mobiledeploy.runtime.runtimes import TfliteSession
-from mobiledeploy.sources.open_source import INPUT_NAME, ModelOptions, open_source
+from mobiledeploy.sources.open_source import open_source
+from mobiledeploy.sources.source import INPUT_NAME, ModelOptions
 
 __all__ = ["FloatNetwork", "Request", "request"]
 
@@ -114,7 +115,9 @@ class FloatNetwork:
         """The network in PyTorch, in evaluation mode."""
         size = (self.inputs.size, self.inputs.size)
         weights = None if self.request.weights is None else str(self.request.weights)
-        options = ModelOptions(weights, size=size, options=self.request.options, seed=self.inputs.seed)
+        options = ModelOptions(
+            weights=weights, size=size, options=self.request.options, seed=self.inputs.seed
+        )
         module = open_source(self.request.name, options).module
         assert module is not None
         return module

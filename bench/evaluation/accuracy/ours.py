@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import mobiledeploy
-from mobiledeploy.api import ExportResult, ExportSettings
+from mobiledeploy.api import ExportResult
 from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.base.files import staging_folder
 from mobiledeploy.base.progress import Silent, Timed
@@ -19,6 +19,7 @@ from mobiledeploy.bench.evaluation.accuracy.network import FloatNetwork
 from mobiledeploy.bench.evaluation.accuracy.steps import seconds_to_quantize
 from mobiledeploy.pipeline import make_artifacts
 from mobiledeploy.runtime.targets import LITERT_2_3, Delegated
+from mobiledeploy.settings import ExportSettings
 from mobiledeploy.sources.open_source import open_source
 
 __all__ = ["export_qdq", "quantize", "quantize_with_plain_hard_swish"]
@@ -78,7 +79,7 @@ def quantize_with_plain_hard_swish(network: FloatNetwork, folder: Path) -> Made:
     )
     steps = Timed(Silent())
     with staging_folder(folder) as staging:
-        source = open_source(settings.source, settings.model)
+        source = open_source(str(settings.source), settings)
         report = make_artifacts(settings, source, target, staging, steps)
     return Made(
         folder / report.artifacts["int8"].file,

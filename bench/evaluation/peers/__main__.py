@@ -21,7 +21,7 @@ from mobiledeploy.bench.evaluation.peers.peer import Peer, hand_over, run_peer
 from mobiledeploy.bench.evaluation.peers.subject import Subject, evaluation_inputs, prepare
 from mobiledeploy.bench.latency.measurement import Measurement
 from mobiledeploy.bench.latency.settings import Settings
-from mobiledeploy.sources.open_source import ModelOptions
+from mobiledeploy.sources.source import ModelOptions
 from mobiledeploy.verify.metrics import Difference
 
 __all__ = ["main"]

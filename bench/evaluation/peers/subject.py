@@ -16,7 +16,8 @@ from mobiledeploy.bench.evaluation.peers.compare import Labelled
 from mobiledeploy.inputs.labelled_images import LabelledImages
 from mobiledeploy.inputs.open_inputs import InputSource, open_inputs
 from mobiledeploy.inputs.preprocessing import Preprocessing
-from mobiledeploy.sources.open_source import ModelOptions, open_source
+from mobiledeploy.sources.open_source import open_source
+from mobiledeploy.sources.source import ModelOptions
 from mobiledeploy.tasks.class_folders import labelled_by_class
 
 __all__ = ["Subject", "evaluation_inputs", "prepare"]

@@ -12,7 +12,7 @@ import mobiledeploy
 from mobiledeploy.bench.evaluation.peers import __main__ as command
 from mobiledeploy.bench.evaluation.peers.peer import Peer
 from mobiledeploy.bench.evaluation.peers.subject import prepare
-from mobiledeploy.sources.open_source import ModelOptions
+from mobiledeploy.sources.source import ModelOptions
 
 NETWORK = """
 import numpy as np

@@ -10,7 +10,7 @@ from PIL import Image
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.evaluation.peers.subject import Subject, evaluation_inputs, prepare
 from mobiledeploy.models.registry import create
-from mobiledeploy.sources.open_source import ModelOptions
+from mobiledeploy.sources.source import ModelOptions
 
 SIZE = 32
 OPTIONS = ModelOptions(weights="random", size=(SIZE, SIZE))

@@ -125,7 +125,7 @@ class LoweringCase:
         samples = samples_for(model)
         if self.activations != "float32":
             quantize_model(
-                model, samples, LITERT_2_3, QuantizeRecipe("min-max", activations=self.activations)
+                model, samples, LITERT_2_3, QuantizeRecipe(calibrator="min-max", activations=self.activations)
             )
             tidy(model)
         graph = lower(model, LITERT_2_3)
