@@ -31,7 +31,7 @@ from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache, id
 from mobiledeploy.quantize.explain.layer_findings import explain_layers
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
 from mobiledeploy.quantize.mixed.mixed_precision import LayerSearch, TopOneLoss, require_classifier
-from mobiledeploy.quantize.mixed.sensitivity import OutputError, measure_sensitivity
+from mobiledeploy.quantize.mixed.sensitivity import OutputNoise, measure_sensitivity
 from mobiledeploy.quantize.qdq.keep_float import matches_op
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
@@ -182,8 +182,8 @@ class Pipeline:
         qdq, graph = self.quantized(kind, model)
         search = self.search(model, graph) if kind == "int8" else None
         if search is not None:
-            graph = graph.keeping(search.layers)
-            qdq = graph.written()
+            graph = graph.with_float_layers(search.layers)
+            qdq = graph.to_qdq()
         self.to_integers(kind, qdq)
         if search is not None:
             self.check_budget(search)
@@ -224,7 +224,7 @@ class Pipeline:
         budget, wanted = self.settings.accuracy_budget, self.settings.sensitivity
         if budget is None and not wanted:
             return None
-        error = OutputError(model, self.checked)
+        error = OutputNoise(model, self.checked)
         search: LayerSearch | None = None
         if budget is not None:
             with self.progress.step("measure int8 against the budget"):

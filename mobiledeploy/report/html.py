@@ -154,7 +154,7 @@ def _findings(findings: Sequence[LayerFinding]) -> str:
             f"{found.sqnr_db:.1f}",
             f"{found.own_sqnr_db:.1f}",
             f"{escape(found.text)}.<br><b>Remedy:</b> {escape(found.remedy)}."
-            + (f'<br><span class="note">{escape(_heirs(found))}</span>' if found.heirs else ""),
+            + (f'<br><span class="note">{escape(_heirs(found))}</span>' if found.affected else ""),
         )
         for found in findings
     ]
@@ -164,7 +164,7 @@ def _findings(findings: Sequence[LayerFinding]) -> str:
 
 
 def _heirs(found: LayerFinding) -> str:
-    return f"passed on to: {', '.join(found.heirs)}"
+    return f"passed on to: {', '.join(found.affected)}"
 
 
 def _sensitivity(sensitivity: Sequence[LayerSensitivity]) -> str:

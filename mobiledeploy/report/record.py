@@ -273,8 +273,8 @@ def _findings_table(findings: Sequence[LayerFinding]) -> Table:
     table.columns[0].overflow = table.columns[3].overflow = "fold"
     for found in findings:
         words = f"{found.text}. Remedy: {found.remedy}."
-        if found.heirs:
-            words += f" {_heirs(found.heirs)}"
+        if found.affected:
+            words += f" {_heirs(found.affected)}"
         table.add_row(Text(found.layer), f"{found.sqnr_db:.1f}", f"{found.own_sqnr_db:.1f}", Text(words))
     return table
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mobiledeploy.graph.params import QuantParams, dequantize, quantize
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
 from mobiledeploy.quantize.qdq.layers import Layer
+from mobiledeploy.quantize.qdq.names import name_of, result_of
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
 from mobiledeploy.verify.metrics import Accumulator
 
@@ -73,7 +74,7 @@ def local_losses(
         for source in sources[layer.name]
     }
     apart = OnnxSession(beside.model, [*names, *copies.values()], optimize=False)
-    qdq = graph.draft()
+    qdq = graph.to_untidy_qdq()
     written = {value.name for node in qdq.graph for value in node.outputs}
     rounded = [f"{name}/real" if f"{name}/real" in written else name for name in names]
     whole = OnnxSession(qdq, rounded, optimize=False)
@@ -107,8 +108,8 @@ class _Beside:
     def __init__(self, graph: MixedGraph) -> None:
         self.model = graph.exact.clone()
         self._graph = self.model.graph
-        self._plan = graph.plan(self._graph)
-        self._nodes = {node.outputs[0].name or "": node for node in self._graph}
+        self._plan = graph.plan
+        self._nodes = {result_of(node): node for node in self._graph}
         self._layers = {self._nodes[layer.output].outputs[0]: layer for layer in graph.layers}
         self._rounded_results: dict[str, ir.Value] = {}
 
@@ -146,12 +147,12 @@ class _Beside:
                 other.name, other.dtype = f"{value.name}/beside/{part}", ir.DataType.FLOAT
                 inner = name != layer.output
                 rounds = part == "all" or part == ("inner" if inner else "result")
-                params = self._plan.activations.get(value)
+                params = self._plan.params_of(value)
                 mapped[value] = self._rounded(other, params) if rounds and params is not None else other
         result = mapped[self._nodes[layer.output].outputs[0]]
         if part == "all":
             self._rounded_results[layer.name] = result
-        return result.name or ""
+        return name_of(result)
 
     def _with_rounded_constants(self, node: ir.Node, inputs: list[ir.Value | None]) -> list[ir.Value | None]:
         linear = self._plan.linear(node)

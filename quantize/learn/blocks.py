@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from mobiledeploy.graph.onnx_graph import constant
 from mobiledeploy.graph.op_traits import WEIGHTED
+from mobiledeploy.quantize.qdq.names import result_of
 from mobiledeploy.quantize.qdq.plan import Plan
 
 __all__ = ["Block", "find_blocks"]
@@ -86,4 +87,5 @@ def _activations(graph: ir.Graph) -> Iterator[ir.Value]:
 def _is_kept_apart(value: ir.Value, plan: Plan) -> bool:
     """Whether ops before and after a value compute apart: false between an op and its fused activation."""
     node = value.producer()
-    return value in plan.activations or node is None or node not in plan.points.integer_nodes
+    rounded = plan.params_of(value) is not None
+    return rounded or node is None or result_of(node) not in plan.points.integer_nodes

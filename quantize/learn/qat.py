@@ -13,17 +13,14 @@ from torch import Tensor, nn
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
-from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
-from mobiledeploy.graph.onnx_graph import is_quantized
-from mobiledeploy.quantize.calibrate.calibrate import collect_histograms
+from mobiledeploy.graph.onnx_graph import is_quantized, tidy
+from mobiledeploy.quantize.calibrate.calibrate import calibrate
 from mobiledeploy.quantize.calibrate.calibrators import DEFAULT_CALIBRATOR
-from mobiledeploy.quantize.calibrate.choose_ranges import fixed_params, merged_by_group, plan_ranges
-from mobiledeploy.quantize.calibrate.widen_ranges import fit_scales
+from mobiledeploy.quantize.calibrate.widen_ranges import widen_ranges
 from mobiledeploy.quantize.learn.torch_graph import ActivationScale, LinearConstants, TorchGraph
-from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
+from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
 from mobiledeploy.quantize.qdq.plan import Plan
-from mobiledeploy.quantize.qdq.points import find_points
 from mobiledeploy.quantize.weights.correct_bias import add_zero_biases
 from mobiledeploy.runtime.runtimes import Sample
 from mobiledeploy.runtime.targets import LITERT_2_3, Target
@@ -62,10 +59,7 @@ def fake_quantized(
         raise InputError("the network is quantized already, expected one in float; start from that")
     rewrite_for_target(model, target, "int8")
     add_zero_biases(model)
-    points = find_points(model.graph, target, has_int8_form)
-    histograms = collect_histograms(model, points.values, samples)
-    plan = plan_ranges(points, merged_by_group(points, histograms), calibrator)
-    return FakeQuantized(model, plan, target)
+    return FakeQuantized(model, calibrate(model, samples, target, calibrator).plan, target)
 
 
 class FakeQuantized(nn.Module):
@@ -76,7 +70,7 @@ class FakeQuantized(nn.Module):
 
     Args:
         model: Float, rewritten for the target. It is kept and written to.
-        plan: Of that model. Changed to scales that the target takes.
+        plan: For that model, with scales that the target takes. It is kept and written to, too.
 
     Attributes:
         graph: What learns; its parameters are this module's.
@@ -85,9 +79,7 @@ class FakeQuantized(nn.Module):
     def __init__(self, model: ir.Model, plan: Plan, target: Target) -> None:
         super().__init__()
         self.target = target
-        fixed = fixed_params(plan.points)
-        fit_scales(model.graph, plan, fixed, target)
-        self.graph = TorchGraph(model, plan, fixed)
+        self.graph = TorchGraph(model, plan)
         self._real = TorchGraph(model, plan).requires_grad_(False)
         self._real.quantized = False
 
@@ -130,6 +122,8 @@ class FakeQuantized(nn.Module):
         """
         graph = self.graph
         graph.write()
-        fit_scales(graph.model.graph, graph.plan, fixed_params(graph.plan.points), self.target)
+        widen_ranges(graph.model.graph, graph.plan, self.target)
         graph.take_scales()
-        return MixedGraph(graph.model, graph.model, graph.plan, self.target).written()
+        qdq = graph.model.clone()
+        insert_qdq(qdq, graph.plan)
+        return tidy(qdq)

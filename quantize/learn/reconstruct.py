@@ -3,7 +3,7 @@
 Block by block, in graph order, each block is made to give what it gives in float while its inputs come from
 the quantized blocks before it (BRECQ, Li et al., arXiv 2102.05426). Learned are
 
-  * the rounding of every weight, down or up, by a rectified sigmoid and an annealed regulariser that drives
+  * the rounding of every weight, down or up, by a rectified sigmoid and an annealed regularizer that drives
     it to one of the two (AdaRound, Nagel et al., arXiv 2004.10568, equations 21 to 25);
   * the scale of every group of activations, by gradients straight through (LSQ, Esser et al.,
     arXiv 1902.08153), while activations are left unrounded at random (QDrop, Wei et al., arXiv 2203.05740);
@@ -22,7 +22,7 @@ and positions: what BRECQ takes from Fisher information, without labels.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -34,8 +34,7 @@ from torch.nn import functional
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.graph.onnx_graph import shape_of
-from mobiledeploy.quantize.calibrate.choose_ranges import fixed_params
-from mobiledeploy.quantize.calibrate.widen_ranges import fit_scales
+from mobiledeploy.quantize.calibrate.widen_ranges import widen_ranges
 from mobiledeploy.quantize.learn.blocks import Block, find_blocks
 from mobiledeploy.quantize.learn.descent import Descent
 from mobiledeploy.quantize.learn.reconstruct_progress import Kept, KeptProgress
@@ -72,7 +71,7 @@ class ReconstructSettings:
         batch: Samples per step.
         drop: Share of activations that are left unrounded while a block learns.
         rounding_rate: Learning rate of the rounding variables.
-        undecided: Weight of the regulariser, relative to the error of rounding to nearest.
+        regularizer: Weight of the rounding regularizer, relative to the error of rounding to nearest.
         scale_rate: Learning rate of the logarithms of activation scales.
         bias_rate: Of the biases, in shares of the mean magnitude of a layer's biases.
         weight_rate: Of the weights while the network is tuned, in steps of their int8 scale.
@@ -85,7 +84,7 @@ class ReconstructSettings:
     batch: int = 32
     drop: float = 0.5
     rounding_rate: float = 0.02
-    undecided: float = 0.1
+    regularizer: float = 0.1
     scale_rate: float = 5e-3
     bias_rate: float = 3e-3
     weight_rate: float = 0.01
@@ -131,11 +130,10 @@ def reconstruct(
         InputError: There are no samples, or the cache cannot be written.
     """
     settings = settings or ReconstructSettings()
-    fixed = fixed_params(plan.points)
-    run = _Reconstruction(model, exact, plan, samples, fixed, settings)
+    run = _Reconstruction(model, exact, plan, samples, settings)
     log = run.learn(on_step)
     run.graph.write()
-    return log + fit_scales(model.graph, plan, fixed, target)
+    return log + widen_ranges(model.graph, plan, target)
 
 
 class _Reconstruction:
@@ -152,12 +150,11 @@ class _Reconstruction:
         exact: ir.Model,
         plan: Plan,
         samples: Iterable[Sample],
-        fixed: Collection[ir.Value],
         settings: ReconstructSettings,
     ) -> None:
         self.settings = settings
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.graph = TorchGraph(model, plan, fixed).to(self.device)
+        self.graph = TorchGraph(model, plan).to(self.device)
         self.real = TorchGraph(model, plan).to(self.device).requires_grad_(False)
         self.real.quantized = False
         self.real.take_constants(exact.graph)
@@ -307,7 +304,7 @@ class _Reconstruction:
             share = (step / settings.iterations - 0.2) / 0.8
             if share > 0 and weights:
                 beta = 2 + 9 * (1 + math.cos(math.pi * share))
-                loss = loss + settings.undecided / weights * sum(r.undecided(beta) for r in roundings)
+                loss = loss + settings.regularizer / weights * sum(r.regularizer(beta) for r in roundings)
             assert isinstance(loss, Tensor)
             return loss
 

@@ -90,6 +90,6 @@ class KeptProgress:
 
 def _named(plan: Plan) -> list[tuple[str, QuantParams]]:
     """All parameters with what they are of, in one order whatever the order of the plan."""
-    found = {f"value {value.name}": params for value, params in plan.activations.items()}
-    found |= {f"weights {node.outputs[0].name}": params for node, params in plan.weights.items()}
+    found = {f"value {name}": params for name, params in plan.activations.items()}
+    found |= {f"weights {name}": params for name, params in plan.weights.items()}
     return sorted(found.items())

@@ -36,7 +36,7 @@ class SoftRounding(nn.Module):
         low, high = _STRETCH
         return torch.clamp(torch.sigmoid(self.logits) * (high - low) + low, 0.0, 1.0)
 
-    def undecided(self, beta: float) -> Tensor:
+    def regularizer(self, beta: float) -> Tensor:
         """Sum of 1 - |2 up - 1|^beta (equation 24): 0 when every weight is rounded down or up."""
         return (1 - (2 * self.up() - 1).abs().pow(beta)).sum()
 

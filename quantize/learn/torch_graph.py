@@ -31,6 +31,7 @@ from mobiledeploy.quantize.learn.fake_quantize import (
     weight_steps,
 )
 from mobiledeploy.quantize.learn.torch_ops import Computation, computation
+from mobiledeploy.quantize.qdq.names import name_of, result_of
 from mobiledeploy.quantize.qdq.plan import Plan, weights_of
 
 __all__ = ["ActivationScale", "LinearConstants", "TorchGraph", "Values"]
@@ -177,7 +178,6 @@ class TorchGraph(nn.Module):
     Args:
         model: Rewritten for int8. ``write`` changes it, nothing else does.
         plan: Of that model.
-        fixed: Values whose parameters are not learned.
 
     Attributes:
         nodes: In the order in which they run.
@@ -190,7 +190,7 @@ class TorchGraph(nn.Module):
         UnsupportedModelError: An op has no computation in PyTorch, or does not work on batches.
     """
 
-    def __init__(self, model: ir.Model, plan: Plan, fixed: Iterable[ir.Value] = ()) -> None:
+    def __init__(self, model: ir.Model, plan: Plan) -> None:
         super().__init__()
         self.model, self.plan, self.quantized = model, plan, True
         self.mix: Callable[[Tensor, Tensor], Tensor] | None = None
@@ -201,11 +201,11 @@ class TorchGraph(nn.Module):
                     f"input {value.name!r} has the shape {list(shape_of(value))}, expected 1 in front, since "
                     "PyTorch computes batches of samples; export the model with batch 1"
                 )
-        kept, groups = set(fixed), plan.points.groups
+        groups = plan.points.groups
         self.scales = nn.ModuleList(
-            ActivationScale(plan.activations[group[0]], not kept.intersection(group)) for group in groups
+            ActivationScale(plan.activations[group[0]], group[0] not in plan.fixed) for group in groups
         )
-        self._group = {value: index for index, group in enumerate(groups) for value in group}
+        self._group = {name: index for index, group in enumerate(groups) for name in group}
         self.linears = nn.ModuleList()
         self._steps = {node: self._step(node) for node in self.nodes}
         self._last_use = {value: node for node in self.nodes for value in node.inputs if value is not None}
@@ -243,7 +243,7 @@ class TorchGraph(nn.Module):
 
     def scale_of(self, value: ir.Value | None) -> ActivationScale | None:
         """The parameters of a value's group; None for a value that carries none."""
-        index = None if value is None else self._group.get(value)
+        index = None if value is None else self._group.get(name_of(value))
         return None if index is None else self.scales[index]  # type: ignore[return-value]
 
     def linear(self, node: ir.Node) -> LinearConstants | None:
@@ -263,12 +263,12 @@ class TorchGraph(nn.Module):
 
     def take_constants(self, graph: ir.Graph) -> None:
         """Take the weights and biases of another graph with nodes of the same names."""
-        others = {node.outputs[0].name: node for node in graph}
+        others = {result_of(node): node for node in graph}
         with torch.no_grad():
             for node in self.nodes:
                 if (linear := self.linear(node)) is None:
                     continue
-                held = others[node.outputs[0].name].inputs
+                held = others[result_of(node)].inputs
                 for parameter, value in zip((linear.weights, linear.bias), held[1:], strict=False):
                     array = float_array(value)
                     if parameter is not None and array is not None:
@@ -288,7 +288,7 @@ class TorchGraph(nn.Module):
                 continue
             if linear.quantized:
                 input_scale = self.input_scale(node)
-                self.plan.weights[node] = linear.params(input_scale)
+                self.plan.weights[result_of(node)] = linear.params(input_scale)
                 linear.set_integers(linear.integers(input_scale), input_scale)
             self._replace_constant(node, 1, linear.weights.detach())
             if linear.bias is not None:
@@ -298,7 +298,7 @@ class TorchGraph(nn.Module):
 
     def _seen(self, value: ir.Value, x: Tensor) -> Tensor:
         """A value as its readers see it."""
-        index = self._group.get(value) if self.quantized else None
+        index = self._group.get(name_of(value)) if self.quantized else None
         if index is None:
             return x
         rounded: Tensor = self.scales[index](x)
@@ -354,7 +354,7 @@ class TorchGraph(nn.Module):
     def _constant(self, node: ir.Node, index: int, array: NDArray[np.float32]) -> tuple[str, str]:
         """Names of the buffers that hold a constant which is no weight: in float, and as int8 has it."""
         rounded = array
-        if node in self.plan.points.integer_nodes and node.op_type in CONSTANT_OPERANDS:
+        if result_of(node) in self.plan.points.integer_nodes and node.op_type in CONSTANT_OPERANDS:
             own = activation_params(float(array.min()), float(array.max()))
             rounded = dequantize(quantize(array, own), own)
         number = len(list(self.buffers(recurse=False)))

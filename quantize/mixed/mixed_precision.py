@@ -19,7 +19,7 @@ import onnx_ir as ir
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.quantize.mixed.mixed_cost import estimated_instructions
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
-from mobiledeploy.quantize.mixed.sensitivity import OutputError, Sensitivity
+from mobiledeploy.quantize.mixed.sensitivity import OutputNoise, Sensitivity
 from mobiledeploy.quantize.qdq.layers import Layer
 from mobiledeploy.runtime.runtimes import OnnxSession, Runner, Sample
 from mobiledeploy.verify.thresholds import AccuracyBudget
@@ -176,7 +176,7 @@ class LayerSearch:
     """
 
     def __init__(
-        self, graph: MixedGraph, budget: AccuracyBudget, error: OutputError, meter: TopOneLoss | None
+        self, graph: MixedGraph, budget: AccuracyBudget, error: OutputNoise, meter: TopOneLoss | None
     ) -> None:
         self.graph = graph
         self.layers: list[Layer] = []
@@ -198,7 +198,8 @@ class LayerSearch:
             on_step: Called after each measurement.
         """
         if self._meter is not None:
-            self._quick_meter = self._meter.of_close_calls(OnnxSession(self.graph.draft(), optimize=False))
+            noisy = OnnxSession(self.graph.to_untidy_qdq(), optimize=False)
+            self._quick_meter = self._meter.of_close_calls(noisy)
         order = self._order(sensitivity)
         kept: list[Layer] = []
         while not self.met and len(kept) < len(order):
@@ -258,7 +259,7 @@ class LayerSearch:
 
     def _measured(self, change: str, layers: Sequence[Layer]) -> bool:
         """Whether the budget is kept with those layers in float; notes the figures."""
-        qdq = self.graph.draft(layers)
+        qdq = self.graph.to_untidy_qdq(layers)
         session = OnnxSession(qdq, optimize=False)
         cost = estimated_instructions(qdq, self.graph.target) / self._base
         sqnr_db = self._error.sqnr_db(session)

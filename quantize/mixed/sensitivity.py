@@ -21,7 +21,7 @@ from mobiledeploy.quantize.qdq.layers import Layer
 from mobiledeploy.runtime.runtimes import OnnxSession, Runner, Sample
 from mobiledeploy.verify.metrics import compare
 
-__all__ = ["LayerSensitivity", "OutputError", "Sensitivity", "measure_sensitivity"]
+__all__ = ["LayerSensitivity", "OutputNoise", "Sensitivity", "measure_sensitivity"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Sensitivity:
         }
 
 
-class OutputError:
+class OutputNoise:
     """SQNR of graphs against one float graph on the same samples, of the output of least SQNR.
 
     Args:
@@ -107,7 +107,7 @@ _LARGEST_DB = 150.0
 
 
 def measure_sensitivity(
-    graph: MixedGraph, error: OutputError, on_measured: Callable[[], Any] = lambda: None
+    graph: MixedGraph, error: OutputNoise, on_measured: Callable[[], Any] = lambda: None
 ) -> Sensitivity:
     """The sensitivity of every layer. One run of the network on all samples for each rounding.
 

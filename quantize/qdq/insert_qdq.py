@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mobiledeploy.graph.onnx_graph import float_array
 from mobiledeploy.graph.op_traits import CONSTANT_OPERANDS
 from mobiledeploy.graph.params import QuantParams, activation_params, quantize
+from mobiledeploy.quantize.qdq.names import activations_of, name_of, result_of
 from mobiledeploy.quantize.qdq.plan import Plan
 
 __all__ = ["insert_qdq"]
@@ -28,11 +29,12 @@ def insert_qdq(model: ir.Model, plan: Plan) -> None:
     if plan.dtype == np.int16:
         model.opset_imports[""] = max(model.opset_imports.get("", 0), _FIRST_OPSET_WITH_INT16)
     writer = _Writer(model.graph)
+    values = activations_of(model.graph)
     for node in list(model.graph):
-        if node in plan.points.integer_nodes:
+        if result_of(node) in plan.points.integer_nodes:
             _quantize_constants(writer, node, plan)
-    for value in plan.points.values:
-        writer.insert_pair(value, plan.activations[value])
+    for name in plan.points.values:
+        writer.insert_pair(values[name], plan.activations[name])
 
 
 class _Writer:
@@ -57,7 +59,7 @@ class _Writer:
 
     def insert_pair(self, value: ir.Value, params: QuantParams) -> None:
         """value -> Q -> DQ -> the readers of value, which keeps its name if it is an output of the model."""
-        name = value.name or "value"
+        name = name_of(value)
         scale, zero_point = self.parameters(name, params)
         readers = list(value.uses())
         q = ir.Node("", "QuantizeLinear", [value, scale, zero_point], name=f"{name}/Q")

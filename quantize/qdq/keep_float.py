@@ -17,6 +17,7 @@ import onnx_ir as ir
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
 from mobiledeploy.exporters.tflite.lowerings.registry import PRECISION, has_int8_form
+from mobiledeploy.quantize.qdq.names import result_of
 from mobiledeploy.runtime.targets import Target
 
 __all__ = ["keep_float", "matches_op", "stem"]
@@ -58,7 +59,7 @@ def mark(nodes: Iterable[ir.Node]) -> list[str]:
     names = []
     for node in nodes:
         node.metadata_props[PRECISION] = "float32"
-        names.append(node.outputs[0].name or "")
+        names.append(result_of(node))
     return names
 
 
@@ -69,16 +70,16 @@ def matches_op(op_type: str, patterns: Iterable[str]) -> bool:
     )
 
 
-def stem(name: str | None) -> str:
+def stem(name: str) -> str:
     """The name of the value of the original graph that a value helps to compute; mostly its own."""
-    return (name or "").split("~")[0]
+    return name.split("~")[0]
 
 
 def _matches(node: ir.Node, pattern: str) -> bool:
     if pattern.startswith(_OP):
         return matches_op(node.op_type, [pattern])
-    names = {node.outputs[0].name or "", stem(node.outputs[0].name)}
-    return any(fnmatchcase(name, pattern) for name in names)
+    name = result_of(node)
+    return fnmatchcase(name, pattern) or fnmatchcase(stem(name), pattern)
 
 
 def _no_match(pattern: str, nodes: Sequence[ir.Node]) -> str:
@@ -88,7 +89,7 @@ def _no_match(pattern: str, nodes: Sequence[ir.Node]) -> str:
             f"--keep-float {pattern!r} matches no op that is quantized, expected one of "
             f"{', '.join(_OP + op for op in ops)}; name one"
         )
-    names = list(dict.fromkeys(stem(node.outputs[0].name) for node in nodes))
+    names = list(dict.fromkeys(stem(result_of(node)) for node in nodes))
     near = difflib.get_close_matches(pattern.strip("*"), names, _NAMED, 0.0)
     return (
         f"--keep-float {pattern!r} matches no layer that is quantized, expected a name such as "

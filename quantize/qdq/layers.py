@@ -13,6 +13,7 @@ import onnx_ir as ir
 from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
 from mobiledeploy.graph.onnx_graph import constant
 from mobiledeploy.graph.op_traits import SAME_SCALE
+from mobiledeploy.quantize.qdq.names import result_of
 from mobiledeploy.quantize.qdq.plan import weights_of
 from mobiledeploy.runtime.targets import Target
 
@@ -46,22 +47,22 @@ class Layer:
         return self.nodes[-1]
 
 
-def layers_of(graph: ir.Graph, integer_nodes: Collection[ir.Node], target: Target) -> list[Layer]:
+def layers_of(graph: ir.Graph, integer_nodes: Collection[str], target: Target) -> list[Layer]:
     """The layers of a float graph that round when quantized, in graph order.
 
     Args:
-        integer_nodes: The nodes that will compute on integers.
+        integer_nodes: The nodes that will compute on integers, by the names of their first results.
     """
     layers: list[Layer] = []
     taken: set[ir.Node] = set()
     for node in graph:
-        if node not in integer_nodes or node in taken or node.op_type in SAME_SCALE:
+        if result_of(node) not in integer_nodes or node in taken or node.op_type in SAME_SCALE:
             continue
         first = _with_fused(node, target)
         linear = weights_of(node) is not None
         nodes = _with_own_activation(graph, first, integer_nodes) if linear else first
         taken.update(nodes)
-        names = tuple(each.outputs[0].name or "" for each in nodes)
+        names = tuple(result_of(each) for each in nodes)
         layers.append(Layer(names[len(first) - 1], node.op_type, names, linear))
     return layers
 
@@ -73,7 +74,7 @@ def _with_fused(node: ir.Node, target: Target) -> list[ir.Node]:
 
 
 def _with_own_activation(
-    graph: ir.Graph, first: Sequence[ir.Node], integer_nodes: Collection[ir.Node]
+    graph: ir.Graph, first: Sequence[ir.Node], integer_nodes: Collection[str]
 ) -> list[ir.Node]:
     """The nodes, and those that compute elementwise from their last result alone, if no others read it.
 
@@ -85,7 +86,7 @@ def _with_own_activation(
     while pending:
         node = pending.pop(0)
         operands = [value for value in node.inputs if value is not None and constant(value) is None]
-        if node in found or node.op_type not in _ELEMENTWISE or node not in integer_nodes:
+        if node in found or node.op_type not in _ELEMENTWISE or result_of(node) not in integer_nodes:
             continue
         if all(value in inside for value in operands):
             found.append(node)

@@ -30,13 +30,13 @@ class Equalized:
 
 @dataclass(frozen=True)
 class OutlierChannels:
-    """Channels that reach many times as far as the middle one of their value.
+    """Channels that are many times as large as the median one of their value.
 
     Attributes:
         value: Name of the value.
         channels: Numbers of the channels, from 0.
-        ratios: How many times as far as the middle channel each of them reaches.
-        left: The same, of those very channels, after equalization.
+        ratios: How many times as large as the median channel each of them is.
+        left: The same ratios after equalization.
         reason: Why they were left as they are, in words; None where they were scaled.
     """
 

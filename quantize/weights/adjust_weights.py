@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import onnx_ir as ir
@@ -14,6 +14,7 @@ from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
 from mobiledeploy.graph.channel_order import replace_constant
 from mobiledeploy.graph.linear import per_input, per_output
 from mobiledeploy.graph.onnx_graph import describe, float_array
+from mobiledeploy.quantize.qdq.names import name_of
 from mobiledeploy.quantize.qdq.points import find_points
 from mobiledeploy.quantize.weights.adjust_log import AdjustLog, Equalized, OutlierChannels
 from mobiledeploy.quantize.weights.channel_factors import ChannelFactors, channel_factors
@@ -21,6 +22,7 @@ from mobiledeploy.quantize.weights.channel_statistics import (
     ChannelStatistics,
     Numbers,
     channel_statistics,
+    relative_to_median,
 )
 from mobiledeploy.quantize.weights.equalize import Choice, choose_factors, coupled
 from mobiledeploy.quantize.weights.predicted_noise import readers, tensors
@@ -34,7 +36,7 @@ _RULE = "Equalize"
 _SAMPLES = 32
 
 _OUTLIER = 10.0
-"""How many times as far as the middle channel of its value an outlier reaches."""
+"""How many times as large as the median channel of its value an outlier is."""
 
 
 def adjust_weights(model: ir.Model, samples: Iterable[Sample], target: Target) -> AdjustLog:
@@ -50,9 +52,11 @@ def adjust_weights(model: ir.Model, samples: Iterable[Sample], target: Target) -
         InputError: There are no samples, or one drives a value to NaN or infinity.
     """
     channels = channel_factors(model.graph)
-    groups = find_points(model.graph, target, has_int8_form).groups
+    values = {name_of(value): value for value in channels.of}
+    points = find_points(model.graph, target, has_int8_form)
+    groups = [[values[name] for name in group if name in values] for group in points.groups]
     linear = [value for node in channels.linear for value in (node.inputs[0], node.outputs[0]) if value]
-    known = [value for group in groups for value in group if value in channels.of]
+    known = list(chain.from_iterable(groups))
     seen = channel_statistics(model, list(dict.fromkeys(known + linear)), islice(samples, _SAMPLES))
     reading = readers(channels, seen)
     held = tensors(groups, channels, seen, reading)
@@ -99,7 +103,7 @@ def _equalized(
     numbers = choice.part.numbers
     moved = numbers[factors[numbers] != 1]
     return Equalized(
-        tuple(value.name or "" for value in known if np.isin(channels.of[value], moved).any()),
+        tuple(name_of(value) for value in known if np.isin(channels.of[value], moved).any()),
         len(moved),
         float(factors[moved].min()),
         float(factors[moved].max()),
@@ -116,8 +120,8 @@ def _outliers(
     """The outliers among the channels of values; a channel counts where it occurs first."""
     counted: set[int] = set()
     for value in known:
-        numbers, reach = channels.of[value], seen[value].reach
-        ratios, left = _relative(reach), _relative(reach * factors[numbers])
+        numbers, absmax = channels.of[value], seen[value].absmax
+        ratios, left = relative_to_median(absmax), relative_to_median(absmax * factors[numbers])
         fresh = np.array([number not in counted for number in numbers.tolist()])
         found = np.flatnonzero((ratios > _OUTLIER) & fresh)
         if not found.size:
@@ -125,7 +129,7 @@ def _outliers(
         counted.update(numbers[found].tolist())
         scaled = factors[numbers[found]] != 1
         yield OutlierChannels(
-            value.name or "",
+            name_of(value),
             tuple(found.tolist()),
             tuple(ratios[found].tolist()),
             tuple(left[found].tolist()),
@@ -136,9 +140,3 @@ def _outliers(
 def _why_left(channels: ChannelFactors, numbers: Iterable[int]) -> str:
     reasons = (channels.fixed_by.get(number) for number in numbers)
     return next((reason for reason in reasons if reason), "to scale them is not predicted to halve the noise")
-
-
-def _relative(reach: Numbers) -> Numbers:
-    """How far channels reach, as multiples of the middle one among those that reach anywhere."""
-    positive = reach[reach > 0]
-    return reach / float(np.median(positive)) if positive.size else reach

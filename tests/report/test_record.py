@@ -113,7 +113,7 @@ def test_the_worst_layers_stand_with_reasons_and_what_they_spoil() -> None:
     assert "18.2" in text and "94 % is cut off. Remedy: min-max." in text
     assert "2 layers after it have that from it, such as a." in text and "other" not in text
     (read,) = json.loads(report(findings=[found]).to_bytes())["findings"]
-    assert read["reason"] == "clipping" and read["heirs"] == ["a", "b"]
+    assert read["reason"] == "clipping" and read["affected"] == ["a", "b"]
 
 
 def test_a_budget_and_the_sensitivity_behind_it() -> None:

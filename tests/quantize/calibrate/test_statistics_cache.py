@@ -10,9 +10,10 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from mobiledeploy.quantize.calibrate.calibrate import collect_histograms
+from mobiledeploy.quantize.calibrate.collect_histograms import collect_histograms
 from mobiledeploy.quantize.calibrate.histogram import Histogram, pack
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache, identity
+from mobiledeploy.quantize.qdq.names import result_of
 from mobiledeploy.runtime.runtimes import Sample
 from mobiledeploy.testing import model_from_text, random_sample
 
@@ -33,8 +34,8 @@ def collected(
     """The histograms, and how many samples were run for them."""
     counted: list[int] = []
     cache = StatisticsCache(folder, identity("", samples, []), limit_bytes)
-    values = [value for node in model.graph for value in node.outputs]
-    found = collect_histograms(model, values, samples, lambda: counted.append(1), cache)
+    names = [result_of(node) for node in model.graph]
+    found = collect_histograms(model, names, samples, lambda: counted.append(1), cache)
     return list(found.values()), len(counted)
 
 

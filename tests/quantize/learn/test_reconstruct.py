@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mobiledeploy.base.errors import InputError, UnsupportedModelError
-from mobiledeploy.quantize.calibrate.choose_ranges import fixed_params
 from mobiledeploy.quantize.learn.blocks import find_blocks
 from mobiledeploy.quantize.learn.descent import Descent
 from mobiledeploy.quantize.learn.reconstruct import ReconstructSettings, reconstruct, reconstruction_steps
 from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
+from mobiledeploy.quantize.qdq.names import result_of
 from mobiledeploy.quantize.qdq.plan import Plan
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
 from mobiledeploy.runtime.targets import LITERT_2_3
@@ -68,18 +68,18 @@ def outputs(model: ir.Model, inputs: list[Sample]) -> NDArray[np.float32]:
     return np.concatenate([next(iter(session.run(sample).values())) for sample in inputs])
 
 
-def coarse(plan: Plan) -> Plan:
+def coarse(model: ir.Model, plan: Plan) -> Plan:
     """Weights of a few steps, so that how they are rounded matters."""
-    for node in plan.points.integer_nodes:
+    for node in model.graph:
         if (linear := plan.linear(node)) is not None:
             scale = linear.params.scale * np.float32(16)
-            plan.weights[node] = type(linear.params)(scale, linear.params.zero_point, linear.params.axis)
+            plan.weights[result_of(node)] = replace(linear.params, scale=scale)
     return plan
 
 
 def learned(planned: Planner, settings: ReconstructSettings = QUICK) -> tuple[ir.Model, Plan]:
     model = network()
-    plan = coarse(planned(model))
+    plan = coarse(model, planned(model))
     reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, settings=settings)
     return model, plan
 
@@ -94,7 +94,7 @@ def same(first: tuple[ir.Model, Plan], second: tuple[ir.Model, Plan]) -> bool:
 
 def test_held_out_error_is_far_below_that_of_rounding_to_nearest(planned: Planner) -> None:
     model, held_out = network(), samples(network(), 1000)
-    wanted, plan = outputs(model, held_out), coarse(planned(model))
+    wanted, plan = outputs(model, held_out), coarse(model, planned(model))
     insert_qdq(model, plan)
     nearest = np.square(outputs(model, held_out) - wanted).mean()
     model, plan = learned(planned)
@@ -113,7 +113,7 @@ def test_blocks_leave_weights_on_the_grid_next_to_where_they_were(planned: Plann
         scale = linear.params.scale.reshape(shape).astype(np.float64)
         steps = linear.weights / scale
         assert np.abs(steps - np.rint(steps)).max() < 1e-4
-        assert plan.weights[new].same_as(linear.params)
+        assert plan.weights[result_of(new)].same_as(linear.params)
         distance = np.abs(np.rint(steps) - array_of(old.inputs[1]) / scale)
         assert distance.max() < 1 + 1e-4
         moved += int((distance > 0.5).sum())
@@ -146,7 +146,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     whole = learned(planned)
     assert not list(cache.iterdir())
     model = network()
-    plan = coarse(planned(model))
+    plan = coarse(model, planned(model))
     parts = reconstruction_steps(model, plan, QUICK)
     run, broken_at, calls = Descent.run, at % parts, 0
 
@@ -164,8 +164,8 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     assert len(list(cache.iterdir())) == 1
     calls = -100
     model = network()
-    plan = coarse(planned(model))
-    told: list[int] = []
+    plan = coarse(model, planned(model))
+    steps: list[int] = []
     reconstruct(
         model,
         model.clone(),
@@ -173,10 +173,10 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
         samples(model),
         LITERT_2_3,
         settings=QUICK,
-        on_step=lambda: told.append(1),
+        on_step=lambda: steps.append(1),
     )
     assert calls == -100 + parts - broken_at
-    assert len(told) == parts
+    assert len(steps) == parts
     assert same(whole, (model, plan))
     assert not list(cache.iterdir())
 
@@ -214,11 +214,10 @@ def test_what_makes_the_outputs_worse_is_not_kept(planned: Planner) -> None:
 def test_scales_only_grow_and_those_that_an_op_demands_stay(planned: Planner) -> None:
     model = model_from_text(NET.replace("q = Relu(b)", "q = Sigmoid(b)"), axes=[2, 3])
     plan = planned(model)
-    plan.activations.update(fixed_params(plan.points))
     before = dict(plan.activations)
     settings = ReconstructSettings(iterations=5, tuning=5)
     reconstruct(model, model.clone(), plan, samples(model, count=8), LITERT_2_3, settings=settings)
-    grown = {v.name: float(p.scale[0] / before[v].scale[0]) for v, p in plan.activations.items()}
+    grown = {name: float(p.scale[0] / before[name].scale[0]) for name, p in plan.activations.items()}
     assert grown["q"] == 1.0 < max(grown.values()) and min(grown.values()) == 1.0
 
 
