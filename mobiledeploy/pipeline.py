@@ -24,7 +24,7 @@ from mobiledeploy.exporters.tflite.onnx_to_tflite import lower
 from mobiledeploy.exporters.tflite.weight_storage import store_weights
 from mobiledeploy.exporters.tflite.writer import write_tflite
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
-from mobiledeploy.graph.onnx_graph import quantizes_to_int16, shape_of
+from mobiledeploy.graph.onnx_graph import quantizes_to_int16, shape_of, tidy
 from mobiledeploy.inputs.labelled_images import LabelledImages
 from mobiledeploy.inputs.open_inputs import Sample, open_inputs
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache, identity
@@ -183,7 +183,7 @@ class Pipeline:
         search = self.search(model, graph) if kind == "int8" else None
         if search is not None:
             graph = graph.with_float_layers(search.layers)
-            qdq = graph.to_qdq()
+            qdq = tidy(graph.to_qdq())
         self.to_integers(kind, qdq)
         if search is not None:
             self.check_budget(search)

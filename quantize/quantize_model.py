@@ -16,16 +16,13 @@ from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
 from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
 from mobiledeploy.quantize.qdq.keep_float import keep_float
-from mobiledeploy.quantize.qdq.plan import Plan
 from mobiledeploy.quantize.recipe import QuantizeRecipe
-from mobiledeploy.quantize.weights.adjust_log import AdjustLog
-from mobiledeploy.quantize.weights.adjust_weights import adjust_weights
+from mobiledeploy.quantize.weights.adjust_weights import AdjustLog, adjust_weights
 from mobiledeploy.quantize.weights.correct_bias import (
     BiasCorrection,
     add_zero_biases,
     copy_biases,
     correct_biases,
-    correctable_layers,
 )
 from mobiledeploy.runtime.runtimes import Sample
 from mobiledeploy.runtime.targets import Target
@@ -86,30 +83,15 @@ def quantize_model(
     if recipe.correct_bias:
         draft = model.clone()
         insert_qdq(draft, plan)
-        with progress.step("correct biases", len(correctable_layers(draft))) as advance:
-            biases = correct_biases(draft, exact, samples, advance)
+        biases = correct_biases(draft, exact, samples, progress)
         copy_biases(draft, model)
     reconstruction: list[str] = []
     if recipe.reconstructs:
-        reconstruction = _reconstruct(model, exact, plan, samples, target, recipe, progress)
+        from mobiledeploy.quantize.learn.reconstruct import ReconstructSettings, reconstruct
+
+        settings = ReconstructSettings(seed=recipe.seed)
+        reconstruction = reconstruct(model, exact, plan, samples, target, settings, progress)
     graph = MixedGraph(exact, model, plan, target)
     insert_qdq(model, plan)
     tidy(model)
     return Quantized(graph, adjusted, kept, calibrated.widened, reconstruction, biases, calibrated.search)
-
-
-def _reconstruct(
-    model: ir.Model,
-    exact: ir.Model,
-    plan: Plan,
-    samples: Sequence[Sample],
-    target: Target,
-    recipe: QuantizeRecipe,
-    progress: Progress,
-) -> list[str]:
-    """The log of reconstructing all blocks, in place."""
-    from mobiledeploy.quantize.learn.reconstruct import ReconstructSettings, reconstruct, reconstruction_steps
-
-    settings = ReconstructSettings(seed=recipe.seed)
-    with progress.step("reconstruct blocks", reconstruction_steps(model, plan, settings)) as advance:
-        return reconstruct(model, exact, plan, samples, target, settings=settings, on_step=advance)

@@ -14,7 +14,7 @@ from mobiledeploy.base.progress import SILENT, Progress
 from mobiledeploy.exporters.tflite.lowerings.registry import has_integer_form
 from mobiledeploy.quantize.calibrate.calibrators import SEARCH
 from mobiledeploy.quantize.calibrate.choose_ranges import merged_by_group, plan_ranges
-from mobiledeploy.quantize.calibrate.collect_histograms import collect_histograms
+from mobiledeploy.quantize.calibrate.observe import collect_histograms
 from mobiledeploy.quantize.calibrate.search_ranges import START, RangeSearch, search_ranges
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache
 from mobiledeploy.quantize.calibrate.widen_ranges import widen_ranges

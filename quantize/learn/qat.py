@@ -18,7 +18,7 @@ from mobiledeploy.graph.onnx_graph import is_quantized, tidy
 from mobiledeploy.quantize.calibrate.calibrate import calibrate
 from mobiledeploy.quantize.calibrate.calibrators import DEFAULT_CALIBRATOR
 from mobiledeploy.quantize.calibrate.widen_ranges import widen_ranges
-from mobiledeploy.quantize.learn.torch_graph import ActivationScale, LinearConstants, TorchGraph
+from mobiledeploy.quantize.learn.torch_graph import TorchGraph
 from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
 from mobiledeploy.quantize.qdq.plan import Plan
 from mobiledeploy.quantize.weights.correct_bias import add_zero_biases
@@ -101,7 +101,6 @@ class FakeQuantized(nn.Module):
         groups: list[dict[str, Any]] = []
         slow = rate / 20
         for linear in self.graph.linears:
-            assert isinstance(linear, LinearConstants)
             groups.append({"params": [linear.weights], "lr": rate * float(linear.initial.median())})
             groups.append({"params": [linear.log_factor], "lr": slow})
             if linear.bias is not None:
@@ -109,7 +108,7 @@ class FakeQuantized(nn.Module):
                 groups.append(
                     {"params": [linear.bias], "lr": slow * max(size, float(linear.initial.median()))}
                 )
-        scales = [s.log_factor for s in self.graph.scales if isinstance(s, ActivationScale)]
+        scales = [scale.log_factor for scale in self.graph.scales]
         groups.append({"params": scales, "lr": slow})
         kept = [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in groups]
         return [group for group in kept if group["params"]]

@@ -22,7 +22,7 @@ and positions: what BRECQ takes from Fisher information, without labels.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -33,6 +33,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.progress import SILENT, Advance, Progress
 from mobiledeploy.graph.onnx_graph import shape_of
 from mobiledeploy.quantize.calibrate.widen_ranges import widen_ranges
 from mobiledeploy.quantize.learn.blocks import Block, find_blocks
@@ -44,7 +45,7 @@ from mobiledeploy.quantize.qdq.plan import Plan
 from mobiledeploy.runtime.runtimes import Sample
 from mobiledeploy.runtime.targets import Target
 
-__all__ = ["ReconstructSettings", "reconstruct", "reconstruction_steps"]
+__all__ = ["ReconstructSettings", "reconstruct"]
 
 
 _HELD_BACK = 8  # one sample in so many
@@ -92,20 +93,14 @@ class ReconstructSettings:
     seed: int = 0
 
 
-def reconstruction_steps(model: ir.Model, plan: Plan, settings: ReconstructSettings) -> int:
-    """How often ``reconstruct`` calls ``on_step``: once per block, and after every few steps of tuning."""
-    return len(find_blocks(model.graph, plan)) + math.ceil(settings.tuning / _AT_A_TIME)
-
-
 def reconstruct(
     model: ir.Model,
     exact: ir.Model,
     plan: Plan,
     samples: Iterable[Sample],
     target: Target,
-    *,
     settings: ReconstructSettings | None = None,
-    on_step: Callable[[], Any] = lambda: None,
+    progress: Progress = SILENT,
 ) -> list[str]:
     """Learn roundings, scales and biases; the weights in the graph and the plan are changed in place.
 
@@ -119,7 +114,7 @@ def reconstruct(
         exact: The same with the float network's own weights and biases.
         plan: Complete; its weight scales are kept.
         samples: Calibration inputs.
-        on_step: Called ``reconstruction_steps`` times.
+        progress: Shows how many blocks, and every few steps of tuning, are done.
 
     Returns:
         One line for each block, with its error on the samples before and after, one that says what was kept,
@@ -129,9 +124,10 @@ def reconstruct(
         UnsupportedModelError: An op cannot be computed in PyTorch.
         InputError: There are no samples, or the cache cannot be written.
     """
-    settings = settings or ReconstructSettings()
-    run = _Reconstruction(model, exact, plan, samples, settings)
-    log = run.learn(on_step)
+    run = _Reconstruction(model, exact, plan, samples, settings or ReconstructSettings())
+    parts = len(run.blocks) + math.ceil(run.settings.tuning / _AT_A_TIME)
+    with progress.step("reconstruct blocks", parts) as advance:
+        log = run.learn(advance)
     run.graph.write()
     return log + widen_ranges(model.graph, plan, target)
 
@@ -168,7 +164,7 @@ class _Reconstruction:
             self.held_back = self.samples
         self.importance: dict[ir.Value, Tensor] = {}
 
-    def learn(self, on_step: Callable[[], Any]) -> list[str]:
+    def learn(self, on_step: Advance) -> list[str]:
         """All blocks, then the whole; what was done in an earlier run is taken from there."""
         candidates = [("as it was", self._output_error(), _copied(self.graph))]
         kept = self.progress.load(self.device) or Kept(0, [], _copied(self.graph))
@@ -188,7 +184,7 @@ class _Reconstruction:
         errors = ", ".join(f"{error:.3g} {when}" for when, error, _ in candidates)
         return [*log, f"outputs: error {errors}; kept {name}"]
 
-    def _learn_blocks(self, done: int, log: list[str], on_step: Callable[[], Any]) -> None:
+    def _learn_blocks(self, done: int, log: list[str], on_step: Advance) -> None:
         """All blocks after those that are done."""
         learned_before: set[ActivationScale] = set()
         self.importance = self._importance()
@@ -351,7 +347,7 @@ class _Reconstruction:
 
     # The whole network
 
-    def _tune(self, tuning: dict[str, Any] | None, on_step: Callable[[], Any]) -> Iterator[dict[str, Any]]:
+    def _tune(self, tuning: dict[str, Any] | None, on_step: Advance) -> Iterator[dict[str, Any]]:
         """Weights, scales and biases of the whole network, on varied samples, a few steps at a time.
 
         Args:
@@ -363,7 +359,7 @@ class _Reconstruction:
         """
         settings = self.settings
         inputs = self.graph.model.graph.inputs
-        scales = [scale for scale in self.graph.scales if isinstance(scale, ActivationScale)]
+        scales = self.graph.scales
         linears = self._linears(self.graph.nodes)
         rates = [
             *(rate | {"lr": rate["lr"] / _SLOWER} for rate in self._rates(linears, scales)),

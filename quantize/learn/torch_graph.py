@@ -11,7 +11,7 @@ values that share parameters. ``write`` puts them back into the graph and the pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ from mobiledeploy.graph.onnx_graph import constant, describe, float_array, shape
 from mobiledeploy.graph.op_traits import CONSTANT_OPERANDS, WEIGHTED, channel_axis
 from mobiledeploy.graph.params import QuantParams, activation_params, dequantize, quantize
 from mobiledeploy.quantize.learn.fake_quantize import (
+    along,
     fake_quantize,
     fake_quantize_bias,
     fake_quantize_weights,
@@ -125,8 +126,7 @@ class LinearConstants(nn.Module):
         if self.soft_rounding is None:
             weights = fake_quantize_weights(self.weights, scale, self.axis)
         else:
-            steps = self.soft_rounding()
-            weights = (steps.double() * self._along(scale.double())).float()
+            weights = self._real(self.soft_rounding(), scale)
         if self.bias is None or not self.int32_bias or input_scale is None:
             return weights, self.bias
         return weights, fake_quantize_bias(self.bias, input_scale * scale)
@@ -161,15 +161,16 @@ class LinearConstants(nn.Module):
     def set_integers(self, integers: Tensor, input_scale: Tensor | None) -> None:
         """Make the weights those that integers stand for."""
         with torch.no_grad():
-            self.weights.copy_((integers.double() * self._along(self.scale(input_scale).double())).float())
+            self.weights.copy_(self._real(integers, self.scale(input_scale)))
 
     def params(self, input_scale: Tensor | None) -> QuantParams:
         """Of the weights."""
         scale = self.scale(input_scale).detach().cpu().numpy().astype(np.float32)
         return QuantParams(scale, np.zeros(scale.shape, np.int64), self.axis)
 
-    def _along(self, numbers: Tensor) -> Tensor:
-        return numbers.reshape([-1 if i == self.axis else 1 for i in range(self.weights.ndim)])
+    def _real(self, steps: Tensor, scale: Tensor) -> Tensor:
+        """The weights that steps of a scale stand for."""
+        return (steps.double() * along(self.axis, scale.double(), steps.ndim)).float()
 
 
 class TorchGraph(nn.Module):
@@ -202,11 +203,11 @@ class TorchGraph(nn.Module):
                     "PyTorch computes batches of samples; export the model with batch 1"
                 )
         groups = plan.points.groups
-        self.scales = nn.ModuleList(
+        self.scales: Sequence[ActivationScale] = nn.ModuleList(  # type: ignore[assignment]
             ActivationScale(plan.activations[group[0]], group[0] not in plan.fixed) for group in groups
         )
         self._group = {name: index for index, group in enumerate(groups) for name in group}
-        self.linears = nn.ModuleList()
+        self.linears: list[LinearConstants] = nn.ModuleList()  # type: ignore[assignment]
         self._steps = {node: self._step(node) for node in self.nodes}
         self._last_use = {value: node for node in self.nodes for value in node.inputs if value is not None}
 
@@ -244,7 +245,7 @@ class TorchGraph(nn.Module):
     def scale_of(self, value: ir.Value | None) -> ActivationScale | None:
         """The parameters of a value's group; None for a value that carries none."""
         index = None if value is None else self._group.get(name_of(value))
-        return None if index is None else self.scales[index]  # type: ignore[return-value]
+        return None if index is None else self.scales[index]
 
     def linear(self, node: ir.Node) -> LinearConstants | None:
         """The weights and bias of a linear node; None for other nodes."""
@@ -258,7 +259,6 @@ class TorchGraph(nn.Module):
     def take_scales(self) -> None:
         """Start anew from the activation scales of the plan."""
         for scale, group in zip(self.scales, self.plan.points.groups, strict=True):
-            assert isinstance(scale, ActivationScale)
             scale.start_from(self.plan.activations[group[0]])
 
     def take_constants(self, graph: ir.Graph) -> None:
@@ -281,7 +281,6 @@ class TorchGraph(nn.Module):
         Weights are written as int8 has them: rounding them to their scale again changes nothing.
         """
         for scale, group in zip(self.scales, self.plan.points.groups, strict=True):
-            assert isinstance(scale, ActivationScale)
             self.plan.activations.update(dict.fromkeys(group, scale.params()))
         for node in self.nodes:
             if (linear := self.linear(node)) is None:
@@ -301,7 +300,7 @@ class TorchGraph(nn.Module):
         index = self._group.get(name_of(value)) if self.quantized else None
         if index is None:
             return x
-        rounded: Tensor = self.scales[index](x)
+        rounded = self.scales[index](x)
         return rounded if self.mix is None else self.mix(x, rounded)
 
     def _compute(self, node: ir.Node, values: Values) -> tuple[Tensor, ...]:
@@ -324,10 +323,10 @@ class TorchGraph(nn.Module):
         if linear is not None:
             self.linears.append(linear)
         operands: list[ir.Value | tuple[str, str] | None] = []
-        for index, value in enumerate(node.inputs[:1] if linear is not None else node.inputs):
+        for value in node.inputs[:1] if linear is not None else node.inputs:
             array = float_array(value)
             if array is not None:
-                operands.append(self._constant(node, index, array))
+                operands.append(self._constant(node, array))
             else:
                 operands.append(value if constant(value) is None else None)
         return _Step(computation(node), linear, operands)
@@ -351,7 +350,7 @@ class TorchGraph(nn.Module):
             int32_bias=plan is not None and plan.bias_params is not None,
         )
 
-    def _constant(self, node: ir.Node, index: int, array: NDArray[np.float32]) -> tuple[str, str]:
+    def _constant(self, node: ir.Node, array: NDArray[np.float32]) -> tuple[str, str]:
         """Names of the buffers that hold a constant which is no weight: in float, and as int8 has it."""
         rounded = array
         if result_of(node) in self.plan.points.integer_nodes and node.op_type in CONSTANT_OPERANDS:

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 import onnx_ir as ir
 
 from mobiledeploy.exporters.tflite.lowerings.registry import has_integer_form
-from mobiledeploy.graph.onnx_graph import float_array, tidy
+from mobiledeploy.graph.onnx_graph import float_array
 from mobiledeploy.graph.op_traits import CONSTANT_OPERANDS, WEIGHTED
 from mobiledeploy.quantize.mixed.mixed_cost import estimated_instructions
 from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
@@ -56,14 +56,10 @@ class MixedGraph:
         return layers_of(self._adjusted.graph, self.plan.points.integer_nodes, self.target)
 
     def to_qdq(self, in_float: Iterable[Layer] = ()) -> ir.Model:
-        """The QDQ graph with those layers in float.
+        """The QDQ graph with those layers in float, not tidied: that takes longer than to run it once.
 
         The parameters of all others are those of the graph that is quantized throughout.
         """
-        return tidy(self.to_untidy_qdq(in_float))
-
-    def to_untidy_qdq(self, in_float: Iterable[Layer] = ()) -> ir.Model:
-        """The same for running it once: without the tidying, which takes longer than to run it."""
         model, plan = self._with_float_layers(in_float)
         insert_qdq(model, plan)
         return model

@@ -198,7 +198,7 @@ class LayerSearch:
             on_step: Called after each measurement.
         """
         if self._meter is not None:
-            noisy = OnnxSession(self.graph.to_untidy_qdq(), optimize=False)
+            noisy = OnnxSession(self.graph.to_qdq(), optimize=False)
             self._quick_meter = self._meter.of_close_calls(noisy)
         order = self._order(sensitivity)
         kept: list[Layer] = []
@@ -259,7 +259,7 @@ class LayerSearch:
 
     def _measured(self, change: str, layers: Sequence[Layer]) -> bool:
         """Whether the budget is kept with those layers in float; notes the figures."""
-        qdq = self.graph.to_untidy_qdq(layers)
+        qdq = self.graph.to_qdq(layers)
         session = OnnxSession(qdq, optimize=False)
         cost = estimated_instructions(qdq, self.graph.target) / self._base
         sqnr_db = self._error.sqnr_db(session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 
 import numpy as np
@@ -16,7 +17,6 @@ from mobiledeploy.graph.linear import per_input, per_output
 from mobiledeploy.graph.onnx_graph import describe, float_array
 from mobiledeploy.quantize.qdq.names import name_of
 from mobiledeploy.quantize.qdq.points import find_points
-from mobiledeploy.quantize.weights.adjust_log import AdjustLog, Equalized, OutlierChannels
 from mobiledeploy.quantize.weights.channel_factors import ChannelFactors, channel_factors
 from mobiledeploy.quantize.weights.channel_statistics import (
     ChannelStatistics,
@@ -29,7 +29,7 @@ from mobiledeploy.quantize.weights.predicted_noise import readers, tensors
 from mobiledeploy.runtime.runtimes import Sample
 from mobiledeploy.runtime.targets import Target
 
-__all__ = ["adjust_weights", "scale_channels"]
+__all__ = ["AdjustLog", "Equalized", "OutlierChannels", "adjust_weights", "scale_channels"]
 
 _RULE = "Equalize"
 
@@ -37,6 +37,59 @@ _SAMPLES = 32
 
 _OUTLIER = 10.0
 """How many times as large as the median channel of its value an outlier is."""
+
+
+@dataclass(frozen=True)
+class Equalized:
+    """Channels that were scaled; what reads them takes the inverse.
+
+    Attributes:
+        values: Names of the values in which the channels stand, in graph order.
+        channels: How many were scaled.
+        smallest: Least factor.
+        largest: Largest factor.
+        gain_db: By how much the noise that rounding brings into the ops which read them is predicted to fall.
+    """
+
+    values: tuple[str, ...]
+    channels: int
+    smallest: float
+    largest: float
+    gain_db: float
+
+
+@dataclass(frozen=True)
+class OutlierChannels:
+    """Channels that are many times as large as the median one of their value.
+
+    Attributes:
+        value: Name of the value.
+        channels: Numbers of the channels, from 0.
+        ratios: How many times as large as the median channel each of them is.
+        left: The same ratios after equalization.
+        reason: Why they were left as they are, in words; None where they were scaled.
+    """
+
+    value: str
+    channels: tuple[int, ...]
+    ratios: tuple[float, ...]
+    left: tuple[float, ...]
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class AdjustLog:
+    """What a run of weight adjustment did and declined to do.
+
+    Attributes:
+        equalized: The groups of channels that were scaled.
+        outliers: Every value with outlier channels, whether or not these could be scaled.
+        refused: The linear ops whose input has channels that cannot be scaled, and what forbids it.
+    """
+
+    equalized: tuple[Equalized, ...] = ()
+    outliers: tuple[OutlierChannels, ...] = ()
+    refused: tuple[Refusal, ...] = ()
 
 
 def adjust_weights(model: ir.Model, samples: Iterable[Sample], target: Target) -> AdjustLog:

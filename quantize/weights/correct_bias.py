@@ -8,7 +8,7 @@ arXiv 1906.04721, section 4.2, and appendix D for the empirical form.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mobiledeploy.base.progress import SILENT, Progress
 from mobiledeploy.graph.onnx_graph import constant
 from mobiledeploy.graph.op_traits import WEIGHTED, channel_axis
 from mobiledeploy.quantize.qdq.names import result_of
@@ -23,7 +24,7 @@ from mobiledeploy.quantize.qdq.plan import weights_of
 from mobiledeploy.quantize.weights.batched_executor import BatchedExecutor, largest_live_bytes
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
 
-__all__ = ["BiasCorrection", "add_zero_biases", "copy_biases", "correct_biases", "correctable_layers"]
+__all__ = ["BiasCorrection", "add_zero_biases", "copy_biases", "correct_biases"]
 
 _MOST_SAMPLES = 64
 _MOST_BYTES = 1 << 29
@@ -61,24 +62,16 @@ def add_zero_biases(model: ir.Model) -> None:
         node.replace_input_with(2, _new_constant(model.graph, name, zeros))
 
 
-def correctable_layers(qdq: ir.Model) -> list[ir.Node]:
-    """The linear ops of a QDQ graph that have an integer bias, in graph order."""
-    return list(_integer_biases(qdq))
-
-
 def correct_biases(
-    qdq: ir.Model,
-    reference: ir.Model,
-    samples: Sequence[Sample],
-    on_layer: Callable[[], Any] = lambda: None,
+    qdq: ir.Model, reference: ir.Model, samples: Sequence[Sample], progress: Progress = SILENT
 ) -> list[BiasCorrection]:
-    """Change the integer biases of a QDQ graph, in place.
+    """Change the integer biases of the linear ops of a QDQ graph, in place.
 
     Args:
         reference: The float graph that it was made of, with values of the same names.
         samples: Calibration inputs. The first 64 are used, fewer where a network is so large that their
             values would not fit in half a gigabyte.
-        on_layer: Called after each of ``correctable_layers``.
+        progress: Shows how many layers are done.
 
     Returns:
         What was done, in graph order.
@@ -91,9 +84,10 @@ def correct_biases(
     wanted = _float_moments(reference, [_float_name(node) for node in biases], chosen)
     quantized = BatchedExecutor(qdq, chosen)
     found = []
-    for node, bias in biases.items():
-        found.append(_corrected(node, bias, quantized, wanted[_float_name(node)]))
-        on_layer()
+    with progress.step("correct biases", len(biases)) as advance:
+        for node, bias in biases.items():
+            found.append(_corrected(node, bias, quantized, wanted[_float_name(node)]))
+            advance()
     return found
 
 
@@ -179,6 +173,7 @@ class _IntegerBias:
 
 
 def _integer_biases(qdq: ir.Model) -> dict[ir.Node, _IntegerBias]:
+    """The linear ops of a QDQ graph that have an integer bias, in graph order."""
     found = {node: _integer_bias(node) for node in qdq.graph if node.op_type in WEIGHTED}
     return {node: bias for node, bias in found.items() if bias is not None}
 

@@ -19,7 +19,7 @@ from mobiledeploy.exporters.tflite.onnx_to_tflite import lower
 from mobiledeploy.exporters.tflite.writer import write_tflite
 from mobiledeploy.graph.onnx_graph import constant
 from mobiledeploy.quantize.calibrate.calibrators import CALIBRATORS
-from mobiledeploy.quantize.calibrate.collect_histograms import collect_histograms
+from mobiledeploy.quantize.calibrate.observe import collect_histograms
 from mobiledeploy.quantize.qdq.names import result_of
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe

@@ -10,8 +10,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from mobiledeploy.quantize.calibrate.collect_histograms import collect_histograms
 from mobiledeploy.quantize.calibrate.histogram import Histogram, pack
+from mobiledeploy.quantize.calibrate.observe import collect_histograms
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache, identity
 from mobiledeploy.quantize.qdq.names import result_of
 from mobiledeploy.runtime.runtimes import Sample

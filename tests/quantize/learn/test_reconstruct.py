@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mobiledeploy.base.errors import InputError, UnsupportedModelError
+from mobiledeploy.base.progress import Advance
 from mobiledeploy.quantize.learn.blocks import find_blocks
 from mobiledeploy.quantize.learn.descent import Descent
-from mobiledeploy.quantize.learn.reconstruct import ReconstructSettings, reconstruct, reconstruction_steps
+from mobiledeploy.quantize.learn.reconstruct import ReconstructSettings, reconstruct
 from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
 from mobiledeploy.quantize.qdq.names import result_of
 from mobiledeploy.quantize.qdq.plan import Plan
@@ -59,6 +61,21 @@ def samples(model: ir.Model, start: int = 0, count: int = 48) -> list[Sample]:
     return [random_sample(model, seed, 1.0) for seed in range(start, start + count)]
 
 
+class Counted:
+    """Counts what is done of a step."""
+
+    total: int | None = None
+    done = 0
+
+    @contextmanager
+    def step(self, title: str, total: int | None = None) -> Iterator[Advance]:
+        self.total = total
+        yield self._advance
+
+    def _advance(self) -> None:
+        self.done += 1
+
+
 def network() -> ir.Model:
     return model_from_text(NET, axes=[2, 3])
 
@@ -80,7 +97,7 @@ def coarse(model: ir.Model, plan: Plan) -> Plan:
 def learned(planned: Planner, settings: ReconstructSettings = QUICK) -> tuple[ir.Model, Plan]:
     model = network()
     plan = coarse(model, planned(model))
-    reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, settings=settings)
+    reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, settings)
     return model, plan
 
 
@@ -133,7 +150,7 @@ def test_what_is_learned_from_is_the_exact_network(planned: Planner) -> None:
         bias.const_value = ir.tensor(array_of(bias) + np.float32(0.3), name=name)
     wanted, shifted = outputs(exact, held_out), outputs(model, held_out)
     plan = planned(model)
-    reconstruct(model, exact, plan, samples(model), LITERT_2_3, settings=QUICK)
+    reconstruct(model, exact, plan, samples(model), LITERT_2_3, QUICK)
     insert_qdq(model, plan)
     assert np.square(outputs(model, held_out) - wanted).mean() < np.square(shifted - wanted).mean() / 2
 
@@ -147,7 +164,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     assert not list(cache.iterdir())
     model = network()
     plan = coarse(model, planned(model))
-    parts = reconstruction_steps(model, plan, QUICK)
+    parts = len(find_blocks(model.graph, plan)) + 3
     run, broken_at, calls = Descent.run, at % parts, 0
 
     def broken(self: Descent, loss_of: Callable[[int], Tensor], steps: int | None = None) -> None:
@@ -160,42 +177,25 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
 
     monkeypatch.setattr(Descent, "run", broken)
     with pytest.raises(KeyboardInterrupt):
-        reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, settings=QUICK)
+        reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, QUICK)
     assert len(list(cache.iterdir())) == 1
     calls = -100
     model = network()
     plan = coarse(model, planned(model))
-    steps: list[int] = []
-    reconstruct(
-        model,
-        model.clone(),
-        plan,
-        samples(model),
-        LITERT_2_3,
-        settings=QUICK,
-        on_step=lambda: steps.append(1),
-    )
+    shown = Counted()
+    reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, QUICK, shown)
     assert calls == -100 + parts - broken_at
-    assert len(steps) == parts
+    assert shown.done == shown.total == parts
     assert same(whole, (model, plan))
     assert not list(cache.iterdir())
 
 
 def test_steps_are_counted_and_blocks_reported(planned: Planner) -> None:
     model = network()
-    plan, steps = planned(model), []
+    plan, shown = planned(model), Counted()
     settings = ReconstructSettings(iterations=2, tuning=1)
-    total = reconstruction_steps(model, plan, settings)
-    log = reconstruct(
-        model,
-        model.clone(),
-        plan,
-        samples(model, count=4),
-        LITERT_2_3,
-        settings=settings,
-        on_step=lambda: steps.append(1),
-    )
-    assert len(steps) == total == len(find_blocks(model.graph, plan)) + 1 == len(log)
+    log = reconstruct(model, model.clone(), plan, samples(model, count=4), LITERT_2_3, settings, shown)
+    assert shown.done == shown.total == len(find_blocks(model.graph, plan)) + 1 == len(log)
     assert log[0].startswith("s: error ") and "; kept " in log[-1]
 
 
@@ -203,7 +203,7 @@ def test_what_makes_the_outputs_worse_is_not_kept(planned: Planner) -> None:
     model, before = network(), network()
     plan = planned(model)
     wild = ReconstructSettings(iterations=3, tuning=3, rounding_rate=10.0, scale_rate=2.0, bias_rate=10.0)
-    log = reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, settings=wild)
+    log = reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, wild)
     assert log[-1].endswith("kept as it was")
     for old, new in zip(before.graph, model.graph, strict=True):
         if (linear := plan.linear(new)) is not None:
@@ -216,7 +216,7 @@ def test_scales_only_grow_and_those_that_an_op_demands_stay(planned: Planner) ->
     plan = planned(model)
     before = dict(plan.activations)
     settings = ReconstructSettings(iterations=5, tuning=5)
-    reconstruct(model, model.clone(), plan, samples(model, count=8), LITERT_2_3, settings=settings)
+    reconstruct(model, model.clone(), plan, samples(model, count=8), LITERT_2_3, settings)
     grown = {name: float(p.scale[0] / before[name].scale[0]) for name, p in plan.activations.items()}
     assert grown["q"] == 1.0 < max(grown.values()) and min(grown.values()) == 1.0
 

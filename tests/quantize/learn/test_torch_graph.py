@@ -202,7 +202,7 @@ def test_weights_that_two_layers_share_are_written_for_each(planned: Planner) ->
     )
     graph = TorchGraph(model, planned(model))
     with torch.no_grad():
-        graph.linears[0].weights.neg_()  # type: ignore[operator]
+        graph.linears[0].weights.neg_()
     graph.write()
     first, second = (array_of(node.inputs[1]) for node in model.graph)
     np.testing.assert_array_equal(first, -second)

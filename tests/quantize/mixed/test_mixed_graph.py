@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
+from mobiledeploy.graph.onnx_graph import tidy
 from mobiledeploy.quantize.explain.layer_findings import explain_layers
 from mobiledeploy.quantize.mixed.mixed_cost import estimated_instructions
 from mobiledeploy.quantize.mixed.mixed_graph import Rounding
@@ -33,7 +34,7 @@ def test_with_nothing_in_float_it_is_the_quantized_graph_and_with_all_the_float_
     rewrite_for_target(model, LITERT_2_3, "int8")
     samples = [random_sample(model, seed) for seed in range(8)]
     graph = quantize_model(model, samples, LITERT_2_3, QuantizeRecipe()).graph
-    for written in (graph.to_qdq(), graph.to_untidy_qdq()):
+    for written in (graph.to_qdq(), tidy(graph.to_qdq())):
         for sample in samples:
             ours, theirs = (OnnxSession(m, optimize=False, threads=1).run(sample) for m in (written, model))
             np.testing.assert_array_equal(ours["y"], theirs["y"])  # corrected biases, too
@@ -47,7 +48,7 @@ def test_layers_that_are_kept_in_float_are_no_layers_of_the_graph_any_more() -> 
     graph = quantize_model(model, samples, LITERT_2_3, QuantizeRecipe()).graph
     in_float = [layer for layer in graph.layers if layer.op == "Conv"]
     kept = graph.with_float_layers(in_float)
-    assert graph.instructions(in_float) == estimated_instructions(graph.to_untidy_qdq(in_float), LITERT_2_3)
+    assert graph.instructions(in_float) == estimated_instructions(graph.to_qdq(in_float), LITERT_2_3)
     assert kept.layers == [layer for layer in graph.layers if layer.op != "Conv"]
     assert set(kept.roundings()) == set(graph.roundings(in_float))
     assert_same_outputs(graph.to_qdq(in_float), kept.to_qdq(), rtol=0, atol=0)
@@ -87,13 +88,13 @@ def test_instructions_of_int8_of_float_and_of_the_border_between_them() -> None:
     dense, depthwise = elements * 4, elements * 9
     int8, in_float = LITERT_2_3.costs["int8"], LITERT_2_3.costs["float32"]
     both = 2 * elements * border  # the input and the output are float as they come and go
-    assert estimated_instructions(graph.to_untidy_qdq(), LITERT_2_3) == (
+    assert estimated_instructions(graph.to_qdq(), LITERT_2_3) == (
         dense * int8.dense + depthwise * int8.depthwise + both
     )
     first, _ = graph.layers
-    assert estimated_instructions(graph.to_untidy_qdq([first]), LITERT_2_3) == (
+    assert estimated_instructions(graph.to_qdq([first]), LITERT_2_3) == (
         dense * in_float.dense + depthwise * int8.depthwise + both
     )
-    assert estimated_instructions(graph.to_untidy_qdq(graph.layers), LITERT_2_3) == (
+    assert estimated_instructions(graph.to_qdq(graph.layers), LITERT_2_3) == (
         dense * in_float.dense + depthwise * in_float.depthwise
     )

@@ -61,7 +61,7 @@ def test_noise_adds_up(network: tuple[ir.Model, MixedGraph, list[Sample]], found
     names = [layer.name for layer in graph.layers]
     for in_int8 in (names, ["first", "tame"], ["wide"]):
         in_float = [layer for layer in graph.layers if layer.name not in in_int8]
-        measured = error.mean_sqnr_db(OnnxSession(graph.to_untidy_qdq(in_float), optimize=False))
+        measured = error.mean_sqnr_db(OnnxSession(graph.to_qdq(in_float), optimize=False))
         told = -10 * np.log10(sum(found.shares(in_int8).values()))
         assert told == pytest.approx(measured, abs=1.5)
 

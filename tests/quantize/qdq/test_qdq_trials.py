@@ -9,7 +9,7 @@ import pytest
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
 from mobiledeploy.quantize.calibrate.choose_ranges import merged_by_group, plan_ranges
-from mobiledeploy.quantize.calibrate.collect_histograms import collect_histograms
+from mobiledeploy.quantize.calibrate.observe import collect_histograms
 from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
 from mobiledeploy.quantize.qdq.plan import Plan
 from mobiledeploy.quantize.qdq.points import find_points
