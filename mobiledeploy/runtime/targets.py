@@ -86,7 +86,7 @@ class Target:
         depthwise_taps: Most taps (kernel height times width) for which there is a fast depthwise kernel.
         channels_per_group: Most channels of a group when a larger int8 depthwise kernel runs in groups.
         costs: What ops take in each precision.
-        border: Instructions for one element that QUANTIZE or DEQUANTIZE takes across between them.
+        boundary: Instructions for one element that QUANTIZE or DEQUANTIZE takes across between them.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Target:
     depthwise_taps: int = 25
     channels_per_group: int = 16
     costs: MappingProxyType[Precision, OpCosts] = field(default_factory=lambda: _CORTEX_A76)
-    border: float = 1.0
+    boundary: float = 1.0
 
     def delegates_any(self, precision: Precision) -> bool:
         """Whether there is an op that is delegated in that precision."""

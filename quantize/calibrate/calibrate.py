@@ -33,7 +33,7 @@ class Calibrated:
     """A plan, and how it came about.
 
     Attributes:
-        plan: With parameters for every value that is quantized.
+        plan: Ranges of all values that are quantized, as parameters.
         widened: One line for each range that was widened so that the target takes the op.
         search: Which method chose which range; None where one method chose all of them.
     """

@@ -49,7 +49,7 @@ def plan_ranges(
     """A plan with the ranges of one method, and those that are fixed.
 
     Args:
-        points: Of that graph.
+        points: Quantization points of that graph.
         statistics: One histogram for each group of ``points``.
         method: Name of a calibration method.
         dtype: Type of the activations, int8 or int16.

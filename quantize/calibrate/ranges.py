@@ -178,5 +178,5 @@ _BUILT_IN: MappingProxyType[str, Method] = MappingProxyType(
 
 
 def methods() -> dict[str, Method]:
-    """All calibration methods by name, those that were registered last."""
+    """Return all calibration methods by name: the built-in ones, then those that were registered."""
     return {**_BUILT_IN, **registered_methods()}

@@ -85,7 +85,7 @@ def search_ranges(
 
     Args:
         model: The float graph, rewritten for the target.
-        plan: With ranges of the method ``START``, which the target takes.
+        plan: A plan with ranges of the method ``START`` that the target takes.
         statistics: One histogram for each group.
         samples: 16 or more; they stay in memory.
         on_group: Called once for each group.

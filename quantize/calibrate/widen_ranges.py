@@ -78,7 +78,7 @@ def refused(graph: ir.Graph, plan: Plan, target: Target) -> set[ir.Node]:
 
 
 def _use(node: ir.Node, plan: Plan, target: Target) -> tuple[OpUse, list[str]] | None:
-    """How a scaled op in int8 is used, and the names of its result and inputs; None for other ops."""
+    """Return the use of a scaled op in int8 and the names of its result and inputs; None for other ops."""
     if node.op_type not in _SCALED_OPS or result_of(node) not in plan.points.integer_nodes:
         return None
     result = node.outputs[0]

@@ -47,14 +47,14 @@ class LayerFinding:
     """One of the layers of least SQNR.
 
     Attributes:
-        layer: Its name.
+        layer: Name of the layer.
         op: ONNX type of its first op.
-        sqnr_db: Of its result, with everything before it in int8, too.
-        own_sqnr_db: Of its result if its input came from float.
-        reason: The kind of what was found.
-        text: What was found.
-        remedy: What to do about it.
-        affected: Layers after it of still less SQNR, which have it from there and are not listed themselves.
+        sqnr_db: SQNR of its result, with everything before it in int8, too.
+        own_sqnr_db: SQNR of its result if its input came from float.
+        reason: Kind of the cause.
+        text: Cause, in words.
+        remedy: What to do about it, in words.
+        affected: Later layers of still less SQNR whose noise comes from it; they are not listed themselves.
     """
 
     layer: str
@@ -79,7 +79,7 @@ def explain_layers(
     In place of layers that only pass on what one layer before them has done, that one layer is listed.
 
     Args:
-        samples: A few; values of those layers on all of them are in memory at a time.
+        samples: A few inputs; values of those layers on all of them are in memory at a time.
         on_sample: Called after each sample, for progress.
         equalized: Whether equalization was on when the graph was quantized.
     """
@@ -301,7 +301,7 @@ def _largest_crest(linear: LinearOp) -> tuple[int, float]:
 
 
 def _clipped_share(values: Sequence[Floats], params: QuantParams) -> float:
-    """Of the squared error of rounding those values, the share of the values beyond the range."""
+    """The share of values beyond the range in the squared error of rounding."""
     beyond = within = 0.0
     step = float(params.scale[0])
     for value in values:

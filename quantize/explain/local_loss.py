@@ -33,9 +33,9 @@ class LocalLoss:
     """SQNR of a layer's result against float, in dB.
 
     Attributes:
-        cumulated: With everything before it in int8, too.
-        own: With its input from float; by part of what is rounded.
-        passed: With only the rounding of one layer that it reads, that one's input from float; by its name.
+        cumulated: SQNR with everything before it in int8, too.
+        own: Part of it that is rounded -> SQNR with its input from float.
+        passed: Name of a layer that it reads -> SQNR with only that layer rounded, and its input from float.
             An SQNR says little of one layer's result if one channel of it is loud: what the others lose shows
             in the layers that read them.
     """
@@ -47,11 +47,11 @@ class LocalLoss:
 
     @property
     def own_share(self) -> float:
-        """Of the noise in its result, what it adds itself; above 1 where noises happen to cancel."""
+        """The share of the noise in its result that it adds itself; above 1 where noises happen to cancel."""
         return self.share(self.own["all"])
 
     def share(self, sqnr_db: float) -> float:
-        """Of the noise in its result, the share that would leave that SQNR by itself."""
+        """The share of the noise in its result that would leave that SQNR by itself."""
         return float(10.0 ** ((self.cumulated - sqnr_db) / 10.0))
 
 

@@ -24,8 +24,8 @@ class Block:
     """A stretch of the graph.
 
     Attributes:
-        nodes: In graph order.
-        inputs: What they read from before: one value, or the graph's inputs.
+        nodes: Its nodes, in graph order.
+        inputs: Values that they read from before it: one value, or the graph's inputs.
         outputs: The value that the next block reads, and the graph's outputs among those computed here.
     """
 

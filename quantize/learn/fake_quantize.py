@@ -19,7 +19,7 @@ def fake_quantize(x: Tensor, scale: Tensor, zero_point: int) -> Tensor:
 
     Args:
         scale: One number; it gets a gradient, too.
-        zero_point: In [-128, 127].
+        zero_point: An integer in [-128, 127].
     """
     result: Tensor = _Activation.apply(x, scale, zero_point)  # type: ignore[no-untyped-call]
     return result

@@ -39,10 +39,10 @@ def fake_quantized(
     """A network in the form that int8 will have, with ranges from calibration, ready to be trained.
 
     Args:
-        network: In float; as a module in PyTorch, which is put into evaluation mode, or exported to ONNX.
+        network: The float network: a module in PyTorch, which is put into evaluation mode, or an ONNX graph.
         samples: Calibration inputs: input name -> array with batch 1, as the network takes it.
         inputs: Input name -> shape with batch 1, for a module; the shapes of the first sample when left out.
-        calibrator: How the ranges are chosen to begin with.
+        calibrator: Name of the method that chooses the ranges to begin with.
 
     Raises:
         InputError: There are no samples, or the network is quantized already.
@@ -69,11 +69,11 @@ class FakeQuantized(nn.Module):
     are parameters.
 
     Args:
-        model: Float, rewritten for the target. It is kept and written to.
-        plan: For that model, with scales that the target takes. It is kept and written to, too.
+        model: A float graph that has been rewritten for the target. It is kept and written to.
+        plan: A plan for that graph with scales that the target takes. It is kept and written to, too.
 
     Attributes:
-        graph: What learns; its parameters are this module's.
+        graph: The network that learns; its parameters are this module's.
     """
 
     def __init__(self, model: ir.Model, plan: Plan, target: Target) -> None:
@@ -92,7 +92,7 @@ class FakeQuantized(nn.Module):
         return self._real(*inputs)
 
     def parameter_groups(self, rate: float = 0.05) -> list[dict[str, Any]]:
-        """For an optimizer such as Adam, whose steps have the size of the learning rate.
+        """Parameter groups for an optimizer such as Adam, whose steps have the size of the learning rate.
 
         Args:
             rate: How far a weight moves at a step, in steps of its int8 scale. A bias moves by that share of

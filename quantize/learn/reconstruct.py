@@ -12,7 +12,7 @@ the quantized blocks before it (BRECQ, Li et al., arXiv 2102.05426). Learned are
 Then the weights, scales and biases of the whole network are tuned together on its outputs, which no block
 sees, by gradients straight through the rounding: what a layer reads is noisy now, and weights that suit clean
 inputs best are not those that suit noisy ones best. Of the network as it was, after the blocks and after
-tuning, the one is kept whose outputs are best on samples that were held back: few samples are soon known by
+tuning, the one is kept whose outputs are best on samples that are held out: few samples are soon known by
 heart.
 
 A channel of a block's output counts by the squared gradient of the network's outputs, averaged over samples
@@ -48,9 +48,9 @@ from mobiledeploy.runtime.targets import Target
 __all__ = ["ReconstructSettings", "reconstruct"]
 
 
-_HELD_BACK = 8  # one sample in so many
+_HOLDOUT = 8  # one sample in so many
 
-_VARIATIONS = 3  # of each sample that is held back
+_VARIATIONS = 3  # of each sample of the holdout
 
 _AT_A_TIME = 25  # steps of tuning between two that progress is kept after
 
@@ -59,7 +59,7 @@ _SLOWER = 10.0
 far less."""
 
 Candidate = tuple[str, float, dict[str, Tensor]]
-"""When, the error of the outputs on samples that were held back, and the state of the graph."""
+"""When, the error of the outputs on samples that are held out, and the state of the graph."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,17 @@ class ReconstructSettings:
     """What high effort may spend, and how fast it learns.
 
     Attributes:
-        iterations: Per block.
-        tuning: Steps on the outputs of the whole network. Scales and biases learn ten times as slowly there.
+        iterations: Steps of learning per block.
+        tuning: Steps of learning on the network's outputs. Scales and biases learn ten times as slowly there.
         batch: Samples per step.
         drop: Share of activations that are left unrounded while a block learns.
         rounding_rate: Learning rate of the rounding variables.
         regularizer: Weight of the rounding regularizer, relative to the error of rounding to nearest.
         scale_rate: Learning rate of the logarithms of activation scales.
-        bias_rate: Of the biases, in shares of the mean magnitude of a layer's biases.
-        weight_rate: Of the weights while the network is tuned, in steps of their int8 scale.
-        most_bytes: Of activations held in memory at a time; more samples than fit are left out.
-        seed: Of the order of samples, of what is dropped, and of how inputs are varied.
+        bias_rate: Learning rate of the biases, in shares of the mean magnitude of a layer's biases.
+        weight_rate: Learning rate of the weights during tuning, in steps of their int8 scale.
+        most_bytes: Most bytes of activations in memory at a time; more samples than fit are left out.
+        seed: Random seed of the order of samples, of what is dropped, and of how inputs are varied.
     """
 
     iterations: int = 100
@@ -109,10 +109,10 @@ def reconstruct(
     there, to the same bits.
 
     Args:
-        model: Float, rewritten for the target, with the biases to start from. Weights come out on the grid of
-            their int8 scale.
-        exact: The same with the float network's own weights and biases.
-        plan: Complete; its weight scales are kept.
+        model: A float graph, rewritten for the target, with the biases to start from. Weights come out on the
+            grid of their int8 scale.
+        exact: The same graph with the float network's own weights and biases.
+        plan: A plan for that graph; its weight scales are kept.
         samples: Calibration inputs.
         progress: Shows how many blocks, and every few steps of tuning, are done.
 
@@ -134,10 +134,10 @@ def reconstruct(
 
 class _Reconstruction:
     """Attributes:
-    graph: What learns.
+    graph: The graph that learns.
     real: The same graph in float, as it was.
-    samples: To learn from.
-    held_back: Others, by whose outputs it is decided what is kept; the same ones where there are few.
+    samples: The samples that it learns from.
+    holdout: Other samples, by whose outputs it is decided what is kept; the same ones where there are few.
     """
 
     def __init__(
@@ -157,15 +157,15 @@ class _Reconstruction:
         self.blocks = find_blocks(model.graph, plan)
         every = self._stacked(model, samples)
         self.progress = KeptProgress([model, exact], plan, every, settings)
-        learned = _count(every) - _count(every) // _HELD_BACK
+        learned = _count(every) - _count(every) // _HOLDOUT
         self.samples = {value: batch[:learned] for value, batch in every.items()}
-        self.held_back = {value: batch[learned:] for value, batch in every.items()}
+        self.holdout = {value: batch[learned:] for value, batch in every.items()}
         if learned == _count(every):
-            self.held_back = self.samples
+            self.holdout = self.samples
         self.importance: dict[ir.Value, Tensor] = {}
 
     def learn(self, on_step: Advance) -> list[str]:
-        """All blocks, then the whole; what was done in an earlier run is taken from there."""
+        """Learn all blocks, then the whole; what was done in an earlier run is taken from there."""
         candidates = [("as it was", self._output_error(), _copied(self.graph))]
         kept = self.progress.load(self.device) or Kept(0, [], _copied(self.graph))
         log = kept.log
@@ -185,7 +185,7 @@ class _Reconstruction:
         return [*log, f"outputs: error {errors}; kept {name}"]
 
     def _learn_blocks(self, done: int, log: list[str], on_step: Advance) -> None:
-        """All blocks after those that are done."""
+        """Learn all blocks after those that are done."""
         learned_before: set[ActivationScale] = set()
         self.importance = self._importance()
         quantized = real = self.samples
@@ -348,10 +348,10 @@ class _Reconstruction:
     # The whole network
 
     def _tune(self, tuning: dict[str, Any] | None, on_step: Advance) -> Iterator[dict[str, Any]]:
-        """Weights, scales and biases of the whole network, on varied samples, a few steps at a time.
+        """Learn weights, scales and biases of the whole network on varied samples, a few steps at a time.
 
         Args:
-            tuning: Where an earlier run was.
+            tuning: State in which an earlier run was interrupted.
             on_step: Called after each few steps, those of the earlier run among them.
 
         Yields:
@@ -405,7 +405,7 @@ class _Reconstruction:
         return torch.stack(errors).sum(0)
 
     def _output_error(self) -> float:
-        """The geometric mean of the same, over the samples that are held back and variations of them.
+        """The geometric mean of the same, over the samples that are held out and variations of them.
 
         One sum over all would be that of the few worst samples; and there are too few samples to tell a
         tenth of it from chance.
@@ -413,8 +413,8 @@ class _Reconstruction:
         generator = self._generator(0)
         errors = []
         with torch.no_grad():
-            for rows in self._batches(_count(self.held_back)):
-                batch = {v: x[rows] for v, x in self.held_back.items()}
+            for rows in self._batches(_count(self.holdout)):
+                batch = {v: x[rows] for v, x in self.holdout.items()}
                 errors.append(self._output_distance(batch))
                 for _ in range(_VARIATIONS):
                     varied = {v: _varied(x, generator) for v, x in batch.items()}

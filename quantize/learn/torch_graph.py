@@ -72,7 +72,7 @@ class ActivationScale(nn.Module):
         self.zero_point = int(params.zero_point[0])
 
     def params(self) -> QuantParams:
-        """As the plan holds them."""
+        """The parameters in the form that a plan holds."""
         scale = self.scale.detach().cpu().numpy().astype(np.float32)
         return QuantParams(scale, np.array([self.zero_point], np.int64))
 
@@ -84,15 +84,15 @@ class LinearConstants(nn.Module):
     """Weights and bias of a linear op, in float and as int8 and int32 have them.
 
     Args:
-        weights: As the ONNX node has them.
+        weights: Weights in the layout of the ONNX node.
         bias: (output channels,); None where there is none.
-        axis: The output channels' in the weights.
-        params: Of the weights; None for an op that stays in float.
+        axis: Axis of the output channels in the weights.
+        params: Parameters of the weights; None for an op that stays in float.
         int32_bias: Whether the bias is quantized with the weights.
 
     Attributes:
         log_factor: Natural logarithm of the weight scales over those they started from, (output channels,).
-        soft_rounding: In place of rounding to nearest: gives the weights in steps of their scale.
+        soft_rounding: Gives the weights in steps of their scale, in place of rounding to nearest.
     """
 
     initial: Tensor
@@ -118,7 +118,7 @@ class LinearConstants(nn.Module):
         """Weights and bias as int8 has them.
 
         Args:
-            input_scale: Of the op's input, shape (1,).
+            input_scale: Scale of the op's input, shape (1,).
         """
         if not self.quantized:
             return self.real()
@@ -164,7 +164,7 @@ class LinearConstants(nn.Module):
             self.weights.copy_(self._real(integers, self.scale(input_scale)))
 
     def params(self, input_scale: Tensor | None) -> QuantParams:
-        """Of the weights."""
+        """The parameters of the weights, in the form that a plan holds."""
         scale = self.scale(input_scale).detach().cpu().numpy().astype(np.float32)
         return QuantParams(scale, np.zeros(scale.shape, np.int64), self.axis)
 
@@ -177,15 +177,15 @@ class TorchGraph(nn.Module):
     """A float graph of batch 1 that computes batches.
 
     Args:
-        model: Rewritten for int8. ``write`` changes it, nothing else does.
-        plan: Of that model.
+        model: A float graph, rewritten for int8. ``write`` changes it, nothing else does.
+        plan: A plan for that graph.
 
     Attributes:
-        nodes: In the order in which they run.
-        scales: Per group of values that share parameters.
-        linears: Per linear node with constant weights, in int8 or not.
+        nodes: The nodes in the order in which they run.
+        scales: Parameters of each group of values that share them.
+        linears: Constants of each linear node with constant weights, in int8 or not.
         quantized: Whether ``forward`` rounds.
-        mix: In place of the rounded value: (value as it is, rounded) -> what its readers get.
+        mix: (value as it is, rounded) -> what its readers get, in place of the rounded value.
 
     Raises:
         UnsupportedModelError: An op has no computation in PyTorch, or does not work on batches.
@@ -215,7 +215,7 @@ class TorchGraph(nn.Module):
         """The graph's outputs, in its order; the tensor itself if there is one.
 
         Args:
-            inputs: In the graph's order, with any number of samples along the first axis.
+            inputs: Inputs in the graph's order, with any number of samples along the first axis.
         """
         graph = self.model.graph
         found = self.run(dict(zip(graph.inputs, inputs, strict=True)), self.nodes, graph.outputs)
@@ -380,11 +380,11 @@ class TorchGraph(nn.Module):
 
 @dataclass(frozen=True)
 class _Step:
-    """How a node is run.
+    """What it takes to run a node.
 
     Attributes:
-        linear: Its weights and bias.
-        operands: Its other inputs: a value, the names of a constant's two buffers, or None for nothing.
+        linear: Weights and bias of a linear node.
+        operands: The other inputs: a value, the names of a constant's two buffers, or None for nothing.
     """
 
     compute: Computation

@@ -28,8 +28,8 @@ class Rounding:
     """What is rounded at one place.
 
     Attributes:
-        names: Of the values there, which share one scale; of the op's first result if constants are rounded.
-        constants: Whether it is weights and bias, or other constants, of an op.
+        names: Names of the values there, which share one scale; of an op's first result for its constants.
+        constants: Whether weights and bias, or other constants, of an op are rounded.
     """
 
     names: tuple[str, ...]
@@ -43,7 +43,7 @@ class MixedGraph:
         exact: The float graph with the weights and biases that an op in float needs.
         model: The same graph with the constants that a quantized op needs: weights as they have been
             reconstructed, biases as they have been corrected. Neither is changed, and both are kept.
-        plan: For that graph. It is kept, too, and must not change any more.
+        plan: The plan for that graph. It is kept, too, and must not change any more.
     """
 
     def __init__(self, exact: ir.Model, model: ir.Model, plan: Plan, target: Target) -> None:

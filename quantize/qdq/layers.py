@@ -30,7 +30,7 @@ class Layer:
     """Nodes that compute on integers or in float together.
 
     Attributes:
-        name: Of the result of its first op, the fused activation included: the name in ``Report.layers``.
+        name: Name of the result of its first op and the activation fused into it, as in ``Report.layers``.
         op: ONNX type of its first op.
         nodes: Names of its nodes' first results, in graph order. The last is what the layer computes.
         linear: Whether it applies weights.

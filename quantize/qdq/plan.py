@@ -75,7 +75,7 @@ class LinearOp:
     """The constants of a linear op in float, and the parameters that they get.
 
     Attributes:
-        weights: As the ONNX node has them.
+        weights: Weights in the layout of the ONNX node.
         params: int8, symmetric, per output channel.
         bias: (output channels,); None where there is none, or it stays in float, as it does beside int16
             activations: ONNX cannot dequantize int64.

@@ -26,8 +26,8 @@ class QdqTrials:
 
     Args:
         model: The float graph; it is not changed.
-        plan: For that graph.
-        samples: A few; they stay in memory, with their outputs in float.
+        plan: The plan for that graph to begin with.
+        samples: A few inputs; they stay in memory, with their outputs in float.
     """
 
     def __init__(self, model: ir.Model, plan: Plan, samples: Sequence[Sample]) -> None:
@@ -86,6 +86,6 @@ class QdqTrials:
     def sqnr_db(
         self, activations: Mapping[str, QuantParams], part: slice = slice(None)
     ) -> NDArray[np.float64]:
-        """The same as signal to noise of each sample in dB, (samples,), at most 120."""
+        """The SQNR of each sample's outputs in dB, (samples,), at most 120."""
         found: NDArray[np.float64] = -10 * np.log10(np.maximum(self.errors(activations, part), 1e-12))
         return found

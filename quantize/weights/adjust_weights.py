@@ -44,11 +44,11 @@ class Equalized:
     """Channels that were scaled; what reads them takes the inverse.
 
     Attributes:
-        values: Names of the values in which the channels stand, in graph order.
-        channels: How many were scaled.
-        smallest: Least factor.
+        values: Names of the values that have those channels, in graph order.
+        channels: Number of channels that were scaled.
+        smallest: Smallest factor.
         largest: Largest factor.
-        gain_db: By how much the noise that rounding brings into the ops which read them is predicted to fall.
+        gain_db: Predicted fall of the noise that rounding brings into the ops which read them.
     """
 
     values: tuple[str, ...]
@@ -65,7 +65,7 @@ class OutlierChannels:
     Attributes:
         value: Name of the value.
         channels: Numbers of the channels, from 0.
-        ratios: How many times as large as the median channel each of them is.
+        ratios: Largest magnitude of each of them, as a multiple of the median channel's.
         left: The same ratios after equalization.
         reason: Why they were left as they are, in words; None where they were scaled.
     """
@@ -133,7 +133,7 @@ def scale_channels(graph: ir.Graph, channels: ChannelFactors, factors: Numbers) 
     """Scale the weights and biases of the linear ops that compute and read channels, in place.
 
     Args:
-        factors: By number; positive.
+        factors: Positive factors, by number.
     """
     for node in channels.linear:
         x, weights = node.inputs[0], float_array(node.inputs[1])

@@ -26,7 +26,7 @@ class BatchedExecutor:
     In memory is, for every sample, what nodes further on still read: see ``largest_live_bytes``.
 
     Args:
-        model: Its nodes in an order in which they can run; not changed, and read when they run.
+        model: A graph with its nodes in an order in which they can run; it is read when they run.
         samples: Input name -> array.
     """
 

@@ -33,7 +33,7 @@ class ChannelStatistics:
     low: Smallest value of each channel, (channels,) as all; at most 3 standard deviations (over the samples)
         beyond the mean one.
     high: Largest value, with the same limit.
-    mean: Mean value.
+    mean: Mean of each channel.
     mean_square: Mean of the squares.
     """
 
@@ -49,7 +49,7 @@ class ChannelStatistics:
 
     @property
     def variance(self) -> Numbers:
-        """Of the values around their mean."""
+        """Variance of each channel."""
         return np.maximum(self.mean_square - self.mean**2, 0.0)
 
 

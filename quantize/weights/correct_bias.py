@@ -164,7 +164,7 @@ class _IntegerBias:
     """Attributes:
     value: The constant that holds the integers.
     integers: (output channels,), int32.
-    steps: Their scale, one number or one per channel.
+    steps: Scale of the integers, one number or one per channel.
     """
 
     value: ir.Value

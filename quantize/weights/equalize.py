@@ -46,9 +46,9 @@ class Part:
     """What is decided together.
 
     Attributes:
-        held: Tensors.
+        held: Tensors with those channels.
         reading: The ops that read them.
-        numbers: Of the factors that may differ from 1.
+        numbers: Numbers of the factors that may differ from 1.
     """
 
     held: Sequence[Tensor]
@@ -61,9 +61,9 @@ class Choice:
     """Factors that were chosen together.
 
     Attributes:
-        part: Of the graph.
+        part: Part of the graph that they belong to.
         before: Predicted noise with all factors 1.
-        after: With the factors that were chosen; the same where these are all 1.
+        after: Predicted noise with the factors that were chosen.
     """
 
     part: Part

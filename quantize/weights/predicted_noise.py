@@ -35,7 +35,7 @@ class Reader:
     """A linear op as the reader of its input.
 
     Attributes:
-        factors: Of its input channels, (inputs,).
+        factors: Numbers of the factors of its input channels, (inputs,).
         weight_absmax: Largest magnitude of the weights, (groups, outputs of a group, inputs of a group).
         gain: Noise power per output position for a unit of it on an input channel, relative to the power of
             the output, (inputs,).
@@ -56,7 +56,7 @@ class Tensor:
     """Values that share one scale, as their channels one after the other.
 
     Attributes:
-        factors: Of the channels.
+        factors: Numbers of the factors of the channels.
         low: Smallest value of each channel.
         high: Largest value of each channel.
         gain: What noise on each channel costs at its readers.
@@ -126,7 +126,7 @@ def predicted_noise(held: Sequence[Tensor], reading: Sequence[Reader], factors: 
     """Noise over signal, summed over the readers.
 
     Args:
-        factors: By number.
+        factors: The factors, by number.
     """
     total = 0.0
     for tensor in held:

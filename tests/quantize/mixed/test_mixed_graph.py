@@ -78,16 +78,16 @@ def test_a_value_is_rounded_as_long_as_one_op_in_int8_touches_it() -> None:
         assert 0 < np.abs(expected - found).max() < 0.1 * np.abs(expected).max()
 
 
-def test_instructions_of_int8_of_float_and_of_the_border_between_them() -> None:
+def test_instructions_of_int8_of_float_and_of_the_boundary_between_them() -> None:
     text = "g (float[1,4,8,8] x) => (float[1,4,8,8] y) <float[4,4,1,1] w, float[4,1,3,3] v> {{ {} }}"
     nodes = "a = Conv(x, w) y = Conv<pads=[1,1,1,1], group=4>(a, v)"
     model = model_from_text(text.format(nodes))
     samples = [random_sample(model, seed) for seed in range(2)]
     graph = quantize_model(model, samples, LITERT_2_3, QuantizeRecipe()).graph
-    elements, border = 4 * 64, LITERT_2_3.border
+    elements, boundary = 4 * 64, LITERT_2_3.boundary
     dense, depthwise = elements * 4, elements * 9
     int8, in_float = LITERT_2_3.costs["int8"], LITERT_2_3.costs["float32"]
-    both = 2 * elements * border  # the input and the output are float as they come and go
+    both = 2 * elements * boundary  # the input and the output are float as they come and go
     assert estimated_instructions(graph.to_qdq(), LITERT_2_3) == (
         dense * int8.dense + depthwise * int8.depthwise + both
     )
