@@ -13,7 +13,7 @@ import onnx_ir as ir
 from mobiledeploy.base.progress import SILENT, Progress
 from mobiledeploy.exporters.tflite.lowerings.registry import has_integer_form
 from mobiledeploy.quantize.calibrate.calibrators import SEARCH
-from mobiledeploy.quantize.calibrate.choose_ranges import merged_by_group, plan_ranges
+from mobiledeploy.quantize.calibrate.choose_ranges import plan_ranges
 from mobiledeploy.quantize.calibrate.observe import collect_histograms
 from mobiledeploy.quantize.calibrate.search_ranges import START, RangeSearch, search_ranges
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache
@@ -66,8 +66,7 @@ def calibrate(
     """
     points = find_points(model.graph, target, partial(has_integer_form, dtype=dtype))
     with progress.step("calibrate", len(samples)) as advance:
-        histograms = collect_histograms(model, points.values, samples, advance, cache)
-    statistics = merged_by_group(points, histograms)
+        statistics = collect_histograms(model, points.groups, samples, advance, cache)
     searching = calibrator == SEARCH
     plan = plan_ranges(model.graph, points, statistics, START if searching else calibrator, dtype)
     widened = widen_ranges(model.graph, plan, target) if dtype == INT8 else []

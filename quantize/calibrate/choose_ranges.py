@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,25 +18,10 @@ from mobiledeploy.quantize.qdq.names import activations_of
 from mobiledeploy.quantize.qdq.plan import INT8, Plan
 from mobiledeploy.quantize.qdq.points import QuantizationPoints
 
-__all__ = ["merged_by_group", "params_by", "plan_ranges"]
+__all__ = ["params_by", "plan_ranges"]
 
 # Inputs go beyond what calibration saw. int16 has a bit to spare for them, int8 has none.
 _ROOM_IN_INT16 = 2.0
-
-
-def merged_by_group(points: QuantizationPoints, histograms: Mapping[str, Histogram]) -> list[Histogram]:
-    """What all members of a group have seen, group by group.
-
-    Args:
-        histograms: Name of a value -> its histogram.
-    """
-    merged = []
-    for group in points.groups:
-        seen = Histogram()
-        for name in group:
-            seen.merge(histograms[name])
-        merged.append(seen)
-    return merged
 
 
 def plan_ranges(

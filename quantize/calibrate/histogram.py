@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Histogram", "pack", "unpack"]
+__all__ = ["Histogram", "merged", "pack", "unpack"]
 
 # Values counted at a time: few enough that what is computed from them stays in the processor's cache.
 _CHUNK = 1 << 15
@@ -157,6 +157,14 @@ class Histogram:
             self.first = (self.first - odd) // 2
             self.width *= 2
         self.width = self.width or width
+
+
+def merged(histograms: Iterable[Histogram]) -> Histogram:
+    """A new histogram of what several have counted."""
+    whole = Histogram()
+    for histogram in histograms:
+        whole.merge(histogram)
+    return whole
 
 
 def pack(histograms: Sequence[Histogram]) -> dict[str, NDArray[Any]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any, Protocol
 
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.quantize.calibrate.histogram import Histogram
+from mobiledeploy.quantize.calibrate.histogram import Histogram, merged
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
 
@@ -20,15 +21,15 @@ __all__ = ["Observer", "collect_histograms", "observe"]
 
 def collect_histograms(
     model: ir.Model,
-    names: Sequence[str],
+    groups: Sequence[Sequence[str]],
     samples: Iterable[Sample],
     on_sample: Callable[[], Any] = lambda: None,
     cache: StatisticsCache | None = None,
-) -> dict[str, Histogram]:
-    """Name of a value -> its histogram over the samples.
+) -> list[Histogram]:
+    """Return for each group of values a histogram of what all its members are on the samples.
 
     Args:
-        names: Names of activations of ``model``, graph inputs among them.
+        groups: Names of activations of ``model``, graph inputs among them.
         samples: Input name -> float32 array, NCHW for images. Not touched if the cache has the result.
         on_sample: Called after each sample, for progress.
         cache: Keeps statistics of these very samples.
@@ -36,17 +37,18 @@ def collect_histograms(
     Raises:
         InputError: There are no samples, or one drives a value to NaN or infinity.
     """
+    names = list(chain.from_iterable(groups))
     if not names:
-        return {}
+        return []
     key = cache.key(model, names) if cache else ""
-    found = cache.find(key, len(names)) if cache else None
-    if found is not None:
-        return dict(zip(names, found, strict=True))
-    histograms = {name: Histogram() for name in names}
-    observe(model, histograms, samples, on_sample)
-    if cache:
-        cache.keep(key, list(histograms.values()))
-    return histograms
+    histograms = cache.find(key, len(names)) if cache else None
+    if histograms is None:
+        histograms = [Histogram() for _ in names]
+        observe(model, dict(zip(names, histograms, strict=True)), samples, on_sample)
+        if cache:
+            cache.keep(key, histograms)
+    of = dict(zip(names, histograms, strict=True))
+    return [merged(of[name] for name in group) for group in groups]
 
 
 class Observer(Protocol):

@@ -151,13 +151,6 @@ class LinearConstants(nn.Module):
         """The int8 weights, rounded to nearest."""
         return self.steps(input_scale).round().clamp(-127, 127).to(torch.int8)
 
-    def integer_bias(self, input_scale: Tensor) -> Tensor | None:
-        """The int32 bias, in steps of input scale * weight scale; None where there is none."""
-        if self.bias is None or not self.int32_bias:
-            return None
-        scale = (input_scale * self.scale(input_scale)).detach().double()
-        return (self.bias.detach().double() / scale).round().to(torch.int32)
-
     def set_integers(self, integers: Tensor, input_scale: Tensor | None) -> None:
         """Make the weights those that integers stand for."""
         with torch.no_grad():

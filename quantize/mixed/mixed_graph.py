@@ -67,7 +67,7 @@ class MixedGraph:
     def with_float_layers(self, layers: Iterable[Layer]) -> MixedGraph:
         """The same network with those layers in float for good: they are none of its layers any more."""
         layers, exact = list(layers), self.exact.clone()
-        _mark(exact, layers)
+        mark(exact.graph, _nodes(layers))
         return MixedGraph(exact, *self._with_float_layers(layers), self.target)
 
     def instructions(self, in_float: Iterable[Layer] = ()) -> float:
@@ -78,8 +78,7 @@ class MixedGraph:
 
     def roundings(self, in_float: Iterable[Layer] = ()) -> list[Rounding]:
         """All that is rounded with those layers in float. A value is as long as any op in int8 touches it."""
-        names = {name for layer in in_float for name in layer.nodes}
-        graph, integer_nodes = self._adjusted.graph, self.plan.points.integer_nodes - names
+        graph, integer_nodes = self._adjusted.graph, self.plan.points.integer_nodes - _nodes(in_float)
         points = find_points(graph, self.target, lambda node: result_of(node) in integer_nodes)
         values = set(points.values)
         ops = [result_of(node) for node in graph if _rounds_constants(node)]
@@ -99,9 +98,9 @@ class MixedGraph:
 
     def _with_float_layers(self, in_float: Iterable[Layer]) -> tuple[ir.Model, Plan]:
         """A copy of the adjusted graph that says of those layers that they stay in float, and its plan."""
-        layers = list(in_float)
-        model = self._with_exact_constants({name for layer in layers for name in layer.nodes})
-        _mark(model, layers)
+        names = _nodes(in_float)
+        model = self._with_exact_constants(names)
+        mark(model.graph, names)
         integer = partial(has_integer_form, dtype=self.plan.dtype)
         points = find_points(model.graph, self.target, integer)
         activations = {name: self.plan.activations[name] for name in points.values}
@@ -110,21 +109,21 @@ class MixedGraph:
     def _with_exact_constants(self, names: Collection[str]) -> ir.Model:
         """A copy of the adjusted graph in which the nodes of those results have the float constants."""
         model = self._adjusted.clone()
-        originals = {result_of(node): node for node in self.exact.graph}
+        initializers, exact = model.graph.initializers, {result_of(node): node for node in self.exact.graph}
         for node in model.graph:
-            if result_of(node) not in names:
-                continue
-            original = originals[result_of(node)]
-            for index, value in enumerate(node.inputs):
-                exact = original.inputs[index] if index < len(original.inputs) else None
-                if value is not None and value.is_initializer():
-                    node.replace_input_with(index, None if exact is None else _copied(model, value, exact))
+            wanted = exact[result_of(node)].inputs if result_of(node) in names else node.inputs
+            for index, (own, other) in enumerate(zip(node.inputs, wanted, strict=True)):
+                if own is None or other is None or own.const_value is other.const_value:
+                    continue
+                name = f"{other.name}~exact"
+                if name not in initializers:
+                    initializers[name] = ir.Value(name=name, const_value=other.const_value)
+                node.replace_input_with(index, initializers[name])
         return model
 
 
-def _mark(model: ir.Model, layers: Iterable[Layer]) -> None:
-    names = {name for layer in layers for name in layer.nodes}
-    mark(node for node in model.graph if result_of(node) in names)
+def _nodes(layers: Iterable[Layer]) -> set[str]:
+    return {name for layer in layers for name in layer.nodes}
 
 
 def _rounds_constants(node: ir.Node) -> bool:
@@ -133,13 +132,3 @@ def _rounds_constants(node: ir.Node) -> bool:
         return False
     arrays = [float_array(value) for value in node.inputs]
     return any(array is not None and array.size > 1 for array in arrays)
-
-
-def _copied(model: ir.Model, own: ir.Value, exact: ir.Value) -> ir.Value:
-    """The constant of another model in this one, where it has not got the same."""
-    if own.const_value is exact.const_value:
-        return own
-    name = f"{exact.name}~exact"
-    if name not in model.graph.initializers:
-        model.graph.initializers[name] = ir.Value(name=name, const_value=exact.const_value)
-    return model.graph.initializers[name]

@@ -9,7 +9,7 @@ an integer one.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 import onnx_ir as ir
@@ -51,16 +51,15 @@ def keep_float(graph: ir.Graph, target: Target, patterns: Sequence[str]) -> list
         readers = [use.node for use in node.outputs[0].uses()]
         if len(readers) == 1 and will_fuse(node, readers[0], target) and {node, readers[0]} & chosen:
             chosen |= {node, readers[0]}
-    return mark(node for node in nodes if node in chosen)
+    return mark(graph, {result_of(node) for node in chosen})
 
 
-def mark(nodes: Iterable[ir.Node]) -> list[str]:
-    """Let nodes stay in float; the names of their results."""
-    names = []
+def mark(graph: ir.Graph, names: Collection[str]) -> list[str]:
+    """Let the nodes that compute those values stay in float, in place; the names in graph order."""
+    nodes = [node for node in graph if result_of(node) in names]
     for node in nodes:
         node.metadata_props[PRECISION] = "float32"
-        names.append(result_of(node))
-    return names
+    return [result_of(node) for node in nodes]
 
 
 def matches_op(op_type: str, patterns: Iterable[str]) -> bool:

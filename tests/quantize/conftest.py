@@ -8,7 +8,7 @@ import onnx_ir as ir
 import pytest
 
 from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
-from mobiledeploy.quantize.calibrate.choose_ranges import merged_by_group, plan_ranges
+from mobiledeploy.quantize.calibrate.choose_ranges import plan_ranges
 from mobiledeploy.quantize.calibrate.observe import collect_histograms
 from mobiledeploy.quantize.qdq.plan import Plan
 from mobiledeploy.quantize.qdq.points import find_points
@@ -24,5 +24,5 @@ def planned() -> Callable[[ir.Model], Plan]:
 
 def _planned(model: ir.Model) -> Plan:
     points = find_points(model.graph, LITERT_2_3, has_int8_form)
-    histograms = collect_histograms(model, points.values, [random_sample(model, 0, 1.0)])
-    return plan_ranges(model.graph, points, merged_by_group(points, histograms), "min-max")
+    statistics = collect_histograms(model, points.groups, [random_sample(model, 0, 1.0)])
+    return plan_ranges(model.graph, points, statistics, "min-max")

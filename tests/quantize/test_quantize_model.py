@@ -117,8 +117,8 @@ def test_one_sample_at_a_time_is_in_memory() -> None:
             del sample
 
     calls = []
-    names = [result_of(node) for node in model.graph]
-    collect_histograms(model, names, counted(), lambda: calls.append(1))
+    groups = [[result_of(node)] for node in model.graph]
+    collect_histograms(model, groups, counted(), lambda: calls.append(1))
     assert len(calls) == 6
     assert most <= 2  # the one in hand and the one that is being made
 

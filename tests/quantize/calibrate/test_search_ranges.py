@@ -11,7 +11,7 @@ import pytest
 
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
-from mobiledeploy.quantize.calibrate.choose_ranges import merged_by_group, plan_ranges
+from mobiledeploy.quantize.calibrate.choose_ranges import plan_ranges
 from mobiledeploy.quantize.calibrate.histogram import Histogram
 from mobiledeploy.quantize.calibrate.observe import collect_histograms
 from mobiledeploy.quantize.calibrate.search_ranges import START, search_ranges
@@ -50,7 +50,7 @@ def samples(model: ir.Model) -> list[Sample]:
 
 def planned(model: ir.Model, samples: list[Sample]) -> tuple[Plan, list[Histogram]]:
     points = find_points(model.graph, LITERT_2_3, has_int8_form)
-    statistics = merged_by_group(points, collect_histograms(model, points.values, samples))
+    statistics = collect_histograms(model, points.groups, samples)
     return plan_ranges(model.graph, points, statistics, START), statistics
 
 

@@ -34,9 +34,9 @@ def collected(
     """The histograms, and how many samples were run for them."""
     counted: list[int] = []
     cache = StatisticsCache(folder, identity("", samples, []), limit_bytes)
-    names = [result_of(node) for node in model.graph]
-    found = collect_histograms(model, names, samples, lambda: counted.append(1), cache)
-    return list(found.values()), len(counted)
+    groups = [[result_of(node)] for node in model.graph]
+    found = collect_histograms(model, groups, samples, lambda: counted.append(1), cache)
+    return found, len(counted)
 
 
 def same(one: Sequence[Histogram], other: Sequence[Histogram]) -> bool:

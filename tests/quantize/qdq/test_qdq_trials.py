@@ -8,7 +8,7 @@ import pytest
 
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
-from mobiledeploy.quantize.calibrate.choose_ranges import merged_by_group, plan_ranges
+from mobiledeploy.quantize.calibrate.choose_ranges import plan_ranges
 from mobiledeploy.quantize.calibrate.observe import collect_histograms
 from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
 from mobiledeploy.quantize.qdq.plan import Plan
@@ -42,7 +42,7 @@ def samples(model: ir.Model) -> list[Sample]:
 
 def planned(model: ir.Model, samples: list[Sample], method: str) -> Plan:
     points = find_points(model.graph, LITERT_2_3, has_int8_form)
-    statistics = merged_by_group(points, collect_histograms(model, points.values, samples))
+    statistics = collect_histograms(model, points.groups, samples)
     return plan_ranges(model.graph, points, statistics, method)
 
 
