@@ -23,14 +23,14 @@ from mobiledeploy.exporters.tflite.onnx_to_tflite import lower
 from mobiledeploy.exporters.tflite.weight_storage import store_weights
 from mobiledeploy.exporters.tflite.writer import write_tflite
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
-from mobiledeploy.graph.onnx_graph import quantizes_to_int16, shape_of
+from mobiledeploy.graph.onnx_graph import quantizes_to_int16, shape_of, tidy
 from mobiledeploy.inputs.labelled_images import LabelledImages
 from mobiledeploy.inputs.open_inputs import InputSource, Sample, open_inputs
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache, identity
 from mobiledeploy.quantize.explain.layer_findings import explain_layers
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
 from mobiledeploy.quantize.mixed.mixed_precision import LayerSearch
-from mobiledeploy.quantize.mixed.sensitivity import OutputError, measure_sensitivity
+from mobiledeploy.quantize.mixed.sensitivity import OutputNoise, measure_sensitivity
 from mobiledeploy.quantize.qdq.keep_float import matches_op
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
@@ -262,8 +262,8 @@ def _quantize(
     qdq, graph = _quantized(export, kind, model)
     search = _search(export, model, graph, to_choose) if kind == "int8" else None
     if search is not None:
-        graph = graph.keeping(search.layers)
-        qdq = graph.written()
+        graph = graph.with_float_layers(search.layers)
+        qdq = tidy(graph.to_qdq())
     _to_integers(export, kind, qdq)
     if search is not None:
         with export.progress.step("check the budget"):
@@ -343,7 +343,7 @@ def _search(
     budget, wanted = export.settings.accuracy_budget, export.settings.sensitivity
     if budget is None and not wanted:
         return None
-    error = OutputError(model, export.checked)
+    error = OutputNoise(model, export.checked)
     search: LayerSearch | None = None
     if budget is not None:
         with export.progress.step("measure int8 against the budget"):

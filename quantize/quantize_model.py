@@ -9,35 +9,25 @@ import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.base.progress import SILENT, Progress
-from mobiledeploy.exporters.tflite.lowerings.registry import has_integer_form
 from mobiledeploy.graph.onnx_graph import tidy
-from mobiledeploy.quantize.calibrate.calibrate import collect_histograms
-from mobiledeploy.quantize.calibrate.calibrators import SEARCH
-from mobiledeploy.quantize.calibrate.choose_ranges import fixed_params, merged_by_group, plan_ranges
-from mobiledeploy.quantize.calibrate.search_ranges import START, RangeSearch, search_ranges
+from mobiledeploy.quantize.calibrate.calibrate import calibrate
+from mobiledeploy.quantize.calibrate.search_ranges import RangeSearch
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache
-from mobiledeploy.quantize.calibrate.widen_ranges import fit_scales
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
 from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
 from mobiledeploy.quantize.qdq.keep_float import keep_float
-from mobiledeploy.quantize.qdq.plan import Plan
-from mobiledeploy.quantize.qdq.points import find_points
 from mobiledeploy.quantize.recipe import QuantizeRecipe
-from mobiledeploy.quantize.weights.adjust_log import AdjustLog
-from mobiledeploy.quantize.weights.adjust_weights import adjust_weights
+from mobiledeploy.quantize.weights.adjust_weights import AdjustLog, adjust_weights
 from mobiledeploy.quantize.weights.correct_bias import (
     BiasCorrection,
     add_zero_biases,
     copy_biases,
     correct_biases,
-    correctable_layers,
 )
 from mobiledeploy.runtime.runtimes import Sample
 from mobiledeploy.runtime.targets import Target
 
 __all__ = ["Quantized", "quantize_model"]
-
-_SEARCH_SAMPLES = 32
 
 
 @dataclass(frozen=True)
@@ -75,60 +65,33 @@ def quantize_model(
 
     Args:
         samples: Calibration inputs.
-        progress: Told of each step.
-        cache: Of statistics of these very samples; they are not kept without one.
+        progress: Shows each step.
+        cache: Keeps statistics of these very samples; they are not kept without one.
 
     Raises:
         InputError: The recipe names a layer that is not there, or the samples are no use.
     """
-    dtype = recipe.dtype
     adjusted = AdjustLog()
-    if recipe.equalize and dtype == np.int8:  # steps of int16 are fine enough for any channel
+    if recipe.equalize and recipe.dtype == np.int8:  # steps of int16 are fine enough for any channel
         with progress.step("adjust weights"):
             adjusted = adjust_weights(model, samples, target)
     add_zero_biases(model)
     kept = keep_float(model.graph, target, recipe.keep_float)
-    exact = model.clone()
-    points = find_points(model.graph, target, lambda node: has_integer_form(node, dtype))
-    with progress.step("calibrate", len(samples)) as advance:
-        histograms = collect_histograms(model, points.values, samples, advance, cache)
-    statistics = merged_by_group(points, histograms)
-    searching = recipe.method == SEARCH
-    plan = plan_ranges(points, statistics, START if searching else recipe.method, dtype)
-    widened: list[str] = []
-    if target.delegates_any(recipe.activations):
-        widened = fit_scales(model.graph, plan, fixed_params(points, dtype), target)
-    search: RangeSearch | None = None
-    if searching:
-        with progress.step("search ranges", len(points.groups)) as advance:
-            search = search_ranges(model, plan, statistics, samples[:_SEARCH_SAMPLES], target, advance)
+    calibrated = calibrate(model, samples, target, recipe.method, recipe.dtype, progress, cache)
+    plan, exact = calibrated.plan, model.clone()
     biases: list[BiasCorrection] = []
     if recipe.correct_bias:
-        draft = MixedGraph(exact, model, plan, target, dtype).draft()
-        with progress.step("correct biases", len(correctable_layers(draft))) as advance:
-            biases = correct_biases(draft, exact, samples, advance)
+        draft = model.clone()
+        insert_qdq(draft, plan)
+        biases = correct_biases(draft, exact, samples, progress)
         copy_biases(draft, model)
     reconstruction: list[str] = []
     if recipe.reconstructs:
-        reconstruction = _reconstructed(model, exact, plan, samples, target, recipe, progress)
-    graph = MixedGraph(exact, model, plan, target, dtype)
+        from mobiledeploy.quantize.learn.reconstruct import ReconstructSettings, reconstruct
+
+        settings = ReconstructSettings(seed=recipe.seed)
+        reconstruction = reconstruct(model, exact, plan, samples, target, settings, progress)
+    graph = MixedGraph(exact, model, plan, target)
     insert_qdq(model, plan)
     tidy(model)
-    return Quantized(graph, adjusted, kept, widened, reconstruction, biases, search)
-
-
-def _reconstructed(
-    model: ir.Model,
-    exact: ir.Model,
-    plan: Plan,
-    samples: Sequence[Sample],
-    target: Target,
-    recipe: QuantizeRecipe,
-    progress: Progress,
-) -> list[str]:
-    """The log of reconstructing all blocks, in place."""
-    from mobiledeploy.quantize.learn.reconstruct import ReconstructSettings, reconstruct, reconstruction_steps
-
-    settings = ReconstructSettings(seed=recipe.seed)
-    with progress.step("reconstruct blocks", reconstruction_steps(model, plan, settings)) as advance:
-        return reconstruct(model, exact, plan, samples, target, settings=settings, on_step=advance)
+    return Quantized(graph, adjusted, kept, calibrated.widened, reconstruction, biases, calibrated.search)

@@ -14,6 +14,7 @@ from mobiledeploy.base.errors import UnsupportedModelError
 from mobiledeploy.graph.op_traits import BOUNDARY
 
 __all__ = [
+    "activations_of",
     "array_of",
     "constant",
     "describe",
@@ -25,6 +26,7 @@ __all__ = [
     "quantizes_to_int16",
     "rank",
     "required",
+    "result_of",
     "scalar",
     "shape_of",
     "simplify",
@@ -180,6 +182,17 @@ def name_of(value: ir.Value) -> str:
     """Return the name of a value; `tidy` gives one to every value of a graph."""
     assert value.name is not None
     return value.name
+
+
+def result_of(node: ir.Node) -> str:
+    """Return the name of a node's first result, by which the node itself is referred to."""
+    return name_of(node.outputs[0])
+
+
+def activations_of(graph: ir.Graph) -> dict[str, ir.Value]:
+    """Return the inputs of a graph and the results of its nodes by name, in graph order."""
+    computed = (value for node in graph for value in node.outputs)
+    return {name_of(value): value for value in (*graph.inputs, *computed)}
 
 
 def producer_of(value: ir.Value) -> ir.Node:

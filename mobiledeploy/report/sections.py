@@ -154,9 +154,9 @@ def _worst_layers(report: Report) -> Section:
     rows = []
     for found in report.findings:
         words = f"{found.text}. Remedy: {found.remedy}."
-        if found.heirs:
-            more = f"{len(found.heirs)} layers after it, such as " if len(found.heirs) > 1 else ""
-            words += f" Affected: {more}{found.heirs[0]}."
+        if found.affected:
+            more = f"{len(found.affected)} layers after it, such as " if len(found.affected) > 1 else ""
+            words += f" Affected: {more}{found.affected[0]}."
         row = {"layer": found.layer, "dB": f"{found.sqnr_db:.1f}", "own dB": f"{found.own_sqnr_db:.1f}"}
         rows.append(row | {_WHY: words})
     note = "dB: SQNR of its result, all before it in int8; own dB: its input from float"
@@ -180,7 +180,9 @@ def _layer_rows(layers: Sequence[LayerDifference]) -> list[dict[str, str]]:
 def _affected_layers(report: Report) -> Section:
     heading = "layers after it that have their noise from it"
     rows = [
-        {"layer": found.layer, heading: ", ".join(found.heirs)} for found in report.findings if found.heirs
+        {"layer": found.layer, heading: ", ".join(found.affected)}
+        for found in report.findings
+        if found.affected
     ]
     return Section("Affected layers", rows, names=["layer"], texts=[heading], detail=True)
 

@@ -1,78 +1,77 @@
-"""Run float inputs through ONNX Runtime and keep a histogram per quantization point."""
+"""From a float graph and samples to a plan: the steps of calibration."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
-from mobiledeploy.base.errors import InputError
-from mobiledeploy.quantize.calibrate.histogram import Histogram
+from mobiledeploy.base.progress import SILENT, Progress
+from mobiledeploy.exporters.tflite.lowerings.registry import has_integer_form
+from mobiledeploy.quantize.calibrate.calibrators import SEARCH
+from mobiledeploy.quantize.calibrate.choose_ranges import plan_ranges
+from mobiledeploy.quantize.calibrate.observe import collect_histograms
+from mobiledeploy.quantize.calibrate.search_ranges import START, RangeSearch, search_ranges
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache
-from mobiledeploy.runtime.runtimes import OnnxSession, Sample
+from mobiledeploy.quantize.calibrate.widen_ranges import widen_ranges
+from mobiledeploy.quantize.qdq.plan import INT8, Plan
+from mobiledeploy.quantize.qdq.points import find_points
+from mobiledeploy.runtime.runtimes import Sample
+from mobiledeploy.runtime.targets import Target
 
-__all__ = ["collect_histograms"]
+__all__ = ["Calibrated", "calibrate"]
+
+_SEARCH_SAMPLES = 32
 
 
-def collect_histograms(
+@dataclass(frozen=True)
+class Calibrated:
+    """A plan, and how it came about.
+
+    Attributes:
+        plan: Ranges of all values that are quantized, as parameters.
+        widened: One line for each range that was widened so that the target takes the op.
+        search: Which method chose which range; None where one method chose all of them.
+    """
+
+    plan: Plan
+    widened: list[str]
+    search: RangeSearch | None
+
+
+def calibrate(
     model: ir.Model,
-    values: Sequence[ir.Value],
-    samples: Iterable[Sample],
-    on_sample: Callable[[], Any] = lambda: None,
+    samples: Sequence[Sample],
+    target: Target,
+    calibrator: str,
+    dtype: np.dtype[Any] = INT8,
+    progress: Progress = SILENT,
     cache: StatisticsCache | None = None,
-) -> dict[ir.Value, Histogram]:
-    """Histograms of graph values over the samples. Memory holds one sample's values at a time.
+) -> Calibrated:
+    """Plan the quantization of a float graph that has been rewritten for the target; it is not changed.
 
     Args:
-        values: Activations of ``model``, graph inputs among them.
-        samples: Input name -> float32 array, NCHW for images. Not touched if the cache has the result.
-        on_sample: Called after each sample, for progress.
-        cache: Of these very samples.
+        samples: Calibration inputs.
+        calibrator: One of ``CALIBRATORS``.
+        dtype: Type of the activations, int8 or int16.
+        progress: Shows each step.
+        cache: Keeps statistics of these very samples.
 
     Raises:
-        InputError: There are no samples, or one drives a value to NaN or infinity.
+        InputError: The samples are no use, or the calibrator gives no range for what was seen.
     """
-    names = [value.name or "" for value in values]
-    if not names:
-        return {}
-    key = cache.key(model, names) if cache else ""
-    histograms = cache.find(key, len(names)) if cache else None
-    if histograms is None:
-        histograms = _counted(model, names, samples, on_sample)
-        if cache:
-            cache.keep(key, histograms)
-    return dict(zip(values, histograms, strict=True))
-
-
-def _counted(
-    model: ir.Model, names: Sequence[str], samples: Iterable[Sample], on_sample: Callable[[], Any]
-) -> list[Histogram]:
-    histograms = [Histogram() for _ in names]
-    session, index = OnnxSession(model, extra_outputs=names), -1
-    # Each histogram is filled by one thread at a time, in the order of the samples: the same every time.
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for index, sample in enumerate(samples):
-            finite = list(threads.map(_add, histograms, session.values(sample, names)))
-            if not all(finite):
-                raise InputError(
-                    f"{names[finite.index(False)]!r} is NaN or infinite on calibration sample {index}, "
-                    "expected finite values; check the weights and that input"
-                )
-            on_sample()
-    if index < 0:
-        raise InputError("no calibration samples, expected at least one; give more inputs")
-    return histograms
-
-
-def _add(histogram: Histogram, array: NDArray[np.float32]) -> bool:
-    """Whether all values were finite and have been counted."""
-    try:
-        histogram.add(array)
-    except FloatingPointError:
-        return False
-    return True
+    points = find_points(model.graph, target, partial(has_integer_form, dtype=dtype))
+    with progress.step("calibrate", len(samples)) as advance:
+        statistics = collect_histograms(model, points.groups, samples, advance, cache)
+    searching = calibrator == SEARCH
+    plan = plan_ranges(model.graph, points, statistics, START if searching else calibrator, dtype)
+    widened = widen_ranges(model.graph, plan, target) if dtype == INT8 else []
+    search: RangeSearch | None = None
+    if searching:
+        with progress.step("search ranges", len(points.groups)) as advance:
+            search = search_ranges(model, plan, statistics, samples[:_SEARCH_SAMPLES], target, advance)
+    return Calibrated(plan, widened, search)

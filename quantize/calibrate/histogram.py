@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Histogram", "pack", "unpack"]
+__all__ = ["Histogram", "merged", "pack", "unpack"]
 
 # Values counted at a time: few enough that what is computed from them stays in the processor's cache.
 _CHUNK = 1 << 15
@@ -35,10 +35,10 @@ class Histogram:
     Attributes:
         low: Smallest value seen.
         high: Largest value seen.
-        width: Of a bin; 0 before the first value.
+        width: Width of a bin; 0 before the first value.
         first: Index of the first bin.
         moving_low: Exponential moving average of each array's smallest value, in the order they came.
-        moving_high: The same of each array's largest value.
+        moving_high: The same average of each array's largest value.
     """
 
     bins = 2048
@@ -56,7 +56,7 @@ class Histogram:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """How many values fell into each bin."""
+        """Number of values in each bin."""
         total = np.zeros(self._length, np.int64)
         for counts in self._counts.values():
             total += counts
@@ -64,7 +64,7 @@ class Histogram:
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """How much a squared error in each bin weighs if every array shall weigh the same.
+        """Weight of a squared error in each bin, such that every array weighs the same.
 
         A value counts as 1 / (mean square of the array that it came in).
         """
@@ -157,6 +157,14 @@ class Histogram:
             self.first = (self.first - odd) // 2
             self.width *= 2
         self.width = self.width or width
+
+
+def merged(histograms: Iterable[Histogram]) -> Histogram:
+    """A new histogram of what several have counted."""
+    whole = Histogram()
+    for histogram in histograms:
+        whole.merge(histogram)
+    return whole
 
 
 def pack(histograms: Sequence[Histogram]) -> dict[str, NDArray[Any]]:

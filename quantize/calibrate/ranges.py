@@ -1,7 +1,7 @@
 """From a histogram to a range: the calibration methods.
 
 A method maps a Histogram to (low, high), the real numbers that int8 shall cover. To add one: write the
-function, list it in METHODS, and its name in quantize/calibrate/calibrators.py.
+function, list it in _BUILT_IN, and its name in calibrators.py; or, from outside, ``register_calibrator``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobiledeploy.graph.params import activation_params
+from mobiledeploy.quantize.calibrate.calibrators import Method, registered_methods
 from mobiledeploy.quantize.calibrate.histogram import Histogram
 
-__all__ = ["METHODS", "Range", "cubed", "entropy", "min_max", "moving_average", "mse", "percentile"]
+__all__ = ["Range", "cubed", "entropy", "methods", "min_max", "moving_average", "mse", "percentile"]
 
 Range = tuple[float, float]
 
@@ -164,7 +165,7 @@ def _restored(values: NDArray[np.float64], low: float, high: float) -> NDArray[n
     return restored
 
 
-METHODS: MappingProxyType[str, Callable[[Histogram], Range]] = MappingProxyType(
+_BUILT_IN: MappingProxyType[str, Method] = MappingProxyType(
     {
         "cubed": cubed,
         "mse": mse,
@@ -174,3 +175,8 @@ METHODS: MappingProxyType[str, Callable[[Histogram], Range]] = MappingProxyType(
         "entropy": entropy,
     }
 )
+
+
+def methods() -> dict[str, Method]:
+    """Return all calibration methods by name: the built-in ones, then those that were registered."""
+    return {**_BUILT_IN, **registered_methods()}

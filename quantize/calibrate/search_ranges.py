@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.graph.params import QuantParams, activation_params
+from mobiledeploy.graph.params import QuantParams
 from mobiledeploy.quantize.calibrate.calibrators import DEFAULT_CALIBRATOR
-from mobiledeploy.quantize.calibrate.choose_ranges import fixed_params
+from mobiledeploy.quantize.calibrate.choose_ranges import params_by
 from mobiledeploy.quantize.calibrate.histogram import Histogram
-from mobiledeploy.quantize.calibrate.ranges import METHODS
+from mobiledeploy.quantize.calibrate.ranges import methods
 from mobiledeploy.quantize.calibrate.widen_ranges import refused
 from mobiledeploy.quantize.qdq.plan import Plan
-from mobiledeploy.quantize.qdq.trials import Trials
+from mobiledeploy.quantize.qdq.qdq_trials import QdqTrials
 from mobiledeploy.runtime.runtimes import Sample
 from mobiledeploy.runtime.targets import Target
 
@@ -34,7 +34,7 @@ _SURE = 1.0
 # A method that is no better on so many samples is not tried on the others.
 _QUICK = 8
 
-Params = Mapping[ir.Value, QuantParams]
+Params = Mapping[str, QuantParams]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def search_ranges(
     target: Target,
     on_group: Callable[[], Any] = lambda: None,
 ) -> RangeSearch:
-    """Change a plan in place: group by group, in graph order, the method of least error at the output.
+    """Give each group of a plan, in graph order and in place, the range of least error at the outputs.
 
     Each method's range is tried with all else as it stands, on all samples, against the outputs in float.
     Samples are compared one by one and their dB averaged: in one sum over all, the worst few would decide.
@@ -85,21 +85,18 @@ def search_ranges(
 
     Args:
         model: The float graph, rewritten for the target.
-        plan: With ranges of the method ``START``, which the target takes.
+        plan: A plan with ranges of the method ``START`` that the target takes.
         statistics: One histogram for each group.
         samples: 16 or more; they stay in memory.
         on_group: Called once for each group.
     """
-    trials = Trials(model, plan, samples)
-    search = _Search(model, plan, trials, target)
-    fixed = fixed_params(plan.points)
+    search = _Search(model, plan, QdqTrials(model, plan, samples), target)
+    others = [name for name in methods() if name != START]
     candidates: dict[int, dict[str, QuantParams]] = {}
     for place, (group, histogram) in enumerate(zip(plan.points.groups, statistics, strict=True)):
-        if group[0] not in fixed:
+        if group[0] not in plan.fixed:
             candidates[place] = {START: plan.activations[group[0]]} | {
-                name: activation_params(*method(histogram))
-                for name, method in METHODS.items()
-                if name != START
+                name: params_by(name, histogram) for name in others
             }
             search.improve(place, candidates[place])
         on_group()
@@ -111,7 +108,7 @@ def search_ranges(
 
 
 class _Search:
-    def __init__(self, model: ir.Model, plan: Plan, trials: Trials, target: Target) -> None:
+    def __init__(self, model: ir.Model, plan: Plan, trials: QdqTrials, target: Target) -> None:
         self._graph, self._plan, self._trials, self._target = model.graph, plan, trials, target
         self._refused = refused(model.graph, plan, target)
         self._sqnr_db = trials.sqnr_db(plan.activations)
@@ -133,8 +130,7 @@ class _Search:
             return
         self._plan.activations.update(dict.fromkeys(group, params))
         self._sqnr_db = sqnr_db
-        names = [value.name or "" for value in group]
-        self.choices[place] = RangeChoice(names, method, params.low, params.high, float(gain_db.mean()))
+        self.choices[place] = RangeChoice(group, method, params.low, params.high, float(gain_db.mean()))
         if method == START:
             del self.choices[place]
 
@@ -146,7 +142,7 @@ class _Search:
         return np.concatenate([first, self._trials.sqnr_db(activations, slice(_QUICK, None))])
 
     def _untried(
-        self, group: Sequence[ir.Value], candidates: Mapping[str, QuantParams]
+        self, group: Sequence[str], candidates: Mapping[str, QuantParams]
     ) -> Iterator[tuple[str, QuantParams, Params]]:
         """Method, parameters, and all activations with them, if they are new and the target takes them."""
         seen = [self._plan.activations[group[0]]]
@@ -155,7 +151,7 @@ class _Search:
                 continue
             seen.append(params)
             activations = {**self._plan.activations, **dict.fromkeys(group, params)}
-            trial = Plan(self._plan.points, activations, self._plan.weights)
+            trial = replace(self._plan, activations=activations)
             if refused(self._graph, trial, self._target) <= self._refused:
                 yield method, params, activations
 

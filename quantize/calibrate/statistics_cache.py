@@ -32,7 +32,7 @@ class StatisticsCache:
     Args:
         folder: Holds one file for each network and set of samples; other runs may use it, too.
         data: Tells this set of samples from others, as ``identity`` does.
-        limit_bytes: Of all files together. The least recently used go first.
+        limit_bytes: Most bytes of all files together; the least recently used files go first.
     """
 
     def __init__(self, folder: Path, data: str, limit_bytes: int = 64 << 20) -> None:
@@ -87,9 +87,9 @@ def identity(fingerprint: str, samples: Sequence[Sample], settings: Iterable[obj
     """What tells one set of samples from others.
 
     Args:
-        fingerprint: Of what they are made from.
-        samples: The first of them counts as it is made, in case the making changes.
-        settings: What else decides how they are made.
+        fingerprint: Digest of the files that they are made from.
+        samples: The samples; the first one counts by its numbers, in case the preparation changes.
+        settings: All other settings that decide how they are made.
     """
     digest = hashlib.sha256(repr((fingerprint, len(samples), list(settings))).encode())
     for name, array in sorted(samples[0].items()):

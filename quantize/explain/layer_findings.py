@@ -15,6 +15,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mobiledeploy.graph.onnx_graph import result_of
 from mobiledeploy.graph.op_traits import SAME_SCALE
 from mobiledeploy.graph.params import QuantParams
 from mobiledeploy.quantize.explain.local_loss import LocalLoss, local_losses
@@ -46,14 +47,14 @@ class LayerFinding:
     """One of the layers of least SQNR.
 
     Attributes:
-        layer: Its name.
+        layer: Name of the layer.
         op: ONNX type of its first op.
-        sqnr_db: Of its result, with everything before it in int8, too.
-        own_sqnr_db: Of its result if its input came from float.
-        reason: The kind of what was found.
-        text: What was found.
-        remedy: What to do about it.
-        heirs: Layers after it of still less SQNR, which have it from there and are not listed themselves.
+        sqnr_db: SQNR of its result, with everything before it in int8, too.
+        own_sqnr_db: SQNR of its result if its input came from float.
+        reason: Kind of the cause.
+        text: Cause, in words.
+        remedy: What to do about it, in words.
+        affected: Later layers of still less SQNR whose noise comes from it; they are not listed themselves.
     """
 
     layer: str
@@ -63,7 +64,7 @@ class LayerFinding:
     reason: Reason
     text: str
     remedy: str
-    heirs: tuple[str, ...] = ()
+    affected: tuple[str, ...] = ()
 
 
 def explain_layers(
@@ -78,7 +79,7 @@ def explain_layers(
     In place of layers that only pass on what one layer before them has done, that one layer is listed.
 
     Args:
-        samples: A few; values of those layers on all of them are in memory at a time.
+        samples: A few inputs; values of those layers on all of them are in memory at a time.
         on_sample: Called after each sample, for progress.
         equalized: Whether equalization was on when the graph was quantized.
     """
@@ -90,7 +91,7 @@ def explain_layers(
     for sample in samples:
         for name, array in zip(names, session.values(sample, names), strict=True):
             seen[name].append(array)
-    return [explainer.finding(loss, heirs, seen) for loss, heirs in worst]
+    return [explainer.finding(loss, affected, seen) for loss, affected in worst]
 
 
 Values = dict[str, list[Floats]]
@@ -103,8 +104,7 @@ Found = tuple[Reason, str, str]
 class _Explainer:
     def __init__(self, graph: MixedGraph, losses: Sequence[LocalLoss], equalized: bool) -> None:
         self._graph, self._losses, self._equalized = graph, losses, equalized
-        self._plan = graph.plan(graph.exact.graph)
-        self._nodes = {node.outputs[0].name or "": node for node in graph.exact.graph}
+        self._nodes = {result_of(node): node for node in graph.exact.graph}
         self._by_name = {loss.layer.name: loss for loss in losses}
         self._loss_of = {name: loss for loss in losses for name in loss.layer.nodes}
 
@@ -142,15 +142,15 @@ class _Explainer:
             at = noisiest
         return None
 
-    def finding(self, loss: LocalLoss, heirs: Sequence[str], values: Values) -> LayerFinding:
+    def finding(self, loss: LocalLoss, affected: Sequence[str], values: Values) -> LayerFinding:
         """Why that layer is bad.
 
         Args:
             values: Among them its result, and that of its first op.
         """
-        reason, text, remedy = self._why(loss, bool(heirs), values)
+        reason, text, remedy = self._why(loss, bool(affected), values)
         layer, own = loss.layer, loss.own["all"]
-        return LayerFinding(layer.name, layer.op, loss.cumulated, own, reason, text, remedy, tuple(heirs))
+        return LayerFinding(layer.name, layer.op, loss.cumulated, own, reason, text, remedy, tuple(affected))
 
     def _why(self, loss: LocalLoss, harms: bool, values: Values) -> Found:
         layer = loss.layer
@@ -192,7 +192,7 @@ class _Explainer:
         seen = set(pending)
         while pending:
             node = pending.pop()
-            loss = self._loss_of.get(node.outputs[0].name or "")
+            loss = self._loss_of.get(result_of(node))
             if loss is not None and loss.layer is not layer:
                 found[loss.layer.name] = loss
             producers = [value.producer() for value in node.inputs if value is not None]
@@ -205,7 +205,7 @@ class _Explainer:
 
     def _weights(self, layer: Layer) -> Found:
         node = self._nodes[layer.nodes[0]]
-        linear = self._plan.linear(node)
+        linear = self._graph.plan.linear(node)
         assert linear is not None  # of what else are the constants the worst part
         channel, crest = _largest_crest(linear)
         if crest >= _OUTLIER_WEIGHT:
@@ -220,7 +220,7 @@ class _Explainer:
 
     def _numbers(self, layer: Layer, name: str, values: Sequence[Floats]) -> Found | None:
         """What about the numbers of a layer's value makes the step too coarse; None if nothing does."""
-        params = self._plan.activations.get(self._nodes[name].outputs[0])
+        params = self._graph.plan.activations.get(name)
         if params is None:
             return None
         low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
@@ -238,7 +238,7 @@ class _Explainer:
 
     def _shared(self, name: str, wide: float, keep: str) -> Found:
         text = f"its step is made for a range {wide:.1f} times as wide as its values take"
-        group = next((group for group in self._graph.groups if name in group), [])
+        group = next((group for group in self._graph.plan.points.groups if name in group), [])
         others = [other for other in group if other != name]
         if not others:
             text += "; the range was widened so that the target takes the op, or few inputs reach its ends"
@@ -301,7 +301,7 @@ def _largest_crest(linear: LinearOp) -> tuple[int, float]:
 
 
 def _clipped_share(values: Sequence[Floats], params: QuantParams) -> float:
-    """Of the squared error of rounding those values, the share of the values beyond the range."""
+    """The share of values beyond the range in the squared error of rounding."""
     beyond = within = 0.0
     step = float(params.scale[0])
     for value in values:

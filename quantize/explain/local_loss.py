@@ -14,8 +14,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mobiledeploy.graph.onnx_graph import name_of, result_of
 from mobiledeploy.graph.params import QuantParams, dequantize, quantize
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
+from mobiledeploy.quantize.qdq.insert_qdq import QdqWriter
 from mobiledeploy.quantize.qdq.layers import Layer
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
 from mobiledeploy.verify.metrics import Accumulator
@@ -31,9 +33,9 @@ class LocalLoss:
     """SQNR of a layer's result against float, in dB.
 
     Attributes:
-        cumulated: With everything before it in int8, too.
-        own: With its input from float; by part of what is rounded.
-        passed: With only the rounding of one layer that it reads, that one's input from float; by its name.
+        cumulated: SQNR with everything before it in int8, too.
+        own: Part of it that is rounded -> SQNR with its input from float.
+        passed: Name of a layer that it reads -> SQNR with only that layer rounded, and its input from float.
             An SQNR says little of one layer's result if one channel of it is loud: what the others lose shows
             in the layers that read them.
     """
@@ -45,11 +47,11 @@ class LocalLoss:
 
     @property
     def own_share(self) -> float:
-        """Of the noise in its result, what it adds itself; above 1 where noises happen to cancel."""
+        """The share of the noise in its result that it adds itself; above 1 where noises happen to cancel."""
         return self.share(self.own["all"])
 
     def share(self, sqnr_db: float) -> float:
-        """Of the noise in its result, the share that would leave that SQNR by itself."""
+        """The share of the noise in its result that would leave that SQNR by itself."""
         return float(10.0 ** ((self.cumulated - sqnr_db) / 10.0))
 
 
@@ -73,7 +75,7 @@ def local_losses(
         for source in sources[layer.name]
     }
     apart = OnnxSession(beside.model, [*names, *copies.values()], optimize=False)
-    qdq = graph.draft()
+    qdq = graph.to_qdq()
     written = {value.name for node in qdq.graph for value in node.outputs}
     rounded = [f"{name}/real" if f"{name}/real" in written else name for name in names]
     whole = OnnxSession(qdq, rounded, optimize=False)
@@ -107,8 +109,8 @@ class _Beside:
     def __init__(self, graph: MixedGraph) -> None:
         self.model = graph.exact.clone()
         self._graph = self.model.graph
-        self._plan = graph.plan(self._graph)
-        self._nodes = {node.outputs[0].name or "": node for node in self._graph}
+        self._plan, self._writer = graph.plan, QdqWriter(self._graph)
+        self._nodes = {result_of(node): node for node in self._graph}
         self._layers = {self._nodes[layer.output].outputs[0]: layer for layer in graph.layers}
         self._rounded_results: dict[str, ir.Value] = {}
 
@@ -146,42 +148,21 @@ class _Beside:
                 other.name, other.dtype = f"{value.name}/beside/{part}", ir.DataType.FLOAT
                 inner = name != layer.output
                 rounds = part == "all" or part == ("inner" if inner else "result")
-                params = self._plan.activations.get(value)
-                mapped[value] = self._rounded(other, params) if rounds and params is not None else other
+                params = self._plan.params_of(value)
+                mapped[value] = self._writer.add_pair(other, params) if rounds and params else other
         result = mapped[self._nodes[layer.output].outputs[0]]
         if part == "all":
             self._rounded_results[layer.name] = result
-        return result.name or ""
+        return name_of(result)
 
     def _with_rounded_constants(self, node: ir.Node, inputs: list[ir.Value | None]) -> list[ir.Value | None]:
-        linear = self._plan.linear(node)
+        linear, name = self._plan.linear(node), f"{result_of(node)}/beside/constant"
         if linear is not None:
-            inputs[1] = self._constant(
-                node, 1, dequantize(quantize(linear.weights, linear.params), linear.params)
-            )
+            inputs[1] = self._writer.constant(f"{name}1", _rounded(linear.weights, linear.params))
             if linear.bias is not None and linear.bias_params is not None:
-                whole = quantize(linear.bias, linear.bias_params)
-                inputs[2] = self._constant(node, 2, dequantize(whole, linear.bias_params))
+                inputs[2] = self._writer.constant(f"{name}2", _rounded(linear.bias, linear.bias_params))
         return inputs
 
-    def _constant(self, node: ir.Node, index: int, array: NDArray[np.float32]) -> ir.Value:
-        name = f"{node.outputs[0].name}/beside/constant{index}"
-        if name not in self._graph.initializers:
-            self._graph.initializers[name] = ir.Value(name=name, const_value=ir.tensor(array, name=name))
-        return self._graph.initializers[name]
 
-    def _rounded(self, value: ir.Value, params: QuantParams) -> ir.Value:
-        scale = self._parameter(f"{value.name}/scale", params.scale[0].astype(np.float32))
-        zero_point = self._parameter(f"{value.name}/zero_point", params.zero_point[0].astype(params.dtype))
-        q = ir.Node("", "QuantizeLinear", [value, scale, zero_point], name=f"{value.name}/Q")
-        dq = ir.Node("", "DequantizeLinear", [q.outputs[0], scale, zero_point], name=f"{value.name}/DQ")
-        q.outputs[0].name = f"{value.name}/{params.dtype}"
-        q.outputs[0].dtype = ir.DataType.from_numpy(params.dtype)
-        dq.outputs[0].name, dq.outputs[0].dtype = f"{value.name}/real", ir.DataType.FLOAT
-        self._graph.extend([q, dq])
-        return dq.outputs[0]
-
-    def _parameter(self, name: str, array: Any) -> ir.Value:
-        value = ir.Value(name=name, const_value=ir.tensor(np.asarray(array), name=name))
-        self._graph.initializers[name] = value
-        return value
+def _rounded(real: NDArray[np.float32], params: QuantParams) -> NDArray[np.float32]:
+    return dequantize(quantize(real, params), params)

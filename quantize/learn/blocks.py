@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from mobiledeploy.graph.onnx_graph import constant
+from mobiledeploy.graph.onnx_graph import constant, result_of
 from mobiledeploy.graph.op_traits import WEIGHTED
 from mobiledeploy.quantize.qdq.plan import Plan
 
@@ -23,8 +23,8 @@ class Block:
     """A stretch of the graph.
 
     Attributes:
-        nodes: In graph order.
-        inputs: What they read from before: one value, or the graph's inputs.
+        nodes: Its nodes, in graph order.
+        inputs: Values that they read from before it: one value, or the graph's inputs.
         outputs: The value that the next block reads, and the graph's outputs among those computed here.
     """
 
@@ -86,4 +86,5 @@ def _activations(graph: ir.Graph) -> Iterator[ir.Value]:
 def _is_kept_apart(value: ir.Value, plan: Plan) -> bool:
     """Whether ops before and after a value compute apart: false between an op and its fused activation."""
     node = value.producer()
-    return value in plan.activations or node is None or node not in plan.points.integer_nodes
+    rounded = plan.params_of(value) is not None
+    return rounded or node is None or result_of(node) not in plan.points.integer_nodes

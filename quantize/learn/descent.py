@@ -21,12 +21,12 @@ class Descent:
     values of rarer inputs: of a trained ShuffleNetV2 1.0x the SQNR on other images fell by 6 dB so.
 
     Args:
-        rates: Parameter groups with the rates to begin with.
-        steps: In all.
-        scales: Those among the parameters.
+        rates: Parameter groups with the learning rates to begin with.
+        steps: Number of steps in all.
+        scales: Activation scales among the parameters.
 
     Attributes:
-        done: Steps that were taken.
+        done: Number of steps that were taken.
     """
 
     def __init__(self, rates: list[dict[str, Any]], steps: int, scales: Sequence[ActivationScale]) -> None:

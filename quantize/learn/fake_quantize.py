@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["fake_quantize", "fake_quantize_bias", "fake_quantize_weights", "weight_steps"]
+__all__ = ["along", "fake_quantize", "fake_quantize_bias", "fake_quantize_weights", "weight_steps"]
 
 
 def fake_quantize(x: Tensor, scale: Tensor, zero_point: int) -> Tensor:
@@ -19,7 +19,7 @@ def fake_quantize(x: Tensor, scale: Tensor, zero_point: int) -> Tensor:
 
     Args:
         scale: One number; it gets a gradient, too.
-        zero_point: In [-128, 127].
+        zero_point: An integer in [-128, 127].
     """
     result: Tensor = _Activation.apply(x, scale, zero_point)  # type: ignore[no-untyped-call]
     return result
@@ -53,8 +53,12 @@ def weight_steps(weights: Tensor, scale: Tensor, axis: int) -> Tensor:
     Args:
         scale: (channels,), along ``axis`` of the weights.
     """
-    shape = [-1 if i == axis else 1 for i in range(weights.ndim)]
-    return weights.double() / scale.double().reshape(shape)
+    return weights.double() / along(axis, scale.double(), weights.ndim)
+
+
+def along(axis: int, numbers: Tensor, rank: int) -> Tensor:
+    """Numbers, one per channel, of a shape that broadcasts along that axis of a tensor."""
+    return numbers.reshape([-1 if i == axis else 1 for i in range(rank)])
 
 
 def fake_quantize_weights(weights: Tensor, scale: Tensor, axis: int) -> Tensor:
@@ -76,8 +80,7 @@ class _Weights(torch.autograd.Function):
         rounded.clamp_(-127, 127)
         ctx.save_for_backward((rounded - inside * steps).float(), inside)
         ctx.axis = axis
-        shape = [-1 if i == axis else 1 for i in range(weights.ndim)]
-        return (rounded * scale.double().reshape(shape)).float()
+        return (rounded * along(axis, scale.double(), weights.ndim)).float()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:

@@ -13,17 +13,14 @@ from torch import Tensor, nn
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
-from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
-from mobiledeploy.graph.onnx_graph import is_quantized
-from mobiledeploy.quantize.calibrate.calibrate import collect_histograms
+from mobiledeploy.graph.onnx_graph import is_quantized, tidy
+from mobiledeploy.quantize.calibrate.calibrate import calibrate
 from mobiledeploy.quantize.calibrate.calibrators import DEFAULT_CALIBRATOR
-from mobiledeploy.quantize.calibrate.choose_ranges import fixed_params, merged_by_group, plan_ranges
-from mobiledeploy.quantize.calibrate.widen_ranges import fit_scales
-from mobiledeploy.quantize.learn.torch_graph import ActivationScale, LinearConstants, TorchGraph
-from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
+from mobiledeploy.quantize.calibrate.widen_ranges import widen_ranges
+from mobiledeploy.quantize.learn.torch_graph import TorchGraph
+from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
 from mobiledeploy.quantize.qdq.plan import Plan
-from mobiledeploy.quantize.qdq.points import find_points
 from mobiledeploy.quantize.weights.correct_bias import add_zero_biases
 from mobiledeploy.runtime.runtimes import Sample
 from mobiledeploy.runtime.targets import LITERT_2_3, Target
@@ -42,10 +39,10 @@ def fake_quantized(
     """A network in the form that int8 will have, with ranges from calibration, ready to be trained.
 
     Args:
-        network: In float; as a module in PyTorch, which is put into evaluation mode, or exported to ONNX.
+        network: The float network: a module in PyTorch, which is put into evaluation mode, or an ONNX graph.
         samples: Calibration inputs: input name -> array with batch 1, as the network takes it.
         inputs: Input name -> shape with batch 1, for a module; the shapes of the first sample when left out.
-        calibrator: How the ranges are chosen to begin with.
+        calibrator: Name of the method that chooses the ranges to begin with.
 
     Raises:
         InputError: There are no samples, or the network is quantized already.
@@ -62,10 +59,7 @@ def fake_quantized(
         raise InputError("the network is quantized already, expected one in float; start from that")
     rewrite_for_target(model, target, "int8")
     add_zero_biases(model)
-    points = find_points(model.graph, target, has_int8_form)
-    histograms = collect_histograms(model, points.values, samples)
-    plan = plan_ranges(points, merged_by_group(points, histograms), calibrator)
-    return FakeQuantized(model, plan, target)
+    return FakeQuantized(model, calibrate(model, samples, target, calibrator).plan, target)
 
 
 class FakeQuantized(nn.Module):
@@ -75,19 +69,17 @@ class FakeQuantized(nn.Module):
     are parameters.
 
     Args:
-        model: Float, rewritten for the target. It is kept and written to.
-        plan: Of that model. Changed to scales that the target takes.
+        model: A float graph that has been rewritten for the target. It is kept and written to.
+        plan: A plan for that graph with scales that the target takes. It is kept and written to, too.
 
     Attributes:
-        graph: What learns; its parameters are this module's.
+        graph: The network that learns; its parameters are this module's.
     """
 
     def __init__(self, model: ir.Model, plan: Plan, target: Target) -> None:
         super().__init__()
         self.target = target
-        fixed = fixed_params(plan.points)
-        fit_scales(model.graph, plan, fixed, target)
-        self.graph = TorchGraph(model, plan, fixed)
+        self.graph = TorchGraph(model, plan)
         self._real = TorchGraph(model, plan).requires_grad_(False)
         self._real.quantized = False
 
@@ -100,7 +92,7 @@ class FakeQuantized(nn.Module):
         return self._real(*inputs)
 
     def parameter_groups(self, rate: float = 0.05) -> list[dict[str, Any]]:
-        """For an optimizer such as Adam, whose steps have the size of the learning rate.
+        """Parameter groups for an optimizer such as Adam, whose steps have the size of the learning rate.
 
         Args:
             rate: How far a weight moves at a step, in steps of its int8 scale. A bias moves by that share of
@@ -109,7 +101,6 @@ class FakeQuantized(nn.Module):
         groups: list[dict[str, Any]] = []
         slow = rate / 20
         for linear in self.graph.linears:
-            assert isinstance(linear, LinearConstants)
             groups.append({"params": [linear.weights], "lr": rate * float(linear.initial.median())})
             groups.append({"params": [linear.log_factor], "lr": slow})
             if linear.bias is not None:
@@ -117,7 +108,7 @@ class FakeQuantized(nn.Module):
                 groups.append(
                     {"params": [linear.bias], "lr": slow * max(size, float(linear.initial.median()))}
                 )
-        scales = [s.log_factor for s in self.graph.scales if isinstance(s, ActivationScale)]
+        scales = [scale.log_factor for scale in self.graph.scales]
         groups.append({"params": scales, "lr": slow})
         kept = [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in groups]
         return [group for group in kept if group["params"]]
@@ -130,6 +121,8 @@ class FakeQuantized(nn.Module):
         """
         graph = self.graph
         graph.write()
-        fit_scales(graph.model.graph, graph.plan, fixed_params(graph.plan.points), self.target)
+        widen_ranges(graph.model.graph, graph.plan, self.target)
         graph.take_scales()
-        return MixedGraph(graph.model, graph.model, graph.plan, self.target).written()
+        qdq = graph.model.clone()
+        insert_qdq(qdq, graph.plan)
+        return tidy(qdq)

@@ -3,7 +3,7 @@
 Block by block, in graph order, each block is made to give what it gives in float while its inputs come from
 the quantized blocks before it (BRECQ, Li et al., arXiv 2102.05426). Learned are
 
-  * the rounding of every weight, down or up, by a rectified sigmoid and an annealed regulariser that drives
+  * the rounding of every weight, down or up, by a rectified sigmoid and an annealed regularizer that drives
     it to one of the two (AdaRound, Nagel et al., arXiv 2004.10568, equations 21 to 25);
   * the scale of every group of activations, by gradients straight through (LSQ, Esser et al.,
     arXiv 1902.08153), while activations are left unrounded at random (QDrop, Wei et al., arXiv 2203.05740);
@@ -12,7 +12,7 @@ the quantized blocks before it (BRECQ, Li et al., arXiv 2102.05426). Learned are
 Then the weights, scales and biases of the whole network are tuned together on its outputs, which no block
 sees, by gradients straight through the rounding: what a layer reads is noisy now, and weights that suit clean
 inputs best are not those that suit noisy ones best. Of the network as it was, after the blocks and after
-tuning, the one is kept whose outputs are best on samples that were held back: few samples are soon known by
+tuning, the one is kept whose outputs are best on samples that are held out: few samples are soon known by
 heart.
 
 A channel of a block's output counts by the squared gradient of the network's outputs, averaged over samples
@@ -22,7 +22,7 @@ and positions: what BRECQ takes from Fisher information, without labels.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -33,9 +33,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.progress import SILENT, Advance, Progress
 from mobiledeploy.graph.onnx_graph import shape_of
-from mobiledeploy.quantize.calibrate.choose_ranges import fixed_params
-from mobiledeploy.quantize.calibrate.widen_ranges import fit_scales
+from mobiledeploy.quantize.calibrate.widen_ranges import widen_ranges
 from mobiledeploy.quantize.learn.blocks import Block, find_blocks
 from mobiledeploy.quantize.learn.descent import Descent
 from mobiledeploy.quantize.learn.reconstruct_progress import Kept, KeptProgress
@@ -45,12 +45,12 @@ from mobiledeploy.quantize.qdq.plan import Plan
 from mobiledeploy.runtime.runtimes import Sample
 from mobiledeploy.runtime.targets import Target
 
-__all__ = ["ReconstructSettings", "reconstruct", "reconstruction_steps"]
+__all__ = ["ReconstructSettings", "reconstruct"]
 
 
-_HELD_BACK = 8  # one sample in so many
+_HOLDOUT = 8  # one sample in so many
 
-_VARIATIONS = 3  # of each sample that is held back
+_VARIATIONS = 3  # of each sample of the holdout
 
 _AT_A_TIME = 25  # steps of tuning between two that progress is kept after
 
@@ -59,7 +59,7 @@ _SLOWER = 10.0
 far less."""
 
 Candidate = tuple[str, float, dict[str, Tensor]]
-"""When, the error of the outputs on samples that were held back, and the state of the graph."""
+"""When, the error of the outputs on samples that are held out, and the state of the graph."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,17 @@ class ReconstructSettings:
     """What high effort may spend, and how fast it learns.
 
     Attributes:
-        iterations: Per block.
-        tuning: Steps on the outputs of the whole network. Scales and biases learn ten times as slowly there.
+        iterations: Steps of learning per block.
+        tuning: Steps of learning on the network's outputs. Scales and biases learn ten times as slowly there.
         batch: Samples per step.
         drop: Share of activations that are left unrounded while a block learns.
         rounding_rate: Learning rate of the rounding variables.
-        undecided: Weight of the regulariser, relative to the error of rounding to nearest.
+        regularizer: Weight of the rounding regularizer, relative to the error of rounding to nearest.
         scale_rate: Learning rate of the logarithms of activation scales.
-        bias_rate: Of the biases, in shares of the mean magnitude of a layer's biases.
-        weight_rate: Of the weights while the network is tuned, in steps of their int8 scale.
-        most_bytes: Of activations held in memory at a time; more samples than fit are left out.
-        seed: Of the order of samples, of what is dropped, and of how inputs are varied.
+        bias_rate: Learning rate of the biases, in shares of the mean magnitude of a layer's biases.
+        weight_rate: Learning rate of the weights during tuning, in steps of their int8 scale.
+        most_bytes: Most bytes of activations in memory at a time; more samples than fit are left out.
+        seed: Random seed of the order of samples, of what is dropped, and of how inputs are varied.
     """
 
     iterations: int = 100
@@ -85,17 +85,12 @@ class ReconstructSettings:
     batch: int = 32
     drop: float = 0.5
     rounding_rate: float = 0.02
-    undecided: float = 0.1
+    regularizer: float = 0.1
     scale_rate: float = 5e-3
     bias_rate: float = 3e-3
     weight_rate: float = 0.01
     most_bytes: int = 1 << 30
     seed: int = 0
-
-
-def reconstruction_steps(model: ir.Model, plan: Plan, settings: ReconstructSettings) -> int:
-    """How often ``reconstruct`` calls ``on_step``: once per block, and after every few steps of tuning."""
-    return len(find_blocks(model.graph, plan)) + math.ceil(settings.tuning / _AT_A_TIME)
 
 
 def reconstruct(
@@ -104,9 +99,8 @@ def reconstruct(
     plan: Plan,
     samples: Iterable[Sample],
     target: Target,
-    *,
     settings: ReconstructSettings | None = None,
-    on_step: Callable[[], Any] = lambda: None,
+    progress: Progress = SILENT,
 ) -> list[str]:
     """Learn roundings, scales and biases; the weights in the graph and the plan are changed in place.
 
@@ -115,12 +109,12 @@ def reconstruct(
     there, to the same bits.
 
     Args:
-        model: Float, rewritten for the target, with the biases to start from. Weights come out on the grid of
-            their int8 scale.
-        exact: The same with the float network's own weights and biases.
-        plan: Complete; its weight scales are kept.
+        model: A float graph, rewritten for the target, with the biases to start from. Weights come out on the
+            grid of their int8 scale.
+        exact: The same graph with the float network's own weights and biases.
+        plan: A plan for that graph; its weight scales are kept.
         samples: Calibration inputs.
-        on_step: Called ``reconstruction_steps`` times.
+        progress: Shows how many blocks, and every few steps of tuning, are done.
 
     Returns:
         One line for each block, with its error on the samples before and after, one that says what was kept,
@@ -130,20 +124,20 @@ def reconstruct(
         UnsupportedModelError: An op cannot be computed in PyTorch.
         InputError: There are no samples, or the cache cannot be written.
     """
-    settings = settings or ReconstructSettings()
-    fixed = fixed_params(plan.points)
-    run = _Reconstruction(model, exact, plan, samples, fixed, settings)
-    log = run.learn(on_step)
+    run = _Reconstruction(model, exact, plan, samples, settings or ReconstructSettings())
+    parts = len(run.blocks) + math.ceil(run.settings.tuning / _AT_A_TIME)
+    with progress.step("reconstruct blocks", parts) as advance:
+        log = run.learn(advance)
     run.graph.write()
-    return log + fit_scales(model.graph, plan, fixed, target)
+    return log + widen_ranges(model.graph, plan, target)
 
 
 class _Reconstruction:
     """Attributes:
-    graph: What learns.
+    graph: The graph that learns.
     real: The same graph in float, as it was.
-    samples: To learn from.
-    held_back: Others, by whose outputs it is decided what is kept; the same ones where there are few.
+    samples: The samples that it learns from.
+    holdout: Other samples, by whose outputs it is decided what is kept; the same ones where there are few.
     """
 
     def __init__(
@@ -152,27 +146,26 @@ class _Reconstruction:
         exact: ir.Model,
         plan: Plan,
         samples: Iterable[Sample],
-        fixed: Collection[ir.Value],
         settings: ReconstructSettings,
     ) -> None:
         self.settings = settings
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.graph = TorchGraph(model, plan, fixed).to(self.device)
+        self.graph = TorchGraph(model, plan).to(self.device)
         self.real = TorchGraph(model, plan).to(self.device).requires_grad_(False)
         self.real.quantized = False
         self.real.take_constants(exact.graph)
         self.blocks = find_blocks(model.graph, plan)
         every = self._stacked(model, samples)
         self.progress = KeptProgress([model, exact], plan, every, settings)
-        learned = _count(every) - _count(every) // _HELD_BACK
+        learned = _count(every) - _count(every) // _HOLDOUT
         self.samples = {value: batch[:learned] for value, batch in every.items()}
-        self.held_back = {value: batch[learned:] for value, batch in every.items()}
+        self.holdout = {value: batch[learned:] for value, batch in every.items()}
         if learned == _count(every):
-            self.held_back = self.samples
+            self.holdout = self.samples
         self.importance: dict[ir.Value, Tensor] = {}
 
-    def learn(self, on_step: Callable[[], Any]) -> list[str]:
-        """All blocks, then the whole; what was done in an earlier run is taken from there."""
+    def learn(self, on_step: Advance) -> list[str]:
+        """Learn all blocks, then the whole; what was done in an earlier run is taken from there."""
         candidates = [("as it was", self._output_error(), _copied(self.graph))]
         kept = self.progress.load(self.device) or Kept(0, [], _copied(self.graph))
         log = kept.log
@@ -191,8 +184,8 @@ class _Reconstruction:
         errors = ", ".join(f"{error:.3g} {when}" for when, error, _ in candidates)
         return [*log, f"outputs: error {errors}; kept {name}"]
 
-    def _learn_blocks(self, done: int, log: list[str], on_step: Callable[[], Any]) -> None:
-        """All blocks after those that are done."""
+    def _learn_blocks(self, done: int, log: list[str], on_step: Advance) -> None:
+        """Learn all blocks after those that are done."""
         learned_before: set[ActivationScale] = set()
         self.importance = self._importance()
         quantized = real = self.samples
@@ -307,7 +300,7 @@ class _Reconstruction:
             share = (step / settings.iterations - 0.2) / 0.8
             if share > 0 and weights:
                 beta = 2 + 9 * (1 + math.cos(math.pi * share))
-                loss = loss + settings.undecided / weights * sum(r.undecided(beta) for r in roundings)
+                loss = loss + settings.regularizer / weights * sum(r.regularizer(beta) for r in roundings)
             assert isinstance(loss, Tensor)
             return loss
 
@@ -354,11 +347,11 @@ class _Reconstruction:
 
     # The whole network
 
-    def _tune(self, tuning: dict[str, Any] | None, on_step: Callable[[], Any]) -> Iterator[dict[str, Any]]:
-        """Weights, scales and biases of the whole network, on varied samples, a few steps at a time.
+    def _tune(self, tuning: dict[str, Any] | None, on_step: Advance) -> Iterator[dict[str, Any]]:
+        """Learn weights, scales and biases of the whole network on varied samples, a few steps at a time.
 
         Args:
-            tuning: Where an earlier run was.
+            tuning: State in which an earlier run was interrupted.
             on_step: Called after each few steps, those of the earlier run among them.
 
         Yields:
@@ -366,7 +359,7 @@ class _Reconstruction:
         """
         settings = self.settings
         inputs = self.graph.model.graph.inputs
-        scales = [scale for scale in self.graph.scales if isinstance(scale, ActivationScale)]
+        scales = self.graph.scales
         linears = self._linears(self.graph.nodes)
         rates = [
             *(rate | {"lr": rate["lr"] / _SLOWER} for rate in self._rates(linears, scales)),
@@ -412,7 +405,7 @@ class _Reconstruction:
         return torch.stack(errors).sum(0)
 
     def _output_error(self) -> float:
-        """The geometric mean of the same, over the samples that are held back and variations of them.
+        """The geometric mean of the same, over the samples that are held out and variations of them.
 
         One sum over all would be that of the few worst samples; and there are too few samples to tell a
         tenth of it from chance.
@@ -420,8 +413,8 @@ class _Reconstruction:
         generator = self._generator(0)
         errors = []
         with torch.no_grad():
-            for rows in self._batches(_count(self.held_back)):
-                batch = {v: x[rows] for v, x in self.held_back.items()}
+            for rows in self._batches(_count(self.holdout)):
+                batch = {v: x[rows] for v, x in self.holdout.items()}
                 errors.append(self._output_distance(batch))
                 for _ in range(_VARIATIONS):
                     varied = {v: _varied(x, generator) for v, x in batch.items()}

@@ -25,10 +25,10 @@ __all__ = ["Kept", "KeptProgress"]
 @dataclass(frozen=True)
 class Kept:
     """Attributes:
-    done: How many blocks.
-    log: Their lines.
-    state: Of the graph that learns, after those blocks.
-    tuning: Where tuning is, once all blocks are done.
+    done: Number of blocks that are done.
+    log: A line for each of them.
+    state: Parameters of the graph that learns, after those blocks.
+    tuning: State of tuning, once all blocks are done.
     """
 
     done: int
@@ -41,7 +41,7 @@ class KeptProgress:
     """The progress of one run: of the same models, plan, set of samples and settings, on one kind of machine.
 
     Args:
-        settings: A dataclass.
+        settings: A dataclass of all settings that decide what is learned.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class KeptProgress:
 
 
 def _named(plan: Plan) -> list[tuple[str, QuantParams]]:
-    """All parameters with what they are of, in one order whatever the order of the plan."""
-    found = {f"value {value.name}": params for value, params in plan.activations.items()}
-    found |= {f"weights {node.outputs[0].name}": params for node, params in plan.weights.items()}
+    """Return all parameters with what they belong to, in one order whatever the order of the plan."""
+    found = {f"value {name}": params for name, params in plan.activations.items()}
+    found |= {f"weights {name}": params for name, params in plan.weights.items()}
     return sorted(found.items())

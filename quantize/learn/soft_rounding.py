@@ -18,7 +18,7 @@ class SoftRounding(nn.Module):
         steps: Weights over their scale, not rounded.
 
     Attributes:
-        logits: What is learned, shape of the weights.
+        logits: The variables that are learned, one for each weight.
     """
 
     down: Tensor
@@ -32,18 +32,18 @@ class SoftRounding(nn.Module):
         self.logits = nn.Parameter(torch.log(share / (1 - share)).float())
 
     def up(self) -> Tensor:
-        """In [0, 1]: how far up (equation 23)."""
+        """How far up each weight is rounded, in [0, 1] (equation 23)."""
         low, high = _STRETCH
         return torch.clamp(torch.sigmoid(self.logits) * (high - low) + low, 0.0, 1.0)
 
-    def undecided(self, beta: float) -> Tensor:
+    def regularizer(self, beta: float) -> Tensor:
         """Sum of 1 - |2 up - 1|^beta (equation 24): 0 when every weight is rounded down or up."""
         return (1 - (2 * self.up() - 1).abs().pow(beta)).sum()
 
     def forward(self) -> Tensor:
-        """In steps of the scale, in [-127, 127]."""
+        """The weights in steps of their scale, in [-127, 127]."""
         return (self.down + self.up()).clamp(-127, 127)
 
     def decided(self) -> Tensor:
-        """The same, every weight rounded down or up."""
+        """The weights in steps of their scale, each rounded down or up."""
         return (self.down + (self.up() >= 0.5)).clamp(-127, 127)

@@ -11,7 +11,7 @@ values that share parameters. ``write`` puts them back into the graph and the pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mobiledeploy.base.errors import UnsupportedModelError
-from mobiledeploy.graph.onnx_graph import constant, describe, float_array, shape_of
+from mobiledeploy.graph.onnx_graph import constant, describe, float_array, name_of, result_of, shape_of
 from mobiledeploy.graph.op_traits import CONSTANT_OPERANDS, WEIGHTED, channel_axis
 from mobiledeploy.graph.params import QuantParams, activation_params, dequantize, quantize
 from mobiledeploy.quantize.learn.fake_quantize import (
+    along,
     fake_quantize,
     fake_quantize_bias,
     fake_quantize_weights,
@@ -70,7 +71,7 @@ class ActivationScale(nn.Module):
         self.zero_point = int(params.zero_point[0])
 
     def params(self) -> QuantParams:
-        """As the plan holds them."""
+        """The parameters in the form that a plan holds."""
         scale = self.scale.detach().cpu().numpy().astype(np.float32)
         return QuantParams(scale, np.array([self.zero_point], np.int64))
 
@@ -82,15 +83,15 @@ class LinearConstants(nn.Module):
     """Weights and bias of a linear op, in float and as int8 and int32 have them.
 
     Args:
-        weights: As the ONNX node has them.
+        weights: Weights in the layout of the ONNX node.
         bias: (output channels,); None where there is none.
-        axis: The output channels' in the weights.
-        params: Of the weights; None for an op that stays in float.
+        axis: Axis of the output channels in the weights.
+        params: Parameters of the weights; None for an op that stays in float.
         int32_bias: Whether the bias is quantized with the weights.
 
     Attributes:
         log_factor: Natural logarithm of the weight scales over those they started from, (output channels,).
-        soft_rounding: In place of rounding to nearest: gives the weights in steps of their scale.
+        soft_rounding: Gives the weights in steps of their scale, in place of rounding to nearest.
     """
 
     initial: Tensor
@@ -116,7 +117,7 @@ class LinearConstants(nn.Module):
         """Weights and bias as int8 has them.
 
         Args:
-            input_scale: Of the op's input, shape (1,).
+            input_scale: Scale of the op's input, shape (1,).
         """
         if not self.quantized:
             return self.real()
@@ -124,8 +125,7 @@ class LinearConstants(nn.Module):
         if self.soft_rounding is None:
             weights = fake_quantize_weights(self.weights, scale, self.axis)
         else:
-            steps = self.soft_rounding()
-            weights = (steps.double() * self._along(scale.double())).float()
+            weights = self._real(self.soft_rounding(), scale)
         if self.bias is None or not self.int32_bias or input_scale is None:
             return weights, self.bias
         return weights, fake_quantize_bias(self.bias, input_scale * scale)
@@ -150,47 +150,40 @@ class LinearConstants(nn.Module):
         """The int8 weights, rounded to nearest."""
         return self.steps(input_scale).round().clamp(-127, 127).to(torch.int8)
 
-    def integer_bias(self, input_scale: Tensor) -> Tensor | None:
-        """The int32 bias, in steps of input scale * weight scale; None where there is none."""
-        if self.bias is None or not self.int32_bias:
-            return None
-        scale = (input_scale * self.scale(input_scale)).detach().double()
-        return (self.bias.detach().double() / scale).round().to(torch.int32)
-
     def set_integers(self, integers: Tensor, input_scale: Tensor | None) -> None:
         """Make the weights those that integers stand for."""
         with torch.no_grad():
-            self.weights.copy_((integers.double() * self._along(self.scale(input_scale).double())).float())
+            self.weights.copy_(self._real(integers, self.scale(input_scale)))
 
     def params(self, input_scale: Tensor | None) -> QuantParams:
-        """Of the weights."""
+        """The parameters of the weights, in the form that a plan holds."""
         scale = self.scale(input_scale).detach().cpu().numpy().astype(np.float32)
         return QuantParams(scale, np.zeros(scale.shape, np.int64), self.axis)
 
-    def _along(self, numbers: Tensor) -> Tensor:
-        return numbers.reshape([-1 if i == self.axis else 1 for i in range(self.weights.ndim)])
+    def _real(self, steps: Tensor, scale: Tensor) -> Tensor:
+        """The weights that steps of a scale stand for."""
+        return (steps.double() * along(self.axis, scale.double(), steps.ndim)).float()
 
 
 class TorchGraph(nn.Module):
     """A float graph of batch 1 that computes batches.
 
     Args:
-        model: Rewritten for int8. ``write`` changes it, nothing else does.
-        plan: Of that model.
-        fixed: Values whose parameters are not learned.
+        model: A float graph, rewritten for int8. ``write`` changes it, nothing else does.
+        plan: A plan for that graph.
 
     Attributes:
-        nodes: In the order in which they run.
-        scales: Per group of values that share parameters.
-        linears: Per linear node with constant weights, in int8 or not.
+        nodes: The nodes in the order in which they run.
+        scales: Parameters of each group of values that share them.
+        linears: Constants of each linear node with constant weights, in int8 or not.
         quantized: Whether ``forward`` rounds.
-        mix: In place of the rounded value: (value as it is, rounded) -> what its readers get.
+        mix: (value as it is, rounded) -> what its readers get, in place of the rounded value.
 
     Raises:
         UnsupportedModelError: An op has no computation in PyTorch, or does not work on batches.
     """
 
-    def __init__(self, model: ir.Model, plan: Plan, fixed: Iterable[ir.Value] = ()) -> None:
+    def __init__(self, model: ir.Model, plan: Plan) -> None:
         super().__init__()
         self.model, self.plan, self.quantized = model, plan, True
         self.mix: Callable[[Tensor, Tensor], Tensor] | None = None
@@ -201,12 +194,12 @@ class TorchGraph(nn.Module):
                     f"input {value.name!r} has the shape {list(shape_of(value))}, expected 1 in front, since "
                     "PyTorch computes batches of samples; export the model with batch 1"
                 )
-        kept, groups = set(fixed), plan.points.groups
-        self.scales = nn.ModuleList(
-            ActivationScale(plan.activations[group[0]], not kept.intersection(group)) for group in groups
+        groups = plan.points.groups
+        self.scales: Sequence[ActivationScale] = nn.ModuleList(  # type: ignore[assignment]
+            ActivationScale(plan.activations[group[0]], group[0] not in plan.fixed) for group in groups
         )
-        self._group = {value: index for index, group in enumerate(groups) for value in group}
-        self.linears = nn.ModuleList()
+        self._group = {name: index for index, group in enumerate(groups) for name in group}
+        self.linears: list[LinearConstants] = nn.ModuleList()  # type: ignore[assignment]
         self._steps = {node: self._step(node) for node in self.nodes}
         self._last_use = {value: node for node in self.nodes for value in node.inputs if value is not None}
 
@@ -214,7 +207,7 @@ class TorchGraph(nn.Module):
         """The graph's outputs, in its order; the tensor itself if there is one.
 
         Args:
-            inputs: In the graph's order, with any number of samples along the first axis.
+            inputs: Inputs in the graph's order, with any number of samples along the first axis.
         """
         graph = self.model.graph
         found = self.run(dict(zip(graph.inputs, inputs, strict=True)), self.nodes, graph.outputs)
@@ -243,8 +236,8 @@ class TorchGraph(nn.Module):
 
     def scale_of(self, value: ir.Value | None) -> ActivationScale | None:
         """The parameters of a value's group; None for a value that carries none."""
-        index = None if value is None else self._group.get(value)
-        return None if index is None else self.scales[index]  # type: ignore[return-value]
+        index = None if value is None else self._group.get(name_of(value))
+        return None if index is None else self.scales[index]
 
     def linear(self, node: ir.Node) -> LinearConstants | None:
         """The weights and bias of a linear node; None for other nodes."""
@@ -258,17 +251,16 @@ class TorchGraph(nn.Module):
     def take_scales(self) -> None:
         """Start anew from the activation scales of the plan."""
         for scale, group in zip(self.scales, self.plan.points.groups, strict=True):
-            assert isinstance(scale, ActivationScale)
             scale.start_from(self.plan.activations[group[0]])
 
     def take_constants(self, graph: ir.Graph) -> None:
         """Take the weights and biases of another graph with nodes of the same names."""
-        others = {node.outputs[0].name: node for node in graph}
+        others = {result_of(node): node for node in graph}
         with torch.no_grad():
             for node in self.nodes:
                 if (linear := self.linear(node)) is None:
                     continue
-                held = others[node.outputs[0].name].inputs
+                held = others[result_of(node)].inputs
                 for parameter, value in zip((linear.weights, linear.bias), held[1:], strict=False):
                     array = float_array(value)
                     if parameter is not None and array is not None:
@@ -281,14 +273,13 @@ class TorchGraph(nn.Module):
         Weights are written as int8 has them: rounding them to their scale again changes nothing.
         """
         for scale, group in zip(self.scales, self.plan.points.groups, strict=True):
-            assert isinstance(scale, ActivationScale)
             self.plan.activations.update(dict.fromkeys(group, scale.params()))
         for node in self.nodes:
             if (linear := self.linear(node)) is None:
                 continue
             if linear.quantized:
                 input_scale = self.input_scale(node)
-                self.plan.weights[node] = linear.params(input_scale)
+                self.plan.weights[result_of(node)] = linear.params(input_scale)
                 linear.set_integers(linear.integers(input_scale), input_scale)
             self._replace_constant(node, 1, linear.weights.detach())
             if linear.bias is not None:
@@ -298,10 +289,10 @@ class TorchGraph(nn.Module):
 
     def _seen(self, value: ir.Value, x: Tensor) -> Tensor:
         """A value as its readers see it."""
-        index = self._group.get(value) if self.quantized else None
+        index = self._group.get(name_of(value)) if self.quantized else None
         if index is None:
             return x
-        rounded: Tensor = self.scales[index](x)
+        rounded = self.scales[index](x)
         return rounded if self.mix is None else self.mix(x, rounded)
 
     def _compute(self, node: ir.Node, values: Values) -> tuple[Tensor, ...]:
@@ -324,10 +315,10 @@ class TorchGraph(nn.Module):
         if linear is not None:
             self.linears.append(linear)
         operands: list[ir.Value | tuple[str, str] | None] = []
-        for index, value in enumerate(node.inputs[:1] if linear is not None else node.inputs):
+        for value in node.inputs[:1] if linear is not None else node.inputs:
             array = float_array(value)
             if array is not None:
-                operands.append(self._constant(node, index, array))
+                operands.append(self._constant(node, array))
             else:
                 operands.append(value if constant(value) is None else None)
         return _Step(computation(node), linear, operands)
@@ -351,10 +342,10 @@ class TorchGraph(nn.Module):
             int32_bias=plan is not None and plan.bias_params is not None,
         )
 
-    def _constant(self, node: ir.Node, index: int, array: NDArray[np.float32]) -> tuple[str, str]:
+    def _constant(self, node: ir.Node, array: NDArray[np.float32]) -> tuple[str, str]:
         """Names of the buffers that hold a constant which is no weight: in float, and as int8 has it."""
         rounded = array
-        if node in self.plan.points.integer_nodes and node.op_type in CONSTANT_OPERANDS:
+        if result_of(node) in self.plan.points.integer_nodes and node.op_type in CONSTANT_OPERANDS:
             own = activation_params(float(array.min()), float(array.max()))
             rounded = dequantize(quantize(array, own), own)
         number = len(list(self.buffers(recurse=False)))
@@ -381,11 +372,11 @@ class TorchGraph(nn.Module):
 
 @dataclass(frozen=True)
 class _Step:
-    """How a node is run.
+    """What it takes to run a node.
 
     Attributes:
-        linear: Its weights and bias.
-        operands: Its other inputs: a value, the names of a constant's two buffers, or None for nothing.
+        linear: Weights and bias of a linear node.
+        operands: The other inputs: a value, the names of a constant's two buffers, or None for nothing.
     """
 
     compute: Computation

@@ -19,7 +19,7 @@ def estimated_instructions(qdq: ir.Model, target: Target) -> float:
     """Arm instructions of one inference by the target's costs: to compare mixtures, not to foretell a time.
 
     Args:
-        qdq: With the shapes of all activations.
+        qdq: A QDQ graph that has the shapes of all activations.
     """
     return sum(_instructions(qdq.graph, target))
 
@@ -28,7 +28,7 @@ def _instructions(graph: ir.Graph, target: Target) -> Iterator[float]:
     for node in graph:
         if node.op_type not in BOUNDARY:
             yield _of_op(node, target.costs["int8" if _is_int8(node) else "float32"])
-        elif constant(node.inputs[0]) is None and _is_border(node):
+        elif constant(node.inputs[0]) is None and _is_boundary(node):
             yield target.boundary * _elements(node.outputs[0])
 
 
@@ -43,7 +43,7 @@ def _in_fused(producer: ir.Node) -> bool:
     return has_int8_form(producer) and len(producer.outputs[0].uses()) == 1
 
 
-def _is_border(node: ir.Node) -> bool:
+def _is_boundary(node: ir.Node) -> bool:
     """Whether a Q reads, or a DQ feeds, an op in float or the outside of the model."""
     if node.op_type == "QuantizeLinear":
         producer = node.inputs[0].producer() if node.inputs[0] is not None else None

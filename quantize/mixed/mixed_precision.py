@@ -14,7 +14,7 @@ from typing import Any
 
 from mobiledeploy.quantize.mixed.mixed_cost import estimated_instructions
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
-from mobiledeploy.quantize.mixed.sensitivity import OutputError, Sensitivity
+from mobiledeploy.quantize.mixed.sensitivity import OutputNoise, Sensitivity
 from mobiledeploy.quantize.qdq.layers import Layer
 from mobiledeploy.runtime.runtimes import OnnxSession, Runner
 from mobiledeploy.tasks.task import PointsLost
@@ -102,7 +102,7 @@ class LayerSearch:
         self,
         graph: MixedGraph,
         budget: AccuracyBudget,
-        error: OutputError,
+        error: OutputNoise,
         meter: PointsLost | None = None,
         points: str = "points",
     ) -> None:
@@ -126,7 +126,8 @@ class LayerSearch:
             on_step: Called after each measurement.
         """
         if self._meter is not None:
-            self._quick_meter = self._meter.of_close_calls(OnnxSession(self.graph.draft(), optimize=False))
+            noisy = OnnxSession(self.graph.to_qdq(), optimize=False)
+            self._quick_meter = self._meter.of_close_calls(noisy)
         order = self._order(sensitivity)
         kept: list[Layer] = []
         while not self.met and len(kept) < len(order):
@@ -186,7 +187,7 @@ class LayerSearch:
 
     def _measured(self, change: str, layers: Sequence[Layer]) -> bool:
         """Whether the budget is kept with those layers in float; notes the figures."""
-        qdq = self.graph.draft(layers)
+        qdq = self.graph.to_qdq(layers)
         session = OnnxSession(qdq, optimize=False)
         cost = estimated_instructions(qdq, self.graph.target) / self._base
         sqnr_db = self._error.sqnr_db(session)

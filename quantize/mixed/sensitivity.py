@@ -21,7 +21,7 @@ from mobiledeploy.quantize.qdq.layers import Layer
 from mobiledeploy.runtime.runtimes import OnnxSession, Runner, Sample
 from mobiledeploy.verify.metrics import compare
 
-__all__ = ["LayerSensitivity", "OutputError", "Sensitivity", "measure_sensitivity"]
+__all__ = ["LayerSensitivity", "OutputNoise", "Sensitivity", "measure_sensitivity"]
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class LayerSensitivity:
     """What putting one layer into float does, as far as noise adds up.
 
     Attributes:
-        layer: Its name.
+        layer: Name of the layer.
         op: ONNX type of its first op.
-        gain_db: Of the outputs' SQNR, in dB: with that layer in float less with everything in int8. Zero if
-            its neighbours round all of its values anyway.
+        gain_db: Rise of the outputs' SQNR in dB when that layer goes into float and all else stays in int8.
+            Zero if its neighbours round all of its values anyway.
         alone_db: SQNR of the outputs with that layer in int8 and everything else in float.
         cost: Estimated instructions of the network with that layer in float, as multiples of those with
             everything in int8.
@@ -50,7 +50,7 @@ class Sensitivity:
     """Where the noise at the outputs comes from.
 
     Attributes:
-        layers: What is to be said of each, in graph order.
+        layers: Sensitivity of each layer, in graph order.
         roundings: Name of a layer -> what is rounded because of it; others may round the same.
         noise: What each rounding adds to the outputs by itself, as a share of their energy.
     """
@@ -60,7 +60,7 @@ class Sensitivity:
     noise: Mapping[Rounding, float]
 
     def shares(self, in_int8: Collection[str]) -> dict[str, float]:
-        """Name of a layer -> its part of the noise with those in int8; what several round is parted."""
+        """Name of a layer -> its part of the noise with those in int8; what several round is split."""
         parties = Counter(rounding for name in in_int8 for rounding in self.roundings[name])
         return {
             name: math.fsum(self.noise[rounding] / parties[rounding] for rounding in self.roundings[name])
@@ -68,22 +68,22 @@ class Sensitivity:
         }
 
 
-class OutputError:
+class OutputNoise:
     """SQNR of graphs against one float graph on the same samples, of the output of least SQNR.
 
     Args:
         model: The float graph.
-        samples: A few; every graph is run on each of them.
+        samples: A few inputs; every graph is run on each of them.
 
     Attributes:
-        description: What it measures, for the report.
+        description: What it measures, in words.
     """
 
     def __init__(self, model: ir.Model, samples: Sequence[Sample]) -> None:
         session = OnnxSession(model)
         self._samples = samples
         self._wanted = [list(session.run(sample).values()) for sample in samples]
-        self.description = f"dB of SQNR at the outputs on {len(samples)} inputs that were held back"
+        self.description = f"dB of SQNR at the outputs on {len(samples)} inputs that were held out"
 
     def sqnr_db(self, runner: Runner) -> float:
         """Over all samples together, as in the report's checks."""
@@ -107,7 +107,7 @@ _LARGEST_DB = 150.0
 
 
 def measure_sensitivity(
-    graph: MixedGraph, error: OutputError, on_measured: Callable[[], Any] = lambda: None
+    graph: MixedGraph, error: OutputNoise, on_measured: Callable[[], Any] = lambda: None
 ) -> Sensitivity:
     """The sensitivity of every layer. One run of the network on all samples for each rounding.
 

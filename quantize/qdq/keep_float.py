@@ -9,7 +9,7 @@ an integer one.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 import onnx_ir as ir
@@ -17,6 +17,7 @@ import onnx_ir as ir
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
 from mobiledeploy.exporters.tflite.lowerings.registry import PRECISION, has_int8_form
+from mobiledeploy.graph.onnx_graph import result_of
 from mobiledeploy.runtime.targets import Target
 
 __all__ = ["keep_float", "matches_op", "stem"]
@@ -50,16 +51,15 @@ def keep_float(graph: ir.Graph, target: Target, patterns: Sequence[str]) -> list
         readers = [use.node for use in node.outputs[0].uses()]
         if len(readers) == 1 and will_fuse(node, readers[0], target) and {node, readers[0]} & chosen:
             chosen |= {node, readers[0]}
-    return mark(node for node in nodes if node in chosen)
+    return mark(graph, {result_of(node) for node in chosen})
 
 
-def mark(nodes: Iterable[ir.Node]) -> list[str]:
-    """Let nodes stay in float; the names of their results."""
-    names = []
+def mark(graph: ir.Graph, names: Collection[str]) -> list[str]:
+    """Let the nodes that compute those values stay in float, in place; the names in graph order."""
+    nodes = [node for node in graph if result_of(node) in names]
     for node in nodes:
         node.metadata_props[PRECISION] = "float32"
-        names.append(node.outputs[0].name or "")
-    return names
+    return [result_of(node) for node in nodes]
 
 
 def matches_op(op_type: str, patterns: Iterable[str]) -> bool:
@@ -69,16 +69,16 @@ def matches_op(op_type: str, patterns: Iterable[str]) -> bool:
     )
 
 
-def stem(name: str | None) -> str:
+def stem(name: str) -> str:
     """The name of the value of the original graph that a value helps to compute; mostly its own."""
-    return (name or "").split("~")[0]
+    return name.split("~")[0]
 
 
 def _matches(node: ir.Node, pattern: str) -> bool:
     if pattern.startswith(_OP):
         return matches_op(node.op_type, [pattern])
-    names = {node.outputs[0].name or "", stem(node.outputs[0].name)}
-    return any(fnmatchcase(name, pattern) for name in names)
+    name = result_of(node)
+    return fnmatchcase(name, pattern) or fnmatchcase(stem(name), pattern)
 
 
 def _no_match(pattern: str, nodes: Sequence[ir.Node]) -> str:
@@ -88,7 +88,7 @@ def _no_match(pattern: str, nodes: Sequence[ir.Node]) -> str:
             f"--keep-float {pattern!r} matches no op that is quantized, expected one of "
             f"{', '.join(_OP + op for op in ops)}; name one"
         )
-    names = list(dict.fromkeys(stem(node.outputs[0].name) for node in nodes))
+    names = list(dict.fromkeys(stem(result_of(node)) for node in nodes))
     near = difflib.get_close_matches(pattern.strip("*"), names, _NAMED, 0.0)
     return (
         f"--keep-float {pattern!r} matches no layer that is quantized, expected a name such as "

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
-from mobiledeploy.graph.onnx_graph import constant
+from mobiledeploy.graph.onnx_graph import constant, result_of
 from mobiledeploy.graph.op_traits import BROADCASTING, ELEMENTWISE, SAME_SCALE
 from mobiledeploy.quantize.qdq.plan import weights_of
 from mobiledeploy.runtime.targets import Target
@@ -24,7 +24,7 @@ class Layer:
     """Nodes that compute on integers or in float together.
 
     Attributes:
-        name: Of the result of its first op, the fused activation included: the name in ``Report.layers``.
+        name: Name of the result of its first op and the activation fused into it, as in ``Report.layers``.
         op: ONNX type of its first op.
         nodes: Names of its nodes' first results, in graph order. The last is what the layer computes.
         linear: Whether it applies weights.
@@ -41,22 +41,22 @@ class Layer:
         return self.nodes[-1]
 
 
-def layers_of(graph: ir.Graph, integer_nodes: Collection[ir.Node], target: Target) -> list[Layer]:
+def layers_of(graph: ir.Graph, integer_nodes: Collection[str], target: Target) -> list[Layer]:
     """The layers of a float graph that round when quantized, in graph order.
 
     Args:
-        integer_nodes: The nodes that will compute on integers.
+        integer_nodes: The nodes that will compute on integers, by the names of their first results.
     """
     layers: list[Layer] = []
     taken: set[ir.Node] = set()
     for node in graph:
-        if node not in integer_nodes or node in taken or node.op_type in SAME_SCALE:
+        if result_of(node) not in integer_nodes or node in taken or node.op_type in SAME_SCALE:
             continue
         first = _with_fused(node, target)
         linear = weights_of(node) is not None
         nodes = _with_own_activation(graph, first, integer_nodes) if linear else first
         taken.update(nodes)
-        names = tuple(each.outputs[0].name or "" for each in nodes)
+        names = tuple(result_of(each) for each in nodes)
         layers.append(Layer(names[len(first) - 1], node.op_type, names, linear))
     return layers
 
@@ -68,7 +68,7 @@ def _with_fused(node: ir.Node, target: Target) -> list[ir.Node]:
 
 
 def _with_own_activation(
-    graph: ir.Graph, first: Sequence[ir.Node], integer_nodes: Collection[ir.Node]
+    graph: ir.Graph, first: Sequence[ir.Node], integer_nodes: Collection[str]
 ) -> list[ir.Node]:
     """The nodes, and those that compute elementwise from their last result alone, if no others read it.
 
@@ -80,7 +80,11 @@ def _with_own_activation(
     while pending:
         node = pending.pop(0)
         operands = [value for value in node.inputs if value is not None and constant(value) is None]
-        if node in found or node.op_type not in ELEMENTWISE | BROADCASTING or node not in integer_nodes:
+        if (
+            node in found
+            or node.op_type not in ELEMENTWISE | BROADCASTING
+            or result_of(node) not in integer_nodes
+        ):
             continue
         if all(value in inside for value in operands):
             found.append(node)

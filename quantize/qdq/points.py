@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
-from mobiledeploy.graph.onnx_graph import constant
+from mobiledeploy.graph.onnx_graph import constant, name_of, result_of
 from mobiledeploy.graph.op_traits import SAME_SCALE
 from mobiledeploy.runtime.targets import Target
 
@@ -18,17 +18,18 @@ __all__ = ["QuantizationPoints", "find_points"]
 @dataclass(frozen=True)
 class QuantizationPoints:
     """Attributes:
-    groups: Values that share parameters, in graph order; most groups have one member.
-    integer_nodes: Nodes that will compute on integers: int8, or int16 activations with int8 weights.
+    groups: Names of values that share parameters, in graph order; most groups have one member.
+    integer_nodes: Nodes that will compute on integers (int8, or int16 activations with int8 weights), by the
+        names of their first results.
     """
 
-    groups: list[list[ir.Value]] = field(default_factory=list)
-    integer_nodes: set[ir.Node] = field(default_factory=set)
+    groups: list[list[str]] = field(default_factory=list)
+    integer_nodes: set[str] = field(default_factory=set)
 
     @property
-    def values(self) -> list[ir.Value]:
-        """All values that carry parameters."""
-        return [value for group in self.groups for value in group]
+    def values(self) -> list[str]:
+        """Names of all values that carry parameters."""
+        return [name for group in self.groups for name in group]
 
 
 def find_points(
@@ -62,7 +63,8 @@ def find_points(
             shared = [v for v in (*node.inputs, *node.outputs) if v is not None and v in group_of]
             _join(group_of, shared)
     unique = {id(group): group for group in group_of.values()}
-    return QuantizationPoints(list(unique.values()), integer_nodes)
+    groups = [[name_of(value) for value in group] for group in unique.values()]
+    return QuantizationPoints(groups, {result_of(node) for node in integer_nodes})
 
 
 def _join(group_of: dict[ir.Value, list[ir.Value]], members: list[ir.Value]) -> None:

@@ -12,20 +12,21 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mobiledeploy.graph.onnx_graph import name_of, result_of
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
 
-__all__ = ["Stepwise", "largest_live_bytes"]
+__all__ = ["BatchedExecutor", "largest_live_bytes"]
 
 Array = NDArray[Any]
 
 
-class Stepwise:
+class BatchedExecutor:
     """Runs the nodes of a graph in order, each once for every sample.
 
     In memory is, for every sample, what nodes further on still read: see ``largest_live_bytes``.
 
     Args:
-        model: Its nodes in an order in which they can run; not changed, and read when they run.
+        model: A graph with its nodes in an order in which they can run; it is read when they run.
         samples: Input name -> array.
     """
 
@@ -44,7 +45,7 @@ class Stepwise:
             UnsupportedModelError: ONNX Runtime refuses a node.
         """
         end = self._nodes.index(node, self._done) + 1
-        result = node.outputs[0].name or ""
+        result = result_of(node)
         session, inputs = self._session(end, result)
 
         def run(values: dict[str, Array]) -> dict[str, Array]:
@@ -59,15 +60,15 @@ class Stepwise:
 
     def change(self, node: ir.Node, change: Callable[[Array], Array]) -> None:
         """Change the first output of the node that has run last, for each sample."""
-        name = node.outputs[0].name or ""
+        name = result_of(node)
         for values in self._values:
             values[name] = change(values[name])
 
     def _session(self, end: int, result: str) -> tuple[OnnxSession, list[str]]:
         """What runs the nodes up to ``end``, and the names that it takes."""
         nodes, graph = self._nodes[self._done : end], self._model.graph
-        made = dict.fromkeys(value.name or "" for node in nodes for value in node.outputs)
-        read = dict.fromkeys(value.name or "" for node in nodes for value in node.inputs if value is not None)
+        made = dict.fromkeys(name_of(value) for node in nodes for value in node.outputs)
+        read = dict.fromkeys(name_of(value) for node in nodes for value in node.inputs if value is not None)
         inputs = [name for name in read if name not in made and name not in graph.initializers]
         part = onnx.GraphProto(name="part")
         part.node.extend(ir.to_proto(node) for node in nodes)
@@ -87,10 +88,10 @@ class Stepwise:
 
 def largest_live_bytes(graph: ir.Graph) -> int:
     """The most that one sample's values take in memory at any time while the nodes run in order."""
-    last, size = _last_uses(graph), {value.name or "": _bytes(value) for value in graph.inputs}
+    last, size = _last_uses(graph), {name_of(value): _bytes(value) for value in graph.inputs}
     largest = 0
     for index, node in enumerate(graph):
-        size |= {value.name or "": _bytes(value) for value in node.outputs}
+        size |= {name_of(value): _bytes(value) for value in node.outputs}
         largest = max(largest, sum(size.values()))
         size = {name: count for name, count in size.items() if last.get(name, -1) > index}
     return largest
@@ -99,7 +100,7 @@ def largest_live_bytes(graph: ir.Graph) -> int:
 def _last_uses(graph: ir.Graph) -> dict[str, int]:
     """Value name -> place in the order of nodes of the last one that reads it."""
     return {
-        value.name or "": index
+        name_of(value): index
         for index, node in enumerate(graph)
         for value in node.inputs
         if value is not None

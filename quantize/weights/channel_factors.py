@@ -40,7 +40,7 @@ class ChannelFactors:
     of: Activations of rank 2 or more -> the factors of their channels (axis 1).
     linear: The ops with constant weights, in graph order.
     fixed_by: Factor -> what demands that it be 1, in words; only factors for which something does.
-    count: How many numbers have been given.
+    count: Number of all factors.
     """
 
     of: dict[ir.Value, Factors]

@@ -13,10 +13,11 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.base.errors import InputError
-from mobiledeploy.runtime.runtimes import OnnxSession, Sample
+from mobiledeploy.graph.onnx_graph import name_of
+from mobiledeploy.quantize.calibrate.observe import observe
+from mobiledeploy.runtime.runtimes import Sample
 
-__all__ = ["ChannelStatistics", "Numbers", "channel_statistics"]
+__all__ = ["ChannelStatistics", "Numbers", "channel_statistics", "relative_to_median"]
 
 Numbers = NDArray[np.float64]
 """One per channel."""
@@ -32,7 +33,7 @@ class ChannelStatistics:
     low: Smallest value of each channel, (channels,) as all; at most 3 standard deviations (over the samples)
         beyond the mean one.
     high: Largest value, with the same limit.
-    mean: Mean value.
+    mean: Mean of each channel.
     mean_square: Mean of the squares.
     """
 
@@ -42,39 +43,28 @@ class ChannelStatistics:
     mean_square: Numbers
 
     @property
-    def reach(self) -> Numbers:
+    def absmax(self) -> Numbers:
         """Largest magnitude."""
         return np.maximum(np.abs(self.low), np.abs(self.high))
 
     @property
     def variance(self) -> Numbers:
-        """Of the values around their mean."""
+        """Variance of each channel."""
         return np.maximum(self.mean_square - self.mean**2, 0.0)
 
 
 def channel_statistics(
     model: ir.Model, values: Sequence[ir.Value], samples: Iterable[Sample]
 ) -> dict[ir.Value, ChannelStatistics]:
-    """Statistics of values with channels on axis 1. Memory holds one sample's values at a time.
+    """Statistics of values with channels on axis 1.
 
     Raises:
         InputError: There are no samples, or one drives a value to NaN or infinity.
     """
-    names = [value.name or "" for value in values]
-    if not names:
-        return {}
-    session, seen = OnnxSession(model, extra_outputs=names), [_Seen() for _ in names]
-    index = -1
-    for index, sample in enumerate(samples):
-        for name, array, one in zip(names, session.values(sample, names), seen, strict=True):
-            if not one.add(array):
-                raise InputError(
-                    f"{name!r} is NaN or infinite on calibration sample {index}, expected finite values; "
-                    "check the weights and that input"
-                )
-    if index < 0:
-        raise InputError("no calibration samples, expected at least one; give more inputs")
-    return {value: one.statistics() for value, one in zip(values, seen, strict=True)}
+    seen = {value: _Seen() for value in values}
+    if seen:
+        observe(model, {name_of(value): one for value, one in seen.items()}, samples)
+    return {value: one.statistics() for value, one in seen.items()}
 
 
 class _Seen:
@@ -83,13 +73,18 @@ class _Seen:
     def __init__(self) -> None:
         self._rows: list[NDArray[np.float64]] = []
 
-    def add(self, array: NDArray[np.float32]) -> bool:
-        """Count an array (batch, channels, ...); False if it is not finite."""
+    def add(self, array: NDArray[np.float32]) -> None:
+        """Count an array (batch, channels, ...).
+
+        Raises:
+            FloatingPointError: One of its numbers is NaN or infinite.
+        """
         by_channel = np.moveaxis(array, 1, 0).reshape(array.shape[1], -1).astype(np.float64)
         squares = np.einsum("ij,ij->i", by_channel, by_channel) / by_channel.shape[1]
         ends = by_channel.min(axis=1), by_channel.max(axis=1)
         self._rows.append(np.stack([*ends, by_channel.mean(axis=1), squares]))
-        return bool(np.isfinite(squares).all())
+        if not np.isfinite(squares).all():
+            raise FloatingPointError("NaN or infinity has no place in statistics")
 
     def statistics(self) -> ChannelStatistics:
         low, high, mean, squares = np.stack(self._rows, axis=1)  # (samples, channels) each
@@ -102,6 +97,12 @@ class _Seen:
             weights @ mean,
             weights @ squares,
         )
+
+
+def relative_to_median(magnitudes: Numbers) -> Numbers:
+    """Magnitudes of channels as multiples of the median of those that are not zero."""
+    positive = magnitudes[magnitudes > 0]
+    return magnitudes / float(np.median(positive)) if positive.size else magnitudes
 
 
 def _typical(ends: NDArray[np.float64], weights: Numbers, spread: float) -> Numbers:

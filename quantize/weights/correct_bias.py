@@ -8,7 +8,7 @@ arXiv 1906.04721, section 4.2, and appendix D for the empirical form.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +16,15 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mobiledeploy.base.progress import SILENT, Progress
 from mobiledeploy.graph.linear import output_channels
-from mobiledeploy.graph.onnx_graph import constant
+from mobiledeploy.graph.onnx_graph import constant, result_of
 from mobiledeploy.graph.op_traits import LINEAR_OPS, WEIGHTED
 from mobiledeploy.quantize.qdq.plan import weights_of
-from mobiledeploy.quantize.weights.batched_executor import Stepwise, largest_live_bytes
+from mobiledeploy.quantize.weights.batched_executor import BatchedExecutor, largest_live_bytes
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
 
-__all__ = ["BiasCorrection", "add_zero_biases", "copy_biases", "correct_biases", "correctable_layers"]
+__all__ = ["BiasCorrection", "add_zero_biases", "copy_biases", "correct_biases"]
 
 _MOST_SAMPLES = 64
 _MOST_BYTES = 1 << 29
@@ -55,59 +56,48 @@ def add_zero_biases(model: ir.Model) -> None:
         if weights is None or node.op_type not in LINEAR_OPS or len(node.inputs) != 2:
             continue
         zeros = np.zeros(output_channels(node, weights.shape), np.float32)
-        name = f"{node.outputs[0].name}~bias"
-        value = _constant_value(name, zeros)
-        model.graph.initializers[name] = value
+        name = f"{result_of(node)}~bias"
         node.resize_inputs(3)
-        node.replace_input_with(2, value)
-
-
-def correctable_layers(qdq: ir.Model) -> list[ir.Node]:
-    """The linear ops of a QDQ graph that have an integer bias, in graph order."""
-    return [node for node in qdq.graph if node.op_type in WEIGHTED and _bias(node) is not None]
+        node.replace_input_with(2, _new_constant(model.graph, name, zeros))
 
 
 def correct_biases(
-    qdq: ir.Model,
-    reference: ir.Model,
-    samples: Sequence[Sample],
-    on_layer: Callable[[], Any] = lambda: None,
+    qdq: ir.Model, reference: ir.Model, samples: Sequence[Sample], progress: Progress = SILENT
 ) -> list[BiasCorrection]:
-    """Change the integer biases of a QDQ graph, in place.
+    """Change the integer biases of the linear ops of a QDQ graph, in place.
 
     Args:
         reference: The float graph that it was made of, with values of the same names.
         samples: Calibration inputs. The first 64 are used, fewer where a network is so large that their
             values would not fit in half a gigabyte.
-        on_layer: Called after each of ``correctable_layers``.
+        progress: Shows how many layers are done.
 
     Returns:
         What was done, in graph order.
     """
-    layers = correctable_layers(qdq)
-    if not layers:
+    biases = _integer_biases(qdq)
+    if not biases:
         return []
     count = max(1, min(_MOST_SAMPLES, _MOST_BYTES // max(1, largest_live_bytes(qdq.graph))))
     chosen = [samples[index] for index in range(min(count, len(samples)))]
-    wanted = _float_moments(reference, [_float_name(node) for node in layers], chosen)
-    quantized = Stepwise(qdq, chosen)
-    return [_corrected(node, quantized, wanted[_float_name(node)], on_layer) for node in layers]
+    wanted = _float_moments(reference, [_float_name(node) for node in biases], chosen)
+    quantized = BatchedExecutor(qdq, chosen)
+    found = []
+    with progress.step("correct biases", len(biases)) as advance:
+        for node, bias in biases.items():
+            found.append(_corrected(node, bias, quantized, wanted[_float_name(node)]))
+            advance()
+    return found
 
 
 def copy_biases(qdq: ir.Model, model: ir.Model) -> None:
     """Give the float graph that a QDQ graph was made of its biases, in place."""
-    corrected = {_float_name(node): _bias(node) for node in correctable_layers(qdq)}
+    corrected = {_float_name(node): bias for node, bias in _integer_biases(qdq).items()}
     for node in model.graph:
-        bias = corrected.get(node.outputs[0].name or "")
-        if bias is None:
-            continue
-        integers, steps = constant(bias.inputs[0]), constant(bias.inputs[1])
-        assert integers is not None and steps is not None
-        name = f"{node.outputs[0].name}~corrected_bias"
-        array = (integers * steps.astype(np.float64)).astype(np.float32)
-        value = _constant_value(name, array)
-        model.graph.initializers[name] = value
-        node.replace_input_with(2, value)
+        if (bias := corrected.get(result_of(node))) is not None:
+            array = (bias.integers * bias.steps.astype(np.float64)).astype(np.float32)
+            value = _new_constant(model.graph, f"{result_of(node)}~corrected_bias", array)
+            node.replace_input_with(2, value)
 
 
 @dataclass(frozen=True)
@@ -135,19 +125,14 @@ def _float_moments(
 
 
 def _corrected(
-    node: ir.Node, quantized: Stepwise, wanted: _Moments, on_layer: Callable[[], Any]
+    node: ir.Node, bias: _IntegerBias, quantized: BatchedExecutor, wanted: _Moments
 ) -> BiasCorrection:
     found = np.stack([_channel_means(array) for array in quantized.run_to(node)])
     shift = _known_part(found - wanted.means)
-    bias = _bias(node)
-    assert bias is not None
-    integers, steps = constant(bias.inputs[0]), constant(bias.inputs[1])
-    assert integers is not None and steps is not None
-    moved = np.clip(integers - np.rint(shift / steps), -_MOST_STEPS, _MOST_STEPS).astype(np.int32)
-    _replace(bias.inputs[0], moved)
-    taken_back = ((integers.astype(np.float64) - moved) * steps).astype(np.float32)
+    moved = np.clip(bias.integers - np.rint(shift / bias.steps), -_MOST_STEPS, _MOST_STEPS).astype(np.int32)
+    bias.value.const_value = ir.tensor(moved, name=bias.value.name)
+    taken_back = ((bias.integers.astype(np.float64) - moved) * bias.steps).astype(np.float32)
     quantized.change(node, lambda array: array - taken_back.reshape(1, -1, *[1] * (array.ndim - 2)))
-    on_layer()
     relative = float(np.sqrt(np.mean(np.square(taken_back)))) / max(wanted.deviation, 1e-30)
     return BiasCorrection(_float_name(node), relative)
 
@@ -173,26 +158,45 @@ def _channel_means(array: NDArray[Any]) -> NDArray[np.float64]:
     return means
 
 
-def _bias(node: ir.Node) -> ir.Node | None:
-    """The DequantizeLinear of a node's integer bias."""
-    value = node.inputs[2] if len(node.inputs) > 2 else None
-    producer = value.producer() if value is not None else None
-    if producer is None or producer.op_type != "DequantizeLinear":
+@dataclass(frozen=True, eq=False)
+class _IntegerBias:
+    """Attributes:
+    value: The constant that holds the integers.
+    integers: (output channels,), int32.
+    steps: Scale of the integers, one number or one per channel.
+    """
+
+    value: ir.Value
+    integers: NDArray[np.int32]
+    steps: NDArray[np.float32]
+
+
+def _integer_biases(qdq: ir.Model) -> dict[ir.Node, _IntegerBias]:
+    """The linear ops of a QDQ graph that have an integer bias, in graph order."""
+    found = {node: _integer_bias(node) for node in qdq.graph if node.op_type in WEIGHTED}
+    return {node: bias for node, bias in found.items() if bias is not None}
+
+
+def _integer_bias(node: ir.Node) -> _IntegerBias | None:
+    """The bias of a node of a QDQ graph, if it is an integer one."""
+    real = node.inputs[2] if len(node.inputs) > 2 else None
+    dequantizer = None if real is None else real.producer()
+    if dequantizer is None or dequantizer.op_type != "DequantizeLinear":
         return None
-    integers = constant(producer.inputs[0])
-    return producer if integers is not None and integers.dtype == np.int32 else None
+    value, integers, steps = dequantizer.inputs[0], *map(constant, dequantizer.inputs[:2])
+    if value is None or integers is None or steps is None or integers.dtype != np.int32:
+        return None
+    return _IntegerBias(value, integers, steps)
 
 
 def _float_name(node: ir.Node) -> str:
     """The name in the float graph of what a node of its QDQ graph computes: outputs of the model differ."""
-    return (node.outputs[0].name or "").removesuffix("/float")
+    return result_of(node).removesuffix("/float")
 
 
-def _constant_value(name: str, array: NDArray[np.float32]) -> ir.Value:
-    """With its type, without which a graph cannot be serialized whole."""
-    return ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT), const_value=ir.tensor(array, name=name))
-
-
-def _replace(value: ir.Value | None, array: NDArray[Any]) -> None:
-    assert value is not None
-    value.const_value = ir.tensor(array, name=value.name)
+def _new_constant(graph: ir.Graph, name: str, array: NDArray[np.float32]) -> ir.Value:
+    # With its type, without which a graph cannot be serialized whole.
+    kind = ir.TensorType(ir.DataType.FLOAT)
+    value = ir.Value(name=name, type=kind, const_value=ir.tensor(array, name=name))
+    graph.initializers[name] = value
+    return value

@@ -3,13 +3,13 @@
 Nagel et al., arXiv 1906.04721, and Meller et al., arXiv 1902.01917, balance the weights of neighbouring
 layers, since their weights share one step per tensor. Here weights have a step per output channel, so what a
 factor can gain lies in the activation between the layers, and what it costs in the weights that read it.
-With r_c how far channel c of the activation reaches and w_c the largest weight that reads it, the factors
-considered are
+With r_c the largest magnitude of channel c of the activation and w_c that of the weights which read it, the
+factors considered are
 
     t_c = w_c^(1 - a) / r_c^a            1/2 <= a <= 1
 
-from equal products of both (a = 1/2, as 1906.04721 has it) to activations that reach equally far (a = 1);
-cf. SmoothQuant, arXiv 2211.10438. They undo any factors that a network came with.
+from equal products of both (a = 1/2, as 1906.04721 has it) to activations of equal magnitude (a = 1); cf.
+SmoothQuant, arXiv 2211.10438. They undo any factors that a network came with.
 
 Channels whose t_c is within 4 times of the middle one keep the scale that they have. To level those, too,
 lowers the predicted noise and not the measured one: where every channel touches the end of the range, one of
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobiledeploy.quantize.weights.channel_factors import Factors
-from mobiledeploy.quantize.weights.channel_statistics import Numbers
+from mobiledeploy.quantize.weights.channel_statistics import Numbers, relative_to_median
 from mobiledeploy.quantize.weights.predicted_noise import Reader, Tensor, predicted_noise
 
 __all__ = ["Choice", "Part", "choose_factors", "coupled"]
@@ -46,9 +46,9 @@ class Part:
     """What is decided together.
 
     Attributes:
-        held: Tensors.
+        held: Tensors with those channels.
         reading: The ops that read them.
-        numbers: Of the factors that may differ from 1.
+        numbers: Numbers of the factors that may differ from 1.
     """
 
     held: Sequence[Tensor]
@@ -61,9 +61,9 @@ class Choice:
     """Factors that were chosen together.
 
     Attributes:
-        part: Of the graph.
+        part: Part of the graph that they belong to.
         before: Predicted noise with all factors 1.
-        after: With the factors that were chosen; the same where these are all 1.
+        after: Predicted noise with the factors that were chosen.
     """
 
     part: Part
@@ -102,11 +102,12 @@ def choose_factors(part: Part, factors: Numbers) -> Choice:
     """Choose the factors of a part, in place in ``factors``, where all others stay 1."""
     held, reading, numbers = part.held, part.reading, part.numbers
     trial = factors.copy()
-    reach, peak = _reach(held, len(factors)), _peak(reading, len(factors))
+    activation_absmax = _activation_absmax(held, len(factors))[numbers]
+    weight_absmax = _weight_absmax(reading, len(factors))[numbers]
     before = best = predicted_noise(held, reading, trial)
     chosen = trial[numbers]
     for exponent in _EXPONENTS:
-        trial[numbers] = _factors(reach[numbers], peak[numbers], exponent)
+        trial[numbers] = _factors(activation_absmax, weight_absmax, exponent)
         noise = predicted_noise(held, reading, trial)
         if noise < best:
             best, chosen = noise, trial[numbers]
@@ -116,40 +117,35 @@ def choose_factors(part: Part, factors: Numbers) -> Choice:
     return Choice(part, before, best)
 
 
-def _factors(reach: Numbers, peak: Numbers, exponent: float) -> Numbers:
+def _factors(activation_absmax: Numbers, weight_absmax: Numbers, exponent: float) -> Numbers:
     """The factors for one exponent; 1 for ordinary channels, and for those that are empty or unread."""
-    used = (reach > 0) & (peak > 0)
+    used = (activation_absmax > 0) & (weight_absmax > 0)
     if not used.any():
-        return np.ones(len(reach))
-    logs = np.zeros(len(reach))
-    logs[used] = (1 - exponent) * np.log2(peak[used]) - exponent * np.log2(reach[used])
+        return np.ones(len(used))
+    logs = np.zeros(len(used))
+    logs[used] = (1 - exponent) * np.log2(weight_absmax[used]) - exponent * np.log2(activation_absmax[used])
     logs[used] -= np.median(logs[used])
     bound = np.log2(_MOST)
     return np.where(np.abs(logs) > np.log2(_TOLERATED), 2.0 ** np.clip(logs, -bound, bound), 1.0)
 
 
-def _reach(held: Iterable[Tensor], count: int) -> Numbers:
-    """How far each factor's channels reach, relative to the tensors that they are in; 0 for no reach."""
+def _activation_absmax(held: Iterable[Tensor], count: int) -> Numbers:
+    """The largest magnitude of each factor's channels, relative to the tensors that they are in."""
     found = np.zeros(count)
     for tensor in held:
-        reach = np.maximum(np.abs(tensor.low), np.abs(tensor.high))
-        np.maximum.at(found, tensor.factors, reach / _middle(reach))
+        absmax = np.maximum(np.abs(tensor.low), np.abs(tensor.high))
+        np.maximum.at(found, tensor.factors, relative_to_median(absmax))
     return found
 
 
-def _peak(reading: Sequence[Reader], count: int) -> Numbers:
+def _weight_absmax(reading: Sequence[Reader], count: int) -> Numbers:
     """The largest weight that reads each factor, relative to the weights that it is among.
 
     Depthwise ops only count for factors that no other op reads, as their weights take any factor.
     """
     found, dense = np.zeros(count), np.zeros(count)
     for reader in reading:
-        peak = reader.peaks.max(axis=1).reshape(-1)
-        kind = found if reader.peaks.shape[2] == 1 else dense
-        np.maximum.at(kind, reader.factors, peak / _middle(peak))
+        absmax = reader.weight_absmax.max(axis=1).reshape(-1)
+        kind = found if reader.weight_absmax.shape[2] == 1 else dense
+        np.maximum.at(kind, reader.factors, relative_to_median(absmax))
     return np.where(dense > 0, dense, found)
-
-
-def _middle(values: Numbers) -> float:
-    positive = values[values > 0]
-    return float(np.median(positive)) if positive.size else 1.0

@@ -5,7 +5,7 @@ A linear op y = w * x that is computed in int8 gets noise from two sources. With
     activations   step(x)^2 / 12 * sum over o, c of (w_oc / s_c)^2      one step for all channels of a tensor
     weights       sum over o of step_o^2 / 12 * sum over c of (s_c x_c)^2     one step per output channel o
 
-The first falls when the channels of x reach equally far, the second when the columns of w do: a factor
+The first falls when the channels of x have equal magnitudes, the second when the columns of w do: a factor
 trades one for the other. Both are divided by the power of y. A depthwise op has one column per output, so a
 factor costs its weights nothing.
 """
@@ -35,8 +35,8 @@ class Reader:
     """A linear op as the reader of its input.
 
     Attributes:
-        factors: Of its input channels, (inputs,).
-        peaks: Largest magnitude of the weights, (groups, outputs of a group, inputs of a group).
+        factors: Numbers of the factors of its input channels, (inputs,).
+        weight_absmax: Largest magnitude of the weights, (groups, outputs of a group, inputs of a group).
         gain: Noise power per output position for a unit of it on an input channel, relative to the power of
             the output, (inputs,).
         cost: The same for a unit of noise power on the weights of an output channel, times that channel's
@@ -45,7 +45,7 @@ class Reader:
     """
 
     factors: Factors
-    peaks: NDArray[np.float64]
+    weight_absmax: NDArray[np.float64]
     gain: Numbers
     cost: NDArray[np.float64]
     elements: int
@@ -56,7 +56,7 @@ class Tensor:
     """Values that share one scale, as their channels one after the other.
 
     Attributes:
-        factors: Of the channels.
+        factors: Numbers of the factors of the channels.
         low: Smallest value of each channel.
         high: Largest value of each channel.
         gain: What noise on each channel costs at its readers.
@@ -79,9 +79,9 @@ def readers(channels: ChannelFactors, seen: Mapping[ir.Value, ChannelStatistics]
         power = max(float(seen[y].variance.sum()), float(np.finfo(np.float32).tiny))
         squares = np.square(matrix).sum(axis=(1, 3))  # (groups, inputs of a group)
         cost = seen[x].mean_square.reshape(squares.shape) * matrix.shape[3] / power
-        peaks = np.abs(matrix).max(axis=3)
+        absmax = np.abs(matrix).max(axis=3)
         gain = squares.reshape(-1) / power
-        found.append(Reader(channels.of[x], peaks, gain, cost, _elements(x)))
+        found.append(Reader(channels.of[x], absmax, gain, cost, _elements(x)))
     return found
 
 
@@ -126,7 +126,7 @@ def predicted_noise(held: Sequence[Tensor], reading: Sequence[Reader], factors: 
     """Noise over signal, summed over the readers.
 
     Args:
-        factors: By number.
+        factors: The factors, by number.
     """
     total = 0.0
     for tensor in held:
@@ -135,7 +135,8 @@ def predicted_noise(held: Sequence[Tensor], reading: Sequence[Reader], factors: 
         total += step**2 / 12 * float((tensor.gain / s**2).sum())
     for reader in reading:
         s = factors[reader.factors].reshape(reader.cost.shape)
-        steps = (reader.peaks / s[:, None]).max(axis=2) / _LARGEST_WEIGHT  # (groups, outputs of a group)
+        largest = (reader.weight_absmax / s[:, None]).max(axis=2)  # (groups, outputs of a group)
+        steps = largest / _LARGEST_WEIGHT
         total += float((np.square(steps).sum(axis=1) / 12 * (reader.cost * s**2).sum(axis=1)).sum())
     return total
 

@@ -17,9 +17,9 @@ from mobiledeploy.base.errors import InputError
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.exporters.tflite.onnx_to_tflite import lower
 from mobiledeploy.exporters.tflite.writer import write_tflite
-from mobiledeploy.graph.onnx_graph import constant
-from mobiledeploy.quantize.calibrate.calibrate import collect_histograms
+from mobiledeploy.graph.onnx_graph import constant, result_of
 from mobiledeploy.quantize.calibrate.calibrators import CALIBRATORS
+from mobiledeploy.quantize.calibrate.observe import collect_histograms
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample, TfliteSession
@@ -116,8 +116,8 @@ def test_one_sample_at_a_time_is_in_memory() -> None:
             del sample
 
     calls = []
-    values = [value for node in model.graph for value in node.outputs]
-    collect_histograms(model, values, counted(), lambda: calls.append(1))
+    groups = [[result_of(node)] for node in model.graph]
+    collect_histograms(model, groups, counted(), lambda: calls.append(1))
     assert len(calls) == 6
     assert most <= 2  # the one in hand and the one that is being made
 

@@ -77,7 +77,7 @@ def full_report() -> Report:
             Check("int8 TFLite", "fp32 TFLite", "[/z]", CLOSE, LIMIT, TOP1),
         ],
         layers=[LayerDifference("[red]block[/b]", 12.34), LayerDifference("stem", 40.0)],
-        findings=[block, replace(block, layer="stem", sqnr_db=18.24, heirs=())],
+        findings=[block, replace(block, layer="stem", sqnr_db=18.24, affected=())],
         sensitivity=[LayerSensitivity("block", "Conv", 1.25, 30.0, 1.08)],
         kept_float=["gate"],
         mixed_precision=MixedPrecision(budget, measured_on, steps, ["stem"], ["stem"], True, 0.75, False),

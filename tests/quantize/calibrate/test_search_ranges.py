@@ -11,13 +11,13 @@ import pytest
 
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
-from mobiledeploy.quantize.calibrate.calibrate import collect_histograms
-from mobiledeploy.quantize.calibrate.choose_ranges import merged_by_group, plan_ranges
+from mobiledeploy.quantize.calibrate.choose_ranges import plan_ranges
 from mobiledeploy.quantize.calibrate.histogram import Histogram
+from mobiledeploy.quantize.calibrate.observe import collect_histograms
 from mobiledeploy.quantize.calibrate.search_ranges import START, search_ranges
 from mobiledeploy.quantize.qdq.plan import Plan
 from mobiledeploy.quantize.qdq.points import find_points
-from mobiledeploy.quantize.qdq.trials import Trials
+from mobiledeploy.quantize.qdq.qdq_trials import QdqTrials
 from mobiledeploy.runtime.runtimes import Sample
 from mobiledeploy.runtime.targets import LITERT_2_3, OpUse
 from mobiledeploy.testing import model_from_text, random_sample
@@ -50,13 +50,13 @@ def samples(model: ir.Model) -> list[Sample]:
 
 def planned(model: ir.Model, samples: list[Sample]) -> tuple[Plan, list[Histogram]]:
     points = find_points(model.graph, LITERT_2_3, has_int8_form)
-    statistics = merged_by_group(points, collect_histograms(model, points.values, samples))
-    return plan_ranges(points, statistics, START), statistics
+    statistics = collect_histograms(model, points.groups, samples)
+    return plan_ranges(model.graph, points, statistics, START), statistics
 
 
 def test_the_error_at_the_output_decides(model: ir.Model, samples: list[Sample]) -> None:
     plan, statistics = planned(model, samples)
-    trials = Trials(model, plan, samples)
+    trials = QdqTrials(model, plan, samples)
     before = trials.errors(plan.activations)
     search = search_ranges(model, plan, statistics, samples, LITERT_2_3)
     after = trials.errors(plan.activations)
@@ -66,10 +66,9 @@ def test_the_error_at_the_output_decides(model: ir.Model, samples: list[Sample])
     assert changed["h"].method == "moving-average"
     gains = [choice.gain_db for choice in search.changed]
     assert sum(gains) == pytest.approx(10 * np.log10(before / after).mean(), abs=1e-3)
-    for value in plan.points.values:
-        if value.name in changed:
-            params, choice = plan.activations[value], changed[value.name]
-            assert (choice.low, choice.high) == (params.low, params.high)
+    for name, choice in changed.items():
+        params = plan.activations[name]
+        assert (choice.low, choice.high) == (params.low, params.high)
 
 
 def test_two_searches_agree(model: ir.Model, samples: list[Sample]) -> None:
@@ -82,7 +81,7 @@ def test_two_searches_agree(model: ir.Model, samples: list[Sample]) -> None:
 
 def test_ranges_that_the_target_refuses_are_not_taken(model: ir.Model, samples: list[Sample]) -> None:
     start, statistics = planned(model, samples)
-    limit = min(float(params.scale[0]) for value, params in start.activations.items() if value.name != "y")
+    limit = min(float(params.scale[0]) for name, params in start.activations.items() if name != "y")
 
     def too_fine(use: OpUse) -> str | None:
         return "too fine" if use.input_scales[0] < limit else None
@@ -90,4 +89,4 @@ def test_ranges_that_the_target_refuses_are_not_taken(model: ir.Model, samples: 
     entry = replace(LITERT_2_3.ops["CONV_2D"], conditions=(too_fine,))
     strict = replace(LITERT_2_3, ops=MappingProxyType({**LITERT_2_3.ops, "CONV_2D": entry}))
     search_ranges(model, start, statistics, samples, strict)
-    assert all(params.scale[0] >= limit for value, params in start.activations.items() if value.name != "y")
+    assert all(params.scale[0] >= limit for name, params in start.activations.items() if name != "y")

@@ -10,8 +10,9 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from mobiledeploy.quantize.calibrate.calibrate import collect_histograms
+from mobiledeploy.graph.onnx_graph import result_of
 from mobiledeploy.quantize.calibrate.histogram import Histogram, pack
+from mobiledeploy.quantize.calibrate.observe import collect_histograms
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache, identity
 from mobiledeploy.runtime.runtimes import Sample
 from mobiledeploy.testing import model_from_text, random_sample
@@ -33,9 +34,9 @@ def collected(
     """The histograms, and how many samples were run for them."""
     counted: list[int] = []
     cache = StatisticsCache(folder, identity("", samples, []), limit_bytes)
-    values = [value for node in model.graph for value in node.outputs]
-    found = collect_histograms(model, values, samples, lambda: counted.append(1), cache)
-    return list(found.values()), len(counted)
+    groups = [[result_of(node)] for node in model.graph]
+    found = collect_histograms(model, groups, samples, lambda: counted.append(1), cache)
+    return found, len(counted)
 
 
 def same(one: Sequence[Histogram], other: Sequence[Histogram]) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import onnx_ir as ir
 import pytest
 
 from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
 from mobiledeploy.graph.params import QuantParams, activation_params
-from mobiledeploy.quantize.calibrate.widen_ranges import fit_scales
+from mobiledeploy.quantize.calibrate.widen_ranges import widen_ranges
 from mobiledeploy.quantize.qdq.plan import Plan
 from mobiledeploy.quantize.qdq.points import find_points
 from mobiledeploy.runtime.targets import LITERT_2_3
@@ -20,14 +19,14 @@ def fitted(
     """Value name -> how often its range was widened, and the log. Ranges are [-r, r], 1 when left out."""
     model = model_from_text(text)
     points = find_points(model.graph, LITERT_2_3, has_int8_form)
-    params: dict[ir.Value, QuantParams] = {}
+    params: dict[str, QuantParams] = {}
     for group in points.groups:
-        reach = next((ranges[value.name or ""] for value in group if value.name in ranges), 1.0)
-        params.update(dict.fromkeys(group, activation_params(-reach, reach)))
-    before = {value: float(p.scale[0]) for value, p in params.items()}
-    log = fit_scales(model.graph, Plan(points, params), [v for v in params if v.name in fixed], LITERT_2_3)
+        largest = next((ranges[name] for name in group if name in ranges), 1.0)
+        params.update(dict.fromkeys(group, activation_params(-largest, largest)))
+    before = {name: float(p.scale[0]) for name, p in params.items()}
+    log = widen_ranges(model.graph, Plan(points, params, frozenset(fixed)), LITERT_2_3)
     return {
-        v.name or "": float(p.scale[0]) / before[v] for v, p in params.items() if p.scale[0] != before[v]
+        name: float(p.scale[0]) / before[name] for name, p in params.items() if p.scale[0] != before[name]
     }, log
 
 

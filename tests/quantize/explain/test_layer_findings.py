@@ -136,7 +136,7 @@ def test_layers_that_pass_on_what_one_has_done_stand_behind_that_one() -> None:
     second[:, 2] = 0  # so that only what is rounded away counts
     found = findings(CHAIN, w1=first, w2=second)
     assert set(found) == {"bad"}
-    assert found["bad"].reason == "outlier channel" and set(found["bad"].heirs) == {"next", "y"}
+    assert found["bad"].reason == "outlier channel" and set(found["bad"].affected) == {"next", "y"}
 
 
 def test_noise_that_has_gathered_is_no_one_layers_fault() -> None:

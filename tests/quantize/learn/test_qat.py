@@ -100,10 +100,11 @@ def test_the_artifact_has_the_integers_and_scales_of_the_module(
         assert isinstance(linear, LinearConstants) and isinstance(source, ActivationScale)
         x, weights, bias = (int(index) for index in op["inputs"])
         integers = linear.integers(source.scale).numpy()
-        expected_bias = linear.integer_bias(source.scale)
-        assert expected_bias is not None
+        assert linear.bias is not None
+        bias_scale = (source.scale * linear.scale(source.scale)).double()
+        expected_bias = (linear.bias.double() / bias_scale).round().detach().numpy()
         np.testing.assert_array_equal(session.interpreter.get_tensor(weights), _as_tflite(op, integers))
-        np.testing.assert_array_equal(session.interpreter.get_tensor(bias), expected_bias.numpy())
+        np.testing.assert_array_equal(session.interpreter.get_tensor(bias), expected_bias)
         stored = details[weights]["quantization_parameters"]["scales"]
         np.testing.assert_array_equal(stored, linear.params(source.scale).scale)
         scale, zero_point = details[x]["quantization"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mobiledeploy.base.errors import InputError, UnsupportedModelError
-from mobiledeploy.quantize.calibrate.choose_ranges import fixed_params
+from mobiledeploy.base.progress import Advance
+from mobiledeploy.graph.onnx_graph import result_of
 from mobiledeploy.quantize.learn.blocks import find_blocks
 from mobiledeploy.quantize.learn.descent import Descent
-from mobiledeploy.quantize.learn.reconstruct import ReconstructSettings, reconstruct, reconstruction_steps
+from mobiledeploy.quantize.learn.reconstruct import ReconstructSettings, reconstruct
 from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
 from mobiledeploy.quantize.qdq.plan import Plan
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
@@ -59,6 +61,21 @@ def samples(model: ir.Model, start: int = 0, count: int = 48) -> list[Sample]:
     return [random_sample(model, seed, 1.0) for seed in range(start, start + count)]
 
 
+class Counted:
+    """Counts what is done of a step."""
+
+    total: int | None = None
+    done = 0
+
+    @contextmanager
+    def step(self, title: str, total: int | None = None) -> Iterator[Advance]:
+        self.total = total
+        yield self._advance
+
+    def _advance(self) -> None:
+        self.done += 1
+
+
 def network() -> ir.Model:
     return model_from_text(NET, axes=[2, 3])
 
@@ -68,19 +85,19 @@ def outputs(model: ir.Model, inputs: list[Sample]) -> NDArray[np.float32]:
     return np.concatenate([next(iter(session.run(sample).values())) for sample in inputs])
 
 
-def coarse(plan: Plan) -> Plan:
+def coarse(model: ir.Model, plan: Plan) -> Plan:
     """Weights of a few steps, so that how they are rounded matters."""
-    for node in plan.points.integer_nodes:
+    for node in model.graph:
         if (linear := plan.linear(node)) is not None:
             scale = linear.params.scale * np.float32(16)
-            plan.weights[node] = type(linear.params)(scale, linear.params.zero_point, linear.params.axis)
+            plan.weights[result_of(node)] = replace(linear.params, scale=scale)
     return plan
 
 
 def learned(planned: Planner, settings: ReconstructSettings = QUICK) -> tuple[ir.Model, Plan]:
     model = network()
-    plan = coarse(planned(model))
-    reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, settings=settings)
+    plan = coarse(model, planned(model))
+    reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, settings)
     return model, plan
 
 
@@ -94,7 +111,7 @@ def same(first: tuple[ir.Model, Plan], second: tuple[ir.Model, Plan]) -> bool:
 
 def test_held_out_error_is_far_below_that_of_rounding_to_nearest(planned: Planner) -> None:
     model, held_out = network(), samples(network(), 1000)
-    wanted, plan = outputs(model, held_out), coarse(planned(model))
+    wanted, plan = outputs(model, held_out), coarse(model, planned(model))
     insert_qdq(model, plan)
     nearest = np.square(outputs(model, held_out) - wanted).mean()
     model, plan = learned(planned)
@@ -113,7 +130,7 @@ def test_blocks_leave_weights_on_the_grid_next_to_where_they_were(planned: Plann
         scale = linear.params.scale.reshape(shape).astype(np.float64)
         steps = linear.weights / scale
         assert np.abs(steps - np.rint(steps)).max() < 1e-4
-        assert plan.weights[new].same_as(linear.params)
+        assert plan.weights[result_of(new)].same_as(linear.params)
         distance = np.abs(np.rint(steps) - array_of(old.inputs[1]) / scale)
         assert distance.max() < 1 + 1e-4
         moved += int((distance > 0.5).sum())
@@ -133,7 +150,7 @@ def test_what_is_learned_from_is_the_exact_network(planned: Planner) -> None:
         bias.const_value = ir.tensor(array_of(bias) + np.float32(0.3), name=name)
     wanted, shifted = outputs(exact, held_out), outputs(model, held_out)
     plan = planned(model)
-    reconstruct(model, exact, plan, samples(model), LITERT_2_3, settings=QUICK)
+    reconstruct(model, exact, plan, samples(model), LITERT_2_3, QUICK)
     insert_qdq(model, plan)
     assert np.square(outputs(model, held_out) - wanted).mean() < np.square(shifted - wanted).mean() / 2
 
@@ -146,8 +163,8 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     whole = learned(planned)
     assert not list(cache.iterdir())
     model = network()
-    plan = coarse(planned(model))
-    parts = reconstruction_steps(model, plan, QUICK)
+    plan = coarse(model, planned(model))
+    parts = len(find_blocks(model.graph, plan)) + 3
     run, broken_at, calls = Descent.run, at % parts, 0
 
     def broken(self: Descent, loss_of: Callable[[int], Tensor], steps: int | None = None) -> None:
@@ -160,42 +177,25 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
 
     monkeypatch.setattr(Descent, "run", broken)
     with pytest.raises(KeyboardInterrupt):
-        reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, settings=QUICK)
+        reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, QUICK)
     assert len(list(cache.iterdir())) == 1
     calls = -100
     model = network()
-    plan = coarse(planned(model))
-    told: list[int] = []
-    reconstruct(
-        model,
-        model.clone(),
-        plan,
-        samples(model),
-        LITERT_2_3,
-        settings=QUICK,
-        on_step=lambda: told.append(1),
-    )
+    plan = coarse(model, planned(model))
+    shown = Counted()
+    reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, QUICK, shown)
     assert calls == -100 + parts - broken_at
-    assert len(told) == parts
+    assert shown.done == shown.total == parts
     assert same(whole, (model, plan))
     assert not list(cache.iterdir())
 
 
 def test_steps_are_counted_and_blocks_reported(planned: Planner) -> None:
     model = network()
-    plan, steps = planned(model), []
+    plan, shown = planned(model), Counted()
     settings = ReconstructSettings(iterations=2, tuning=1)
-    total = reconstruction_steps(model, plan, settings)
-    log = reconstruct(
-        model,
-        model.clone(),
-        plan,
-        samples(model, count=4),
-        LITERT_2_3,
-        settings=settings,
-        on_step=lambda: steps.append(1),
-    )
-    assert len(steps) == total == len(find_blocks(model.graph, plan)) + 1 == len(log)
+    log = reconstruct(model, model.clone(), plan, samples(model, count=4), LITERT_2_3, settings, shown)
+    assert shown.done == shown.total == len(find_blocks(model.graph, plan)) + 1 == len(log)
     assert log[0].startswith("s: error ") and "; kept " in log[-1]
 
 
@@ -203,7 +203,7 @@ def test_what_makes_the_outputs_worse_is_not_kept(planned: Planner) -> None:
     model, before = network(), network()
     plan = planned(model)
     wild = ReconstructSettings(iterations=3, tuning=3, rounding_rate=10.0, scale_rate=2.0, bias_rate=10.0)
-    log = reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, settings=wild)
+    log = reconstruct(model, model.clone(), plan, samples(model), LITERT_2_3, wild)
     assert log[-1].endswith("kept as it was")
     for old, new in zip(before.graph, model.graph, strict=True):
         if (linear := plan.linear(new)) is not None:
@@ -214,11 +214,10 @@ def test_what_makes_the_outputs_worse_is_not_kept(planned: Planner) -> None:
 def test_scales_only_grow_and_those_that_an_op_demands_stay(planned: Planner) -> None:
     model = model_from_text(NET.replace("q = Relu(b)", "q = Sigmoid(b)"), axes=[2, 3])
     plan = planned(model)
-    plan.activations.update(fixed_params(plan.points))
     before = dict(plan.activations)
     settings = ReconstructSettings(iterations=5, tuning=5)
-    reconstruct(model, model.clone(), plan, samples(model, count=8), LITERT_2_3, settings=settings)
-    grown = {v.name: float(p.scale[0] / before[v].scale[0]) for v, p in plan.activations.items()}
+    reconstruct(model, model.clone(), plan, samples(model, count=8), LITERT_2_3, settings)
+    grown = {name: float(p.scale[0] / before[name].scale[0]) for name, p in plan.activations.items()}
     assert grown["q"] == 1.0 < max(grown.values()) and min(grown.values()) == 1.0
 
 

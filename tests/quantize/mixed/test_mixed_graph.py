@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
+from mobiledeploy.graph.onnx_graph import tidy
 from mobiledeploy.quantize.explain.layer_findings import explain_layers
 from mobiledeploy.quantize.mixed.mixed_cost import estimated_instructions
 from mobiledeploy.quantize.mixed.mixed_graph import Rounding
@@ -33,11 +34,11 @@ def test_with_nothing_in_float_it_is_the_quantized_graph_and_with_all_the_float_
     rewrite_for_target(model, LITERT_2_3, "int8")
     samples = [random_sample(model, seed) for seed in range(8)]
     graph = quantize_model(model, samples, LITERT_2_3, QuantizeRecipe()).graph
-    for written in (graph.written(), graph.draft()):
+    for written in (graph.to_qdq(), tidy(graph.to_qdq())):
         for sample in samples:
             ours, theirs = (OnnxSession(m, optimize=False, threads=1).run(sample) for m in (written, model))
             np.testing.assert_array_equal(ours["y"], theirs["y"])  # corrected biases, too
-    assert_same_outputs(before, graph.written(graph.layers), rtol=1e-4, atol=1e-5)
+    assert_same_outputs(before, graph.to_qdq(graph.layers), rtol=1e-4, atol=1e-5)
 
 
 def test_layers_that_are_kept_in_float_are_no_layers_of_the_graph_any_more() -> None:
@@ -46,11 +47,11 @@ def test_layers_that_are_kept_in_float_are_no_layers_of_the_graph_any_more() -> 
     samples = [random_sample(model, seed) for seed in range(8)]
     graph = quantize_model(model, samples, LITERT_2_3, QuantizeRecipe()).graph
     in_float = [layer for layer in graph.layers if layer.op == "Conv"]
-    kept = graph.keeping(in_float)
-    assert graph.instructions(in_float) == estimated_instructions(graph.draft(in_float), LITERT_2_3)
+    kept = graph.with_float_layers(in_float)
+    assert graph.instructions(in_float) == estimated_instructions(graph.to_qdq(in_float), LITERT_2_3)
     assert kept.layers == [layer for layer in graph.layers if layer.op != "Conv"]
     assert set(kept.roundings()) == set(graph.roundings(in_float))
-    assert_same_outputs(graph.written(in_float), kept.written(), rtol=0, atol=0)
+    assert_same_outputs(graph.to_qdq(in_float), kept.to_qdq(), rtol=0, atol=0)
     assert {finding.layer for finding in explain_layers(kept, samples)} <= {
         layer.name for layer in kept.layers
     }
@@ -77,23 +78,23 @@ def test_a_value_is_rounded_as_long_as_one_op_in_int8_touches_it() -> None:
         assert 0 < np.abs(expected - found).max() < 0.1 * np.abs(expected).max()
 
 
-def test_instructions_of_int8_of_float_and_of_the_border_between_them() -> None:
+def test_instructions_of_int8_of_float_and_of_the_boundary_between_them() -> None:
     text = "g (float[1,4,8,8] x) => (float[1,4,8,8] y) <float[4,4,1,1] w, float[4,1,3,3] v> {{ {} }}"
     nodes = "a = Conv(x, w) y = Conv<pads=[1,1,1,1], group=4>(a, v)"
     model = model_from_text(text.format(nodes))
     samples = [random_sample(model, seed) for seed in range(2)]
     graph = quantize_model(model, samples, LITERT_2_3, QuantizeRecipe()).graph
-    elements, border = 4 * 64, LITERT_2_3.boundary
+    elements, boundary = 4 * 64, LITERT_2_3.boundary
     dense, depthwise = elements * 4, elements * 9
     int8, in_float = LITERT_2_3.costs["int8"], LITERT_2_3.costs["float32"]
-    both = 2 * elements * border  # the input and the output are float as they come and go
-    assert estimated_instructions(graph.draft(), LITERT_2_3) == (
+    both = 2 * elements * boundary  # the input and the output are float as they come and go
+    assert estimated_instructions(graph.to_qdq(), LITERT_2_3) == (
         dense * int8.dense + depthwise * int8.depthwise + both
     )
     first, _ = graph.layers
-    assert estimated_instructions(graph.draft([first]), LITERT_2_3) == (
+    assert estimated_instructions(graph.to_qdq([first]), LITERT_2_3) == (
         dense * in_float.dense + depthwise * int8.depthwise + both
     )
-    assert estimated_instructions(graph.draft(graph.layers), LITERT_2_3) == (
+    assert estimated_instructions(graph.to_qdq(graph.layers), LITERT_2_3) == (
         dense * in_float.dense + depthwise * in_float.depthwise
     )

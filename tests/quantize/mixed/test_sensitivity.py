@@ -8,7 +8,7 @@ import pytest
 
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
 from mobiledeploy.quantize.mixed.mixed_precision import LayerSearch
-from mobiledeploy.quantize.mixed.sensitivity import OutputError, Sensitivity, measure_sensitivity
+from mobiledeploy.quantize.mixed.sensitivity import OutputNoise, Sensitivity, measure_sensitivity
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
@@ -43,7 +43,7 @@ def network() -> tuple[ir.Model, MixedGraph, list[Sample]]:
 def found(network: tuple[ir.Model, MixedGraph, list[Sample]]) -> Sensitivity:
     model, graph, samples = network
     calls: list[int] = []
-    found = measure_sensitivity(graph, OutputError(model, samples), lambda: calls.append(1))
+    found = measure_sensitivity(graph, OutputNoise(model, samples), lambda: calls.append(1))
     assert len(calls) == len(graph.roundings()) + len(found.layers)
     return found
 
@@ -57,11 +57,11 @@ def test_the_layers_around_the_wide_range_stand_out(found: Sensitivity) -> None:
 
 def test_noise_adds_up(network: tuple[ir.Model, MixedGraph, list[Sample]], found: Sensitivity) -> None:
     model, graph, samples = network
-    error = OutputError(model, samples)
+    error = OutputNoise(model, samples)
     names = [layer.name for layer in graph.layers]
     for in_int8 in (names, ["first", "tame"], ["wide"]):
         in_float = [layer for layer in graph.layers if layer.name not in in_int8]
-        measured = error.mean_sqnr_db(OnnxSession(graph.draft(in_float), optimize=False))
+        measured = error.mean_sqnr_db(OnnxSession(graph.to_qdq(in_float), optimize=False))
         told = -10 * np.log10(sum(found.shares(in_int8).values()))
         assert told == pytest.approx(measured, abs=1.5)
 
@@ -70,8 +70,8 @@ def test_a_budget_in_db_takes_those_layers_and_no_others(
     network: tuple[ir.Model, MixedGraph, list[Sample]], found: Sensitivity
 ) -> None:
     model, graph, samples = network
-    error = OutputError(model, samples)
-    as_is = error.sqnr_db(OnnxSession(graph.written(), optimize=False))
+    error = OutputNoise(model, samples)
+    as_is = error.sqnr_db(OnnxSession(graph.to_qdq(), optimize=False))
     search = LayerSearch(graph, AccuracyBudget(sqnr_db=as_is + 8), error, None)
     assert not search.kept_in_int8() and not search.layers
     search.run(found)
@@ -80,10 +80,10 @@ def test_a_budget_in_db_takes_those_layers_and_no_others(
     assert record.steps[0].in_float == 0 and record.steps[0].cost == 1
     assert record.steps[0].sqnr_db == pytest.approx(as_is)
     assert record.measured_on.startswith("dB of SQNR")
-    written = OnnxSession(graph.written(layers), optimize=False)
+    written = OnnxSession(graph.to_qdq(layers), optimize=False)
     assert error.sqnr_db(written) >= as_is + 8
     assert search.checked(written).failure is None
-    failure = search.checked(OnnxSession(graph.written(), optimize=False)).failure
+    failure = search.checked(OnnxSession(graph.to_qdq(), optimize=False)).failure
     assert failure is not None and f"demanded is SQNR of at least {as_is + 8:g} dB" in failure
 
 
@@ -91,7 +91,7 @@ def test_a_budget_that_int8_keeps_leaves_everything_in_int8(
     network: tuple[ir.Model, MixedGraph, list[Sample]],
 ) -> None:
     model, graph, samples = network
-    search = LayerSearch(graph, AccuracyBudget(sqnr_db=5), OutputError(model, samples))
+    search = LayerSearch(graph, AccuracyBudget(sqnr_db=5), OutputNoise(model, samples))
     assert search.kept_in_int8() and not search.layers
     assert search.record.met and not search.record.keep_float and len(search.record.steps) == 1
 
@@ -102,11 +102,11 @@ def test_a_budget_in_points_is_kept_on_what_it_is_measured_on(
     model, graph, samples = network
     many = [random_sample(model, seed) for seed in range(300)]
     meter = TopOneLost(OnnxSession(model), many, None, "inputs")
-    search = LayerSearch(graph, AccuracyBudget(points=1.0), OutputError(model, samples), meter)
+    search = LayerSearch(graph, AccuracyBudget(points=1.0), OutputNoise(model, samples), meter)
     assert not search.kept_in_int8()
     search.run(found)
     layers, record = search.layers, search.record
     assert record.steps[0].lost_points is not None and record.steps[0].lost_points > 1.0
     assert 0 < len(layers) < 4
-    assert meter.lost_points(OnnxSession(graph.written(layers), optimize=False)) <= 1.0
+    assert meter.lost_points(OnnxSession(graph.to_qdq(layers), optimize=False)) <= 1.0
     assert "no labels" in record.measured_on and "on 300 inputs" in record.measured_on

@@ -29,10 +29,9 @@ NET = """
 def written(text: str = NET) -> tuple[ir.Model, dict[str, QuantParams]]:
     model = model_from_text(text, three=3.0, axes=[2, 3])
     points = find_points(model.graph, LITERT_2_3, has_int8_form)
-    params = {value: activation_params(-1.0 - i, 2.0 + i) for i, value in enumerate(points.values)}
-    by_name = {value.name or "": p for value, p in params.items()}
+    params = {name: activation_params(-1.0 - i, 2.0 + i) for i, name in enumerate(points.values)}
     insert_qdq(model, Plan(points, params))
-    return model, by_name
+    return model, params
 
 
 def stored(model: ir.Model, node: ir.Node, index: int) -> QuantParams:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
+from mobiledeploy.graph.onnx_graph import activations_of
 from mobiledeploy.quantize.qdq.layers import layers_of
 from mobiledeploy.runtime.targets import LITERT_2_3
 from mobiledeploy.testing import model_from_text
@@ -12,7 +13,10 @@ def names(nodes: str, declared: str = "float[4,4,1,1] w, float[4,4,1,1] v") -> d
     """Layer -> how many nodes it has."""
     model = model_from_text(f"g (float[1,4,8,8] x) => (float[1,4,8,8] y) <{declared}> {{ {nodes} }}")
     rewrite_for_target(model, LITERT_2_3, "int8")
-    return {layer.name: len(layer.nodes) for layer in layers_of(model.graph, set(model.graph), LITERT_2_3)}
+    return {
+        layer.name: len(layer.nodes)
+        for layer in layers_of(model.graph, activations_of(model.graph), LITERT_2_3)
+    }
 
 
 def test_a_fused_activation_and_an_h_swish_belong_to_the_linear_op_before_them() -> None:

@@ -15,8 +15,7 @@ from mobiledeploy.base.errors import InputError
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
-from mobiledeploy.quantize.weights.adjust_log import AdjustLog
-from mobiledeploy.quantize.weights.adjust_weights import adjust_weights
+from mobiledeploy.quantize.weights.adjust_weights import AdjustLog, adjust_weights
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
 from mobiledeploy.runtime.targets import LITERT_2_3
 from mobiledeploy.testing import (

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from mobiledeploy.quantize.weights.batched_executor import Stepwise, largest_live_bytes
+from mobiledeploy.quantize.weights.batched_executor import BatchedExecutor, largest_live_bytes
 from mobiledeploy.runtime.runtimes import OnnxSession
 from mobiledeploy.testing import model_from_text, random_sample
 
@@ -31,7 +31,7 @@ def test_each_value_is_that_of_the_whole_graph() -> None:
     samples = [random_sample(model, seed) for seed in range(5)]
     names = ["a", "c", "d", "y"]
     whole = OnnxSession(model, extra_outputs=names, optimize=False, threads=1)
-    steps = Stepwise(model, samples)
+    steps = BatchedExecutor(model, samples)
     stops = [*nodes(model, "Conv"), nodes(model, "Add")[-1]]
     for name, node in zip(names, stops, strict=True):
         for sample, found in zip(samples, steps.run_to(node), strict=True):
@@ -41,9 +41,9 @@ def test_each_value_is_that_of_the_whole_graph() -> None:
 def test_what_is_changed_reaches_all_later_readers() -> None:
     model = model_from_text(NET)
     sample = random_sample(model)
-    steps = Stepwise(model, [sample])
+    steps = BatchedExecutor(model, [sample])
     first, last = nodes(model, "Conv")[0], nodes(model, "Add")[-1]
-    (before,) = Stepwise(model, [sample]).run_to(last)
+    (before,) = BatchedExecutor(model, [sample]).run_to(last)
     steps.run_to(first)
     steps.change(first, lambda array: array * np.float32(2))
     (after,) = steps.run_to(last)
@@ -53,7 +53,7 @@ def test_what_is_changed_reaches_all_later_readers() -> None:
 
 def test_a_node_runs_once() -> None:
     model = model_from_text(NET)
-    steps = Stepwise(model, [random_sample(model)])
+    steps = BatchedExecutor(model, [random_sample(model)])
     first, second, _ = nodes(model, "Conv")
     steps.run_to(second)
     with pytest.raises(ValueError):

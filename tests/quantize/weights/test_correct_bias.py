@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mobiledeploy.quantize.quantize_model import quantize_model
 from mobiledeploy.quantize.recipe import QuantizeRecipe
-from mobiledeploy.quantize.weights.correct_bias import correct_biases, correctable_layers
+from mobiledeploy.quantize.weights.correct_bias import correct_biases
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
 from mobiledeploy.runtime.targets import LITERT_2_3
 from mobiledeploy.testing import model_from_text
@@ -89,12 +89,11 @@ def test_a_second_correction_finds_little_to_do() -> None:
 
 
 def test_a_convolution_without_a_bias_is_corrected_too() -> None:
-    layers = correctable_layers(quantized(network(), correct_bias=True))
-    assert [(node.outputs[0].name or "").removesuffix("/float") for node in layers] == ["a", "c", "y"]
+    log = quantize_model(network(), inputs(2), LITERT_2_3, QuantizeRecipe())
+    assert [correction.layer for correction in log.biases] == ["a", "c", "y"]
 
 
 def test_float_layers_are_left_alone() -> None:
-    assert correctable_layers(network()) == []
     assert correct_biases(network(), network(), inputs(2)) == []
 
 

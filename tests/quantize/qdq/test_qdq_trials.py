@@ -8,13 +8,12 @@ import pytest
 
 from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
 from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
-from mobiledeploy.quantize.calibrate.calibrate import collect_histograms
-from mobiledeploy.quantize.calibrate.choose_ranges import merged_by_group, plan_ranges
-from mobiledeploy.quantize.calibrate.histogram import Histogram
+from mobiledeploy.quantize.calibrate.choose_ranges import plan_ranges
+from mobiledeploy.quantize.calibrate.observe import collect_histograms
 from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
 from mobiledeploy.quantize.qdq.plan import Plan
-from mobiledeploy.quantize.qdq.points import QuantizationPoints, find_points
-from mobiledeploy.quantize.qdq.trials import Trials
+from mobiledeploy.quantize.qdq.points import find_points
+from mobiledeploy.quantize.qdq.qdq_trials import QdqTrials
 from mobiledeploy.runtime.runtimes import OnnxSession, Sample
 from mobiledeploy.runtime.targets import LITERT_2_3
 from mobiledeploy.testing import model_from_text, random_sample
@@ -41,21 +40,21 @@ def samples(model: ir.Model) -> list[Sample]:
     return [random_sample(model, seed, scale=1.0) for seed in range(4)]
 
 
-def calibrated(model: ir.Model, samples: list[Sample]) -> tuple[QuantizationPoints, list[Histogram]]:
+def planned(model: ir.Model, samples: list[Sample], method: str) -> Plan:
     points = find_points(model.graph, LITERT_2_3, has_int8_form)
-    return points, merged_by_group(points, collect_histograms(model, points.values, samples))
+    statistics = collect_histograms(model, points.groups, samples)
+    return plan_ranges(model.graph, points, statistics, method)
 
 
 @pytest.mark.parametrize("method", ["mse", "moving-average"])
 def test_a_trial_computes_what_the_written_graph_does(
     model: ir.Model, samples: list[Sample], method: str
 ) -> None:
-    points, statistics = calibrated(model, samples)
-    trials = Trials(model, plan_ranges(points, statistics, "min-max"), samples)
-    tried = plan_ranges(points, statistics, method)
+    trials = QdqTrials(model, planned(model, samples, "min-max"), samples)
+    tried = planned(model, samples, method)
     found = trials.run(tried.activations)
     written = model.clone()
-    insert_qdq(*planned_on(written, samples, method))
+    insert_qdq(written, tried)
     exact = OnnxSession(written, optimize=False)
     steps = {name: float(np.ptp(trials.wanted[0][name])) / 255 for name in ("y", "z")}
     for sample, outputs in zip(samples, found, strict=True):
@@ -65,15 +64,9 @@ def test_a_trial_computes_what_the_written_graph_does(
             assert np.mean(np.abs(outputs[name] - wanted[name]) > 0.1 * step) < 0.01
 
 
-def planned_on(model: ir.Model, samples: list[Sample], method: str) -> tuple[ir.Model, Plan]:
-    points, statistics = calibrated(model, samples)
-    return model, plan_ranges(points, statistics, method)
-
-
 def test_errors_are_those_of_each_sample(model: ir.Model, samples: list[Sample]) -> None:
-    points, statistics = calibrated(model, samples)
-    plan = plan_ranges(points, statistics, "mse")
-    trials = Trials(model, plan, samples)
+    plan = planned(model, samples, "mse")
+    trials = QdqTrials(model, plan, samples)
     found, errors = trials.run(plan.activations), trials.errors(plan.activations)
     by_output = []
     for name in ("y", "z"):
@@ -85,6 +78,5 @@ def test_errors_are_those_of_each_sample(model: ir.Model, samples: list[Sample])
 
 def test_the_float_graph_stays_as_it_was(model: ir.Model, samples: list[Sample]) -> None:
     before = ir.to_proto(model).SerializeToString(deterministic=True)
-    points, statistics = calibrated(model, samples)
-    Trials(model, plan_ranges(points, statistics, "mse"), samples)
+    QdqTrials(model, planned(model, samples, "mse"), samples)
     assert ir.to_proto(model).SerializeToString(deterministic=True) == before

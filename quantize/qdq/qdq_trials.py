@@ -14,21 +14,20 @@ from numpy.typing import NDArray
 from mobiledeploy.graph.params import QuantParams
 from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
 from mobiledeploy.quantize.qdq.plan import Plan
-from mobiledeploy.quantize.qdq.points import QuantizationPoints
 from mobiledeploy.runtime.runtimes import OnnxSession, Outputs, Sample
 
-__all__ = ["Trials"]
+__all__ = ["QdqTrials"]
 
 
-class Trials:
+class QdqTrials:
     """Runs a QDQ graph whose activation parameters are inputs, in one session of ONNX Runtime.
 
     Biases are rounded to the steps that the plan gave them at first; these are so fine that it does not show.
 
     Args:
         model: The float graph; it is not changed.
-        plan: For that graph.
-        samples: A few; they stay in memory, with their outputs in float.
+        plan: The plan for that graph to begin with.
+        samples: A few inputs; they stay in memory, with their outputs in float.
     """
 
     def __init__(self, model: ir.Model, plan: Plan, samples: Sequence[Sample]) -> None:
@@ -41,22 +40,21 @@ class Trials:
             name: max(float(np.mean([np.square(outputs[name]).sum() for outputs in self.wanted])), 1e-30)
             for name in reference.output_names
         }
-        copy, copied = _copied(model, plan)
-        insert_qdq(copy, copied)
+        copy = model.clone()
+        insert_qdq(copy, plan)
         for value in plan.points.values:
-            for name in ("scale", "zero_point"):
-                constant = copy.graph.initializers.pop(f"{value.name}/{name}")
-                assert constant.const_value is not None
-                constant.dtype, constant.shape = constant.const_value.dtype, ir.Shape([])
+            for name, dtype in (("scale", np.dtype(np.float32)), ("zero_point", plan.dtype)):
+                constant = copy.graph.initializers.pop(f"{value}/{name}")
+                constant.dtype, constant.shape = ir.DataType.from_numpy(dtype), ir.Shape([])
                 constant.const_value = None
                 copy.graph.inputs.append(constant)
         # One thread each: samples run side by side, and the sums come out in one order.
         self._session = OnnxSession(copy, threads=1, fuse_qdq=False)
 
-    def run(self, activations: Mapping[ir.Value, QuantParams], part: slice = slice(None)) -> list[Outputs]:
+    def run(self, activations: Mapping[str, QuantParams], part: slice = slice(None)) -> list[Outputs]:
         """The outputs with those parameters, for each sample or for some of them."""
         given: dict[str, NDArray[Any]] = {
-            f"{value.name}/{name}": array
+            f"{value}/{name}": array
             for value, params in activations.items()
             for name, array in (
                 ("scale", np.asarray(params.scale[0], np.float32)),
@@ -69,7 +67,7 @@ class Trials:
             )
 
     def errors(
-        self, activations: Mapping[ir.Value, QuantParams], part: slice = slice(None)
+        self, activations: Mapping[str, QuantParams], part: slice = slice(None)
     ) -> NDArray[np.float64]:
         """The squared error of each sample's outputs, relative to the mean square of that output.
 
@@ -86,23 +84,8 @@ class Trials:
         return errors
 
     def sqnr_db(
-        self, activations: Mapping[ir.Value, QuantParams], part: slice = slice(None)
+        self, activations: Mapping[str, QuantParams], part: slice = slice(None)
     ) -> NDArray[np.float64]:
-        """The same as signal to noise of each sample in dB, (samples,), at most 120."""
+        """The SQNR of each sample's outputs in dB, (samples,), at most 120."""
         found: NDArray[np.float64] = -10 * np.log10(np.maximum(self.errors(activations, part), 1e-12))
         return found
-
-
-def _copied(model: ir.Model, plan: Plan) -> tuple[ir.Model, Plan]:
-    """A copy of a graph, and the same plan for it."""
-    copy = model.clone()
-    nodes = dict(zip(model.graph, copy.graph, strict=True))
-    values = dict(zip(model.graph.inputs, copy.graph.inputs, strict=True))
-    for node, twin in nodes.items():
-        values.update(zip(node.outputs, twin.outputs, strict=True))
-    points = QuantizationPoints(
-        [[values[value] for value in group] for group in plan.points.groups],
-        {nodes[node] for node in plan.points.integer_nodes},
-    )
-    activations = {values[value]: params for value, params in plan.activations.items()}
-    return copy, Plan(points, activations, {nodes[node]: params for node, params in plan.weights.items()})
