@@ -149,7 +149,9 @@ class _Export:
         copy, target = model.clone(), self.target
         if precision != "float32" and matches_op("HardSwish", self.settings.keep_float):
             target = target.taking("HARD_SWISH", precision)  # one op in float, which need not be rewritten
-        self.report.rewrites[precision] = asdict(rewrite_for_target(copy, target, precision))
+        self.report.rewrites[precision] = asdict(
+            rewrite_for_target(copy, target, precision, self.settings.without_rules)
+        )
         return copy
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from mobiledeploy.base.options import (
     Converted,
     OptionalPath,
+    Texts,
     argument,
     declared,
     group,
@@ -113,6 +114,12 @@ class ExportSettings(ModelOptions, QuantizeOptions):
     )
     target: Converted[str | Target, Target] = option(
         LITERT_2_3.name, _target, choices=lambda: TARGETS, help="runtime to export for"
+    )
+    without_rules: Texts = option(
+        (),
+        flag="--without-rule",
+        metavar="NAME",
+        help="rewrites to leave out: rules or stages by name, as in report.json",
     )
     thresholds: Converted[Thresholds | None, Thresholds] = group(Thresholds)
 

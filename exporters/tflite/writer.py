@@ -42,11 +42,6 @@ _OPTION_TABLES = {
     "MINIMUM": "MaximumMinimumOptions",
 }
 
-# Builtins that carry no option table.
-_NO_OPTIONS = frozenset(
-    {"RELU", "RELU6", "RELU_N1_TO_1", "LOGISTIC", "TANH", "ELU", "SQRT", "RSQRT", "PRELU"}
-)
-
 
 def write_tflite(graph: TfliteGraph, description: str) -> bytes:
     """Return a graph as the bytes of a .tflite file, the same bytes for the same graph.
@@ -132,8 +127,8 @@ class _Writer:
         result.opcodeIndex = self._codes.setdefault(key, len(self._codes))
         result.inputs = [-1 if t is None else self.index[t] for t in op.inputs]
         result.outputs = [self.index[t] for t in op.outputs]
-        if op.name not in _NO_OPTIONS:
-            table = _OPTION_TABLES.get(op.name) or _camel(op.name) + "Options"
+        table = _OPTION_TABLES.get(op.name) or _camel(op.name) + "Options"
+        if hasattr(schema.BuiltinOptions, table):  # ops such as RELU and FLOOR have no options
             result.builtinOptionsType = getattr(schema.BuiltinOptions, table)
             result.builtinOptions = getattr(schema, table + "T")()
             for name, value in op.options.items():
