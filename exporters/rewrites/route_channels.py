@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog
 from mobiledeploy.graph.channel_order import ChannelClass, channel_classes, channels_of, reorder
+from mobiledeploy.graph.constants import add_initializer
 from mobiledeploy.graph.moves import Elements, move, moved, whole_channels
 from mobiledeploy.graph.onnx_graph import describe, producer_of, rank, shape_of, tidy
 from mobiledeploy.graph.op_traits import PERMUTING
@@ -250,6 +251,5 @@ def _index(graph: ir.Graph, number: int) -> ir.Value:
     """Return an int64 constant of shape (1,)."""
     name = f"channel~{number}"
     if name not in graph.initializers:
-        array = np.array([number], np.int64)
-        graph.initializers[name] = ir.Value(name=name, const_value=ir.tensor(array, name=name))
+        add_initializer(graph, name, np.array([number], np.int64))
     return graph.initializers[name]

@@ -16,6 +16,7 @@ import numpy as np
 import onnx_ir as ir
 
 from mobiledeploy.exporters.rewrites.rule import Applied, Refusal, RewriteLog
+from mobiledeploy.graph.constants import add_initializer
 from mobiledeploy.graph.onnx_graph import array_of, constant, describe, rank, shape_of, tidy
 from mobiledeploy.graph.op_traits import BROADCASTING, ELEMENTWISE
 from mobiledeploy.runtime.targets import Precision, Target
@@ -136,10 +137,7 @@ def _rebuild(split: ir.Node, path: _Path, graph: ir.Graph) -> None:
 
 def _constant(graph: ir.Graph, value: ir.Value, start: int, stop: int, suffix: str) -> ir.Value:
     """Return the rows of weights or bias that make some output channels."""
-    array = array_of(value)
     name = f"{value.name}{suffix}"
     while name in graph.initializers:  # two convolutions may share weights
         name += "'"
-    part = ir.Value(name=name, const_value=ir.tensor(array[start:stop], name=name))
-    graph.initializers[name] = part
-    return part
+    return add_initializer(graph, name, array_of(value)[start:stop])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mobiledeploy.graph.onnx_graph import name_of, required
 
-__all__ = ["axes_list", "initializer", "new_initializer", "number", "replace_constant", "settle_names"]
+__all__ = ["add_initializer", "axes_list", "initializer", "number", "replace_constant", "settle_names"]
 
 
 def initializer(op: Any, like: ir.Value | None, array: NDArray[np.floating[Any]]) -> ir.Value:
@@ -60,15 +60,14 @@ def replace_constant(graph: ir.Graph, node: ir.Node, index: int, array: NDArray[
     if len(value.uses()) == 1 and not value.is_graph_output():
         value.const_value = ir.tensor(array, name=value.name)
     else:
-        node.replace_input_with(index, new_initializer(graph, name_of(value), array))
+        numbered = (f"{name_of(value)}:{number}" for number in itertools.count(1))
+        name = next(name for name in numbered if name not in graph.initializers)
+        node.replace_input_with(index, add_initializer(graph, name, array))
 
 
-def new_initializer(graph: ir.Graph, stem: str, array: NDArray[np.generic]) -> ir.Value:
-    """Make a constant of a graph, named after ``stem``."""
-    number = 1
-    while (name := f"{stem}:{number}") in graph.initializers:
-        number += 1
-    value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
-    value.shape, value.dtype = ir.Shape(array.shape), value.const_value.dtype  # type: ignore[union-attr]
+def add_initializer(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:
+    """Make a constant of a graph with that name."""
+    value = ir.Value(name=name, const_value=(tensor := ir.tensor(array, name=name)))
+    value.shape, value.dtype = ir.Shape(array.shape), tensor.dtype
     graph.initializers[name] = value
     return value

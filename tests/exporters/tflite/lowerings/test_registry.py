@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx_ir as ir
 import pytest
@@ -15,6 +17,11 @@ from mobiledeploy.exporters.tflite.lowerings.registry import (
     has_integer_form,
     lowers,
 )
+from mobiledeploy.exporters.tflite.onnx_to_tflite import lower
+from mobiledeploy.exporters.tflite.writer import write_tflite
+from mobiledeploy.runtime.runtimes import OnnxSession, TfliteSession
+from mobiledeploy.runtime.targets import LITERT_2_3
+from mobiledeploy.testing import model_from_text, random_sample
 
 
 def test_every_supported_op_has_a_lowering() -> None:
@@ -37,9 +44,27 @@ def own(b: Builder, x: Tensor) -> Tensor:
     return x
 
 
-def test_a_lowering_that_takes_the_place_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_LOWERINGS", dict(registry._LOWERINGS))
     monkeypatch.setattr(registry, "_KERNELS", dict(registry._KERNELS))
+
+
+@pytest.mark.usefixtures("_own_registry")
+def test_a_users_lowering(tmp_path: Path) -> None:
+    @lowers("Gelu", int8=False)
+    def gelu(b: Builder, x: Tensor, *, approximate: str = "none") -> Tensor:
+        return b.op("GELU", x, approximate=approximate == "tanh")
+
+    model = model_from_text("g (float[1, 3, 4, 4] x) => (float[1, 3, 4, 4] y) { y = Gelu(x) }")
+    sample, path = random_sample(model), tmp_path / "gelu.tflite"
+    path.write_bytes(write_tflite(lower(model, LITERT_2_3), "test"))
+    wanted = OnnxSession(model).run(sample)["y"]
+    assert np.allclose(TfliteSession(path).run(sample)["y"], wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.usefixtures("_own_registry")
+def test_a_lowering_that_takes_the_place_of_another() -> None:
     node, int16 = ir.Node("", "HardSwish", []), np.dtype(np.int16)
     assert (has_int8_form(node), has_integer_form(node, int16)) == (True, False)
     assert lowers("HardSwish", replace=True)(own) is own
