@@ -52,9 +52,9 @@ class _Call(ExportSettings):
 
 @takes(_Call)
 def export(call: _Call) -> ExportResult:
-    """Do exactly what ``mobiledeploy export`` does.
+    """Do exactly what ``mobiledeploy export`` does, with the fields of ``ExportSettings`` as keywords.
 
-    {arguments}
+    Args:
         thresholds: when an artifact counts as wrong
         progress: shows the steps; nothing does when left out
 

@@ -89,7 +89,7 @@ class Option:
         only: The kind of artifact that it is for, if it is for one only.
         recorded: Whether a report has its value.
         positional: Whether the command line takes it without a flag.
-        name: Name of the field; known when the class is.
+        name, title: Name of the field, and title of the settings that declare it; known when the class is.
     """
 
     default: Any = None
@@ -104,12 +104,13 @@ class Option:
     recorded: bool = field(default=True, kw_only=True)
     positional: bool = field(default=False, kw_only=True)
     name: str = field(default="", kw_only=True)
+    title: str = field(default="", kw_only=True)
 
-    def named(self, name: str) -> Option:
-        """The option as the field of that name."""
+    def bound(self, name: str, title: str) -> Option:
+        """The option as the field of that name in settings of that title."""
         derived = ("--no-" if self.default is True else "--") + name.replace("_", "-")
         flag = self.value_name if self.positional else self.flag or derived
-        return replace(self, name=name, flag=flag)
+        return replace(self, name=name, title=title, flag=flag)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -186,16 +187,22 @@ class Options:
                 )
 
 
-def declared(settings: type[Options]) -> Mapping[str, Option]:
-    """The options of some settings by the names of their fields, without those of groups."""
-    return {
-        part.name: part.metadata[_OPTION].named(part.name)
-        for part in fields(settings)
-        if _OPTION in part.metadata
+def declared(settings: type[Options]) -> dict[str, Option]:
+    """The options of some settings by the names of their fields: their own, then those of their bases.
+
+    Those of groups are not among them.
+    """
+    known = {part.name: part.metadata[_OPTION] for part in fields(settings) if _OPTION in part.metadata}
+    owners = {
+        name: getattr(kind, "title", "")
+        for kind in reversed(settings.__mro__)
+        for name in inspect.get_annotations(kind)
     }
+    order = [name for kind in settings.__mro__ for name in inspect.get_annotations(kind)]
+    return {name: known[name].bound(name, owners[name]) for name in dict.fromkeys(order) if name in known}
 
 
-def groups(settings: type[Options]) -> Mapping[str, type[Options]]:
+def groups(settings: type[Options]) -> dict[str, type[Options]]:
     """The settings that others hold as a field, by its name."""
     return {part.name: part.metadata[_GROUP] for part in fields(settings) if _GROUP in part.metadata}
 
@@ -222,8 +229,8 @@ def shared(kind: type[O], settings: Options, **others: Any) -> O:
 def takes(settings: Callable[P, S]) -> Callable[[Callable[[S], R]], Callable[P, R]]:
     """Let a function of some settings take what the settings are made of instead.
 
-    Type checkers and ``inspect.signature`` see the keywords with their types. Where ``{arguments}`` stands in
-    the function's docstring, there is a list of the options.
+    Type checkers and ``inspect.signature`` see the keywords with their types, and ``help`` lists them
+    after the "Args:" of the function's docstring.
     """
 
     def decorate(function: Callable[[S], R]) -> Callable[P, R]:
@@ -231,9 +238,10 @@ def takes(settings: Callable[P, S]) -> Callable[[Callable[[S], R]], Callable[P, 
         def call(*args: P.args, **keywords: P.kwargs) -> R:
             return function(settings(*args, **keywords))
 
-        call.__signature__ = inspect.signature(settings)  # type: ignore[attr-defined]
+        shown = inspect.signature(settings).replace(return_annotation=function.__annotations__["return"])
+        call.__signature__ = shown  # type: ignore[attr-defined]
         if isinstance(settings, type) and issubclass(settings, Options) and function.__doc__:
-            call.__doc__ = function.__doc__.replace("{arguments}", _arguments(settings))
+            call.__doc__ = function.__doc__.replace("Args:", _arguments(settings), 1)
         return call
 
     return decorate

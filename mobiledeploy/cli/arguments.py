@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from typing import Any, NoReturn, TypeVar
 
 from mobiledeploy.base import options as values
@@ -20,7 +20,6 @@ __all__ = [
     "number",
     "option",
     "settings_from",
-    "titled",
 ]
 
 EXIT_USAGE = 2
@@ -45,22 +44,12 @@ def add_options(parser: argparse.ArgumentParser, settings: type[Options], path: 
     Args:
         path: What the result's keys begin with.
     """
-    for title, options in titled(settings).items():
+    for title, options in groupby(declared(settings).values(), key=lambda about: about.title):
         section = parser.add_argument_group(title) if title else parser
         for about in options:
             section.add_argument(*_names(about, path), **_how(about, path))
     for name, kind in groups(settings).items():
         add_options(parser, kind, f"{path}{name}.")
-
-
-def titled(settings: type[Options]) -> dict[str, list[Option]]:
-    """The options by the title of the class that declares them, its own first."""
-    left, found = dict(declared(settings)), dict[str, list[Option]]()
-    for kind in settings.__mro__:
-        own = [left.pop(name) for name in inspect.get_annotations(kind) if name in left]
-        if own:
-            found.setdefault(getattr(kind, "title", ""), []).extend(own)
-    return found
 
 
 def _names(about: Option, path: str) -> list[str]:

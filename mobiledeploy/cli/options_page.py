@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
-from mobiledeploy.base.options import Option, Options, groups
-from mobiledeploy.cli.arguments import help_text, titled
+from mobiledeploy.base.options import Option, Options, declared, groups
+from mobiledeploy.cli.arguments import help_text
 from mobiledeploy.cli.main import COMMANDS, command_named
 
 __all__ = ["options_page", "options_table"]
@@ -16,6 +17,9 @@ Written by `python -m mobiledeploy.cli.options_page > docs/options.md`, not by h
 `--json`, `-q` and `-v`, too. The second column has the keywords of `mobiledeploy.export` and
 `mobiledeploy.verify_files`; with a dot, a field of what the keyword takes, such as
 `thresholds=Thresholds(float_error=1e-3)`.
+
+To add an option, declare it where it is used: one field, `name: type = option(...)`, of the settings there.
+Parser, keyword, checks and this page come from it (`mobiledeploy/base/options.py`).
 """
 
 
@@ -38,7 +42,7 @@ def options_table(settings: type[Options]) -> Iterator[str]:
 
 
 def _rows(settings: type[Options], path: str = "") -> Iterator[str]:
-    for title, options in titled(settings).items():
+    for title, options in groupby(declared(settings).values(), key=lambda about: about.title):
         if title:
             yield f"| **{title}** | | |"
         yield from (_row(about, path) for about in options)

@@ -197,8 +197,6 @@ def measure_accuracy(
 def run_verify(settings: VerifySettings) -> Verification:
     """Compare two .tflite files on the same inputs.
 
-    {arguments}
-
     Raises:
         InputError: A file cannot be loaded, or the two do not take the same inputs.
     """
@@ -217,4 +215,13 @@ def run_verify(settings: VerifySettings) -> Verification:
     return Verification(checks, layers, [generated] if settings.inputs is None else source.warnings)
 
 
-verify_files = takes(VerifySettings)(run_verify)
+@takes(VerifySettings)
+def verify_files(settings: VerifySettings) -> Verification:
+    """Do exactly what ``mobiledeploy verify`` does, with the fields of ``VerifySettings`` as arguments.
+
+    Args:
+
+    Raises:
+        InputError: A file cannot be loaded, or the two do not take the same inputs.
+    """
+    return run_verify(settings)

@@ -50,13 +50,14 @@ class Run(Base):
 def test_flags_come_from_names_and_defaults() -> None:
     flags = {name: about.flag for name, about in declared(Run).items()}
     assert flags == {
-        "count": "--count",
         "mode": "--mode",
         "cache": "--no-cache",
         "folder": "--folder",
         "limit": "--limit",
         "keep": "--keep",
+        "count": "--count",
     }
+    assert list(flags)[-1] == "count"  # of the base
 
 
 def test_values_are_converted_whether_they_are_text_or_not() -> None:
@@ -94,7 +95,7 @@ def test_choices_are_looked_up_when_they_are_needed(monkeypatch: pytest.MonkeyPa
 def test_what_was_given_is_told_as_it_is_typed() -> None:
     assert not given(Run())
     settings = Run(mode="slow", cache=False, keep=["a"], count=9)
-    assert list(given(settings)) == ["--count", "--mode slow", "--no-cache", "--keep"]
+    assert list(given(settings)) == ["--mode slow", "--no-cache", "--keep", "--count"]
     assert [text for text, about in given(settings).items() if about.only == "int8"] == ["--keep"]
     assert list(given(settings, Base)) == ["--count"]
 
@@ -109,11 +110,12 @@ def test_a_function_takes_what_its_settings_are_made_of() -> None:
     def count(settings: Run) -> int:
         """Count.
 
-        {arguments}
+        Args:
         """
         return settings.count
 
     assert count(count=4, mode="slow") == 4
     assert "count" in inspect.signature(count).parameters
     text = " ".join((count.__doc__ or "").split())
-    assert "Args: count: how many (when left out: 8)" in text and "cache: False: forget" in text
+    assert text.startswith("Count. Args: mode: how (when left out: fast) cache: False: forget")
+    assert "count: how many (when left out: 8)" in text
