@@ -117,4 +117,5 @@ def test_a_function_takes_what_its_settings_are_made_of() -> None:
     assert count(count=4, mode="slow") == 4
     assert "count" in inspect.signature(count).parameters
     text = " ".join((count.__doc__ or "").split())
-    assert "Args: count: how many (when left out: 8)" in text and "cache: False: forget" in text
+    assert text.startswith("Count. Args: mode: how (when left out: fast) cache: False: forget")
+    assert "count: how many (when left out: 8)" in text
