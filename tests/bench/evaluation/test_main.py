@@ -11,11 +11,12 @@ def test_every_command_says_what_it_takes(command: str, capsys: pytest.CaptureFi
         main([command, "--help"])
     assert end.value.code == 0
     shown = capsys.readouterr().out
-    assert (f"mobiledeploy.bench.evaluation {command}" in shown and "--seed" in shown) or command == "zoo"
+    assert f"usage: python -m mobiledeploy.bench.evaluation {command}" in shown and "--" in shown
 
 
 def test_what_is_no_command_is_refused_with_a_list(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["nonesuch"])
     assert end.value.code == 2
-    assert all(command in capsys.readouterr().err for command in ("zoo",))
+    message = capsys.readouterr().err
+    assert all(f"'{command}'" in message for command in COMMANDS)
