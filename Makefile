@@ -21,7 +21,7 @@ check: $(VENV)/.installed
 
 # Every network at full size: the better part of an hour on 2 cores.
 zoo: $(VENV)/.installed
-	$(VENV)/bin/python -m mobiledeploy.bench.evaluation.zoo --table docs/zoo.md
+	$(VENV)/bin/python -m mobiledeploy.bench.evaluation zoo --table docs/zoo.md
 
 # torch comes first and pinned: a looser request would also fetch several gigabytes of CUDA packages.
 $(VENV)/.installed: pyproject.toml constraints.txt

@@ -1,1 +1,5 @@
-"""The project's own measurements: accuracy, other converters and runtimes, the zoo. Not in the wheel."""
+"""The project measures itself: accuracy and speed of its artifacts, beside those of other tools and runtimes.
+
+`python -m mobiledeploy.bench.evaluation --help` drives it, from a checkout: it is not installed with the
+package. README.md in this folder says how to set up other tools.
+"""

@@ -1,4 +1,4 @@
-"""What a quantizer leaves in float: the ops of its result that do not compute in int8."""
+"""The ops that a quantizer leaves in float: those of its result that do not compute in int8."""
 
 from __future__ import annotations
 
@@ -12,23 +12,20 @@ from mobiledeploy.graph.op_traits import BOUNDARY, CLAMPING
 from mobiledeploy.runtime.runtimes import TfliteSession
 from mobiledeploy.sources.onnx_file import load_onnx
 
-__all__ = ["float_ops_of_onnx", "float_ops_of_tflite", "float_values_of_onnx"]
+__all__ = ["float_ops_of_onnx", "float_ops_of_tflite"]
 
 _NO_ARITHMETIC = {"Constant", "Identity", "Shape", "Cast"}
 
 
-def float_ops_of_tflite(path: Path) -> Counter[str]:
+def float_ops_of_tflite(path: Path) -> dict[str, int]:
     """TFLite op -> how many of them give a float result; DEQUANTIZE at the output is none."""
     session = TfliteSession(path, delegate=False)
     tensors = session.tensors()
-    return Counter(
-        node["op_name"]
-        for node in session.nodes()
-        if node["op_name"] != "DEQUANTIZE" and np.dtype(tensors[int(node["outputs"][0])]["dtype"]).kind == "f"
-    )
+    ops = [(node["op_name"], tensors[int(node["outputs"][0])]["dtype"]) for node in session.nodes()]
+    return dict(Counter(name for name, dtype in ops if name != "DEQUANTIZE" and np.dtype(dtype).kind == "f"))
 
 
-def float_ops_of_onnx(path: Path) -> Counter[str]:
+def float_ops_of_onnx(path: Path) -> dict[str, int]:
     """ONNX op -> how many of them ONNX Runtime computes in float, in a QDQ graph.
 
     An op between DequantizeLinear and QuantizeLinear for which ONNX Runtime has no integer kernel, such as
@@ -44,13 +41,7 @@ def float_ops_of_onnx(path: Path) -> Counter[str]:
             found[node.op_type] += 1
         elif not _is_rounded(node.outputs[0]):
             found[f"{node.op_type}, result in float"] += 1
-    return found
-
-
-def float_values_of_onnx(path: Path) -> list[str]:
-    """Names of the results of ops for which ONNX Runtime has no integer kernel, in the graph's order."""
-    left_out = BOUNDARY | _NO_ARITHMETIC | CLAMPING | _integer_kernels()
-    return [node.outputs[0].name or "" for node in load_onnx(path).graph if node.op_type not in left_out]
+    return dict(found)
 
 
 def _integer_kernels() -> set[str]:

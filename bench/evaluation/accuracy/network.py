@@ -30,10 +30,12 @@ _OPTION = re.compile(r"[A-Za-z_]\w*=")
 
 @dataclass(frozen=True)
 class Request:
-    """Attributes:
-    name: Of the registry.
-    options: Of the function that builds it.
-    weights: Its state_dict; None for the official weights.
+    """A network that was asked for.
+
+    Attributes:
+        name: A name of the registry, or path/to/file.py:factory.
+        options: Options of the function that builds it.
+        weights: File of its state_dict; None for the official weights.
     """
 
     name: str
@@ -46,7 +48,7 @@ class Request:
         return " ".join([name, *(f"{name}={value}" for name, value in self.options.items())])
 
     def weights_sha256(self) -> str:
-        """Of the file; without one, of the user's own Python file, or "official".
+        """Hash of the weights file; without one, of the user's own Python file, or "official".
 
         Raises:
             InputError: It is missing.
@@ -83,14 +85,19 @@ class FloatNetwork:
         self.folder = folder / safe_stem(str(asked))
 
     @cached_property
-    def _files(self) -> dict[str, Path]:
+    def files(self) -> dict[str, Path]:
+        """Float files: "onnx", with NCHW input, and "fp32", our .tflite.
+
+        Raises:
+            MobileDeployError: The network cannot be exported, or not without errors.
+        """
         result = mobiledeploy.export(
             self.request.name,
             weights=self.request.weights,
             size=self.inputs.size,
             options=self.request.options,
-            calibration=self.inputs.for_export,
-            seed=self.inputs.seed,
+            calibration=self.inputs.stored.for_export,
+            seed=self.inputs.stored.seed,
             out=self.folder / "float",
         )
         if result.report.failures:
@@ -101,22 +108,12 @@ class FloatNetwork:
         return result.artifacts
 
     @property
-    def onnx(self) -> Path:
-        """Float ONNX with NCHW input."""
-        return self._files["onnx"]
-
-    @property
-    def fp32(self) -> Path:
-        """Our float .tflite."""
-        return self._files["fp32"]
-
-    @cached_property
     def module(self) -> nn.Module:
         """The network in PyTorch, in evaluation mode."""
         size = (self.inputs.size, self.inputs.size)
         weights = None if self.request.weights is None else str(self.request.weights)
         options = ModelOptions(
-            weights=weights, size=size, options=self.request.options, seed=self.inputs.seed
+            weights=weights, size=size, options=self.request.options, seed=self.inputs.stored.seed
         )
         module = open_source(self.request.name, options).module
         assert module is not None
@@ -124,12 +121,12 @@ class FloatNetwork:
 
     @cached_property
     def logits(self) -> NDArray[np.float32]:
-        """Of our float .tflite, which the export has held against PyTorch: (validation images, classes).
+        """Logits of our float .tflite, which the export has held against PyTorch: (images, classes).
 
         Raises:
             InputError: The network has not the classes that the images have.
         """
-        found = logits(TfliteSession(self.fp32, nhwc=True), INPUT_NAME, self.inputs.images())
+        found = logits(TfliteSession(self.files["fp32"], nhwc=True), INPUT_NAME, self.inputs.images())
         classes = len(self.inputs.validation.names)
         if found.ndim != 2 or found.shape[1] != classes:
             raise InputError(

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import mobiledeploy
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.bench.evaluation.accuracy.methods import METHODS, choose
+from mobiledeploy.bench.evaluation.accuracy.methods import METHODS, choose, quantizes
 
 
 def test_a_group_has_the_methods_whose_environment_is_given() -> None:
@@ -27,3 +30,14 @@ def test_an_unknown_method_is_refused_with_a_list() -> None:
         InputError, match=r"unknown method 'defualt', expected some of ours, ablation, peers, default"
     ):
         choose(["defualt"], {})
+
+
+def test_of_an_exports_steps_those_count_that_quantize(network: str, tmp_path: Path) -> None:
+    result = mobiledeploy.export(network, int8=True, size=16, samples=4, cache=False, out=tmp_path / "out")
+    assert [step for step in result.seconds if quantizes(step)] == [
+        "rewrite for int8",
+        "adjust weights",
+        "calibrate",
+        "correct biases",
+        "QDQ to int8 TFLite",
+    ]

@@ -1,0 +1,50 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+from mobiledeploy.cli.arguments import at_least
+
+__all__ = ["EXIT_MISSED", "add_images", "add_out", "add_pythons", "add_seed", "given_pythons"]
+
+EXIT_MISSED = 3
+"""Exit code where something was measured that is not as it should be, as of `mobiledeploy export`."""
+
+
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """Add images to train or calibrate with, and images to measure on."""
+    add = parser.add_argument
+    add("--data", type=Path, required=True, metavar="DIR|ZIP", help="training images, a folder per class")
+    add("--validation", type=Path, required=True, metavar="DIR|ZIP", help="the same to measure on")
+
+
+def add_seed(parser: argparse.ArgumentParser, samples: int | None = None) -> None:
+    """Add the seed and, with a default, how many inputs are drawn by it."""
+    add = parser.add_argument
+    if samples is not None:
+        add("--samples", type=at_least(1), default=samples, metavar="N", help="inputs (default: %(default)s)")
+    add("--seed", type=at_least(0), default=0, metavar="N", help="of every choice (default: %(default)s)")
+
+
+def add_out(parser: argparse.ArgumentParser, folder: str) -> None:
+    """Add the folder that files go to."""
+    parser.add_argument(
+        "--out", type=Path, default=Path(folder), metavar="DIR", help="for all files (default: %(default)s)"
+    )
+
+
+def add_pythons(parser: argparse.ArgumentParser, environments: Iterable[str], required: bool = False) -> None:
+    """Add an option for the interpreter of each environment; the README says how to set them up."""
+    for name in environments:
+        parser.add_argument(
+            f"--{name}-python", required=required, metavar="PYTHON", help=f"interpreter of environment {name}"
+        )
+
+
+def given_pythons(args: argparse.Namespace, environments: Iterable[str]) -> dict[str, str]:
+    """Environment -> interpreter, of those that were given."""
+    pythons = {name: getattr(args, f"{name.replace('-', '_')}_python") for name in environments}
+    return {name: python for name, python in pythons.items() if python is not None}
