@@ -25,7 +25,7 @@ from mobiledeploy.exporters.tflite.writer import write_tflite
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
 from mobiledeploy.graph.onnx_graph import quantizes_to_int16, shape_of, tidy
 from mobiledeploy.inputs.labelled_images import LabelledImages
-from mobiledeploy.inputs.open_inputs import InputSource, Sample, open_inputs
+from mobiledeploy.inputs.open_inputs import InputSource, open_inputs
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache, identity
 from mobiledeploy.quantize.explain.layer_findings import explain_layers
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
@@ -38,7 +38,7 @@ from mobiledeploy.report.html import to_html
 from mobiledeploy.report.record import ArtifactRecord, Report, TensorRecord
 from mobiledeploy.runtime.partitions import measure_partitions
 from mobiledeploy.runtime.precisions import KINDS, PrecisionKind
-from mobiledeploy.runtime.runtimes import OnnxSession, Runner, TfliteSession, TorchRunner
+from mobiledeploy.runtime.runtimes import OnnxSession, Runner, Sample, TfliteSession, TorchRunner
 from mobiledeploy.runtime.targets import Precision, Target
 from mobiledeploy.settings import ExportSettings
 from mobiledeploy.sources.source import Source
@@ -49,7 +49,7 @@ from mobiledeploy.verify.verify import check_outputs, compare_layers, measure_ac
 
 __all__ = ["make_artifacts"]
 
-_HELD_BACK = 16
+_HOLDOUT = 16
 _QUICK_SAMPLES = 2
 _LAYER_SAMPLES = 4
 _FINDING_SAMPLES = 4
@@ -165,9 +165,9 @@ def _begin(
             source.preprocessing,
             samples=settings.samples if settings.quantizes else 1,
             seed=settings.seed,
-            held_back=_HELD_BACK,
+            holdout=_HOLDOUT,
         )
-    checked = _kept(inputs.held_back)
+    checked = _kept(inputs.holdout)
     report = Report(
         model={"name": source.name, "inputs": source.inputs, **source.facts},
         weights=asdict(source.weights),

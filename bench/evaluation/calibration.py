@@ -16,9 +16,9 @@ from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.inputs.open_inputs import open_inputs
 from mobiledeploy.sources.source import INPUT_NAME
 
-__all__ = ["HELD_BACK", "CalibrationInputs", "export_int8", "require_same", "store_inputs"]
+__all__ = ["HOLDOUT", "CalibrationInputs", "export_int8", "require_same", "store_inputs"]
 
-HELD_BACK = 16
+HOLDOUT = 16
 """How many inputs an export checks its artifacts on."""
 
 
@@ -29,7 +29,7 @@ class CalibrationInputs:
     Attributes:
         for_export: .npy, float32 (samples + held back, C, H, W), of which an export calibrates with a part.
         calibration: .npy, float32 (samples, C, H, W): just these, in their order, for other tools.
-        held_back: The others, (1, C, H, W) each.
+        holdout: The others, (1, C, H, W) each.
         samples: Number of inputs to calibrate with.
         seed: Random seed of the split.
         fingerprint: SHA-256 of the inputs in `for_export`, as an export's report has it.
@@ -37,7 +37,7 @@ class CalibrationInputs:
 
     for_export: Path
     calibration: Path
-    held_back: list[NDArray[np.float32]]
+    holdout: list[NDArray[np.float32]]
     samples: int
     seed: int
     fingerprint: str
@@ -55,10 +55,10 @@ def store_inputs(
     for_export, calibration = folder / "inputs.npy", folder / "calibration.npy"
     np.save(for_export, np.concatenate(drawn))
     # Opened as an export opens it, so that other tools get the part that it calibrates with.
-    source = open_inputs(for_export, {INPUT_NAME: drawn[0].shape}, None, samples, seed, HELD_BACK)
+    source = open_inputs(for_export, {INPUT_NAME: drawn[0].shape}, None, samples, seed, HOLDOUT)
     np.save(calibration, np.concatenate([sample[INPUT_NAME] for sample in source.calibration]))
-    held_back = [sample[INPUT_NAME] for sample in source.held_back]
-    return CalibrationInputs(for_export, calibration, held_back, samples, seed, source.fingerprint())
+    holdout = [sample[INPUT_NAME] for sample in source.holdout]
+    return CalibrationInputs(for_export, calibration, holdout, samples, seed, source.fingerprint())
 
 
 def export_int8(source: str | Path, inputs: CalibrationInputs, out: Path, **settings: Any) -> ExportResult:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.evaluation.accuracy.figures import Closeness, closeness, logits, percent
 from mobiledeploy.bench.evaluation.arguments import add_pythons, add_seed
-from mobiledeploy.bench.evaluation.calibration import HELD_BACK, export_int8, require_same, store_inputs
+from mobiledeploy.bench.evaluation.calibration import HOLDOUT, export_int8, require_same, store_inputs
 from mobiledeploy.bench.evaluation.other_python import quantize_with_litert_torch
 from mobiledeploy.bench.evaluation.page import page, plain_rows, table, write
 from mobiledeploy.bench.evaluation.rows import Row
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
     if preprocessing is not None and args.no_crop:
         preprocessing = replace(preprocessing, resize=None)
     folder = args.out or Path("artifacts/peers") / source.name
-    drawn = _drawn(args.calibration, shape, preprocessing, args.samples, args.seed, HELD_BACK)
+    drawn = _drawn(args.calibration, shape, preprocessing, args.samples, args.seed, HOLDOUT)
     stored = store_inputs(drawn, args.samples, args.seed, folder)
     module = source.module.eval()
     fp32, int8 = quantize_with_litert_torch(args.aeq_python, module, shape, stored.calibration, folder)
@@ -124,9 +124,9 @@ def run(args: argparse.Namespace) -> int:
 
     files = {f"ours {kind}": ours.artifacts[kind] for kind in ("fp32", "int8")}
     files |= {"theirs fp32": fp32.path, "theirs int8": int8.path}
-    inputs: Images = stored.held_back
+    inputs: Images = stored.holdout
     if args.evaluation is not None:
-        inputs = _drawn(args.evaluation, shape, preprocessing, _EVERYTHING, args.seed, held_back=0)
+        inputs = _drawn(args.evaluation, shape, preprocessing, _EVERYTHING, args.seed, holdout=0)
     settings = Settings(core=args.core, time_limit_s=args.time_limit)
     (measured,) = bench(list(files.values()), ["host"], settings=settings).results
     assert isinstance(measured, Measurement)
@@ -154,10 +154,10 @@ def _drawn(
     preprocessing: Preprocessing | None,
     samples: int,
     seed: int,
-    held_back: int,
+    holdout: int,
 ) -> Images:
-    source = open_inputs(path, {"input": shape}, preprocessing, samples, seed, held_back)
-    return [sample["input"] for part in (source.calibration, source.held_back) for sample in part]
+    source = open_inputs(path, {"input": shape}, preprocessing, samples, seed, holdout)
+    return [sample["input"] for part in (source.calibration, source.holdout) for sample in part]
 
 
 def _plain(value: object) -> object:

@@ -204,7 +204,7 @@ def _inputs(path: Path, data: Path | None, samples: int, seed: int) -> dict[str,
     """
     session = TfliteSession(path)
     shapes = session.input_shapes()
-    source = open_inputs(data, shapes, AS_THEY_ARE, samples, seed, held_back=0)
+    source = open_inputs(data, shapes, AS_THEY_ARE, samples, seed, holdout=0)
     numbers = {details["index"]: i for i, details in enumerate(session.interpreter.get_input_details())}
     found = {}
     for name, details in session.inputs.items():

@@ -14,8 +14,9 @@ import numpy as np
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.inputs.images import describe_preprocessing, preprocess, read_image
-from mobiledeploy.inputs.open_inputs import ImageInput, Sample, image_input, named_in_short, read_bytes
+from mobiledeploy.inputs.open_inputs import ImageInput, image_input, named_in_short, read_bytes
 from mobiledeploy.inputs.preprocessing import Preprocessing
+from mobiledeploy.runtime.runtimes import Sample
 
 __all__ = ["LabelledImages"]
 

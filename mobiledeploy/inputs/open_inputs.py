@@ -34,11 +34,11 @@ from mobiledeploy.inputs.images import (
     read_image,
 )
 from mobiledeploy.inputs.preprocessing import Preprocessing
+from mobiledeploy.runtime.runtimes import Sample
 
 __all__ = [
     "ImageInput",
     "InputSource",
-    "Sample",
     "Samples",
     "files_under",
     "image_input",
@@ -46,9 +46,6 @@ __all__ = [
     "open_inputs",
     "read_bytes",
 ]
-
-Sample = dict[str, NDArray[np.float32]]
-"""Input name -> array as the model takes it, batch 1; images are (1, C, H, W)."""
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
@@ -81,7 +78,7 @@ class InputSource:
         description: one line for the report: how many of what, and how they were prepared.
         warnings: what the user should know about them, a sentence each.
         calibration: samples to calibrate with.
-        held_back: other samples, to check the result on; the same ones for any number of calibration samples,
+        holdout: other samples, to check the result on; the same ones for any number of calibration samples,
             as long as there are enough of both.
         digest: what `fingerprint` returns.
     """
@@ -89,7 +86,7 @@ class InputSource:
     description: str
     warnings: list[str]
     calibration: Samples
-    held_back: Samples
+    holdout: Samples
     digest: str
 
     def fingerprint(self) -> str:
@@ -123,7 +120,7 @@ def open_inputs(
     preprocessing: Preprocessing | None,
     samples: int,
     seed: int,
-    held_back: int = 16,
+    holdout: int = 16,
 ) -> InputSource:
     """Open a source of inputs for a model and split it.
 
@@ -134,15 +131,15 @@ def open_inputs(
         preprocessing: what the model wants done to an image; None: resize to the input size, scale to [0, 1].
         samples: how many to calibrate with, at most.
         seed: of the choice among what `path` holds, or of the generator.
-        held_back: how many more to keep for checking. Of a source with too few for both, a fifth is kept; a
+        holdout: how many more to keep for checking. Of a source with too few for both, a fifth is kept; a
             single sample serves for both.
 
     Raises:
         InputError: nothing usable at `path`, or arrays that do not fit the model.
     """
-    if samples < 1 or held_back < 0:
-        raise InputError(f"samples {samples} and held back {held_back}, expected at least 1 and 0")
-    wanted = _Wanted(samples, held_back, seed)
+    if samples < 1 or holdout < 0:
+        raise InputError(f"samples {samples} and held back {holdout}, expected at least 1 and 0")
+    wanted = _Wanted(samples, holdout, seed)
     if path is None:
         image = image_input(inputs)
         return _generated_source(image, preprocessing, wanted) if image else _random_source(inputs, wanted)
@@ -195,7 +192,7 @@ def files_under(folder: Path) -> list[str]:
 @dataclass(frozen=True)
 class _Wanted:
     samples: int
-    held_back: int
+    holdout: int
     seed: int
 
     def order(self, count: int) -> list[int]:
@@ -208,8 +205,8 @@ class _Wanted:
         The latter come first, so that another number of calibration samples leaves them as they are.
         """
         if found == 1:
-            return range(1), range(min(1, self.held_back))
-        kept = min(self.held_back, max(found - self.samples, found // 5, 1))
+            return range(1), range(min(1, self.holdout))
+        kept = min(self.holdout, max(found - self.samples, found // 5, 1))
         return range(kept, min(found, kept + self.samples)), range(kept)
 
     def warnings(self, found: int, kind: str) -> list[str]:
@@ -239,7 +236,7 @@ def _source(
         description=f"{len(calibration)} {kind}, {len(kept)} held back; {how}",
         warnings=[*notes, *wanted.warnings(len(digests), kind)],
         calibration=Samples(calibration, make),
-        held_back=Samples(kept, make),
+        holdout=Samples(kept, make),
         digest=hashlib.sha256(b"|".join(parts)).hexdigest(),
     )
 
@@ -249,7 +246,7 @@ def _generated_source(image: ImageInput, preprocessing: Preprocessing | None, wa
         picture = Image.fromarray(generated_image(number, image.size, wanted.seed)).convert(image.mode)
         return {image.name: normalise(np.asarray(picture), preprocessing)}
 
-    count = wanted.samples + wanted.held_back
+    count = wanted.samples + wanted.holdout
     digests = [
         _digest(f"generated {number} {image.size} {image.mode} {wanted.seed}") for number in range(count)
     ]
@@ -263,7 +260,7 @@ def _random_source(inputs: Mapping[str, tuple[int, ...]], wanted: _Wanted) -> In
         rng = np.random.default_rng([wanted.seed, number])
         return {name: rng.standard_normal(shape, np.float32) for name, shape in inputs.items()}
 
-    count = wanted.samples + wanted.held_back
+    count = wanted.samples + wanted.holdout
     digests = [_digest(f"normal {number} {dict(inputs)} {wanted.seed}") for number in range(count)]
     note = f"calibration used random numbers ({_shapes(inputs)} is no image); pass --calibration FILE.npz"
     return _source(wanted, make, digests, "random inputs", [note], f"standard normal, seed {wanted.seed}")
@@ -294,7 +291,7 @@ def _image_source(
         enlarged += height < image.size[0] or width < image.size[1]
         chosen.append(folder / names[number])
         digests.append(_digest(content))
-        if len(chosen) == wanted.samples + wanted.held_back:
+        if len(chosen) == wanted.samples + wanted.holdout:
             break
     if not chosen:
         raise InputError(_nothing_usable(folder, files, broken))
@@ -324,7 +321,7 @@ def _array_source(
         name: _row_reader(f"{path}, {name}", arrays[name], shape, preprocessing)
         for name, shape in inputs.items()
     }
-    chosen = wanted.order(lengths.pop())[: wanted.samples + wanted.held_back]
+    chosen = wanted.order(lengths.pop())[: wanted.samples + wanted.holdout]
 
     def make(number: int) -> Sample:
         return {name: read(chosen[number]) for name, read in readers.items()}

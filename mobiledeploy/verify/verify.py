@@ -12,8 +12,8 @@ import numpy as np
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.options import takes
 from mobiledeploy.inputs.labelled_images import LabelledImages
-from mobiledeploy.inputs.open_inputs import Sample, open_inputs
-from mobiledeploy.runtime.runtimes import Outputs, Runner, TfliteSession
+from mobiledeploy.inputs.open_inputs import open_inputs
+from mobiledeploy.runtime.runtimes import Outputs, Runner, Sample, TfliteSession
 from mobiledeploy.tasks.registry import get_task
 from mobiledeploy.tasks.task import Figure, LabelledTask, Task
 from mobiledeploy.tasks.tensors import Tensors
@@ -232,10 +232,10 @@ def run_verify(settings: VerifySettings) -> Verification:
             "same inputs; compare two forms of one network"
         )
     shapes, count = ours.input_shapes(), settings.samples
-    source = open_inputs(settings.inputs, shapes, None, 1, settings.seed, held_back=count)
+    source = open_inputs(settings.inputs, shapes, None, 1, settings.seed, holdout=count)
     pair, task = ((candidate.name, ours), (reference.name, theirs)), get_task(settings.task)
-    checks = check_outputs(*pair, source.held_back, settings.limit, task)
-    layers = compare_layers(reference, candidate, source.held_back[:_LAYER_SAMPLES])
+    checks = check_outputs(*pair, source.holdout, settings.limit, task)
+    layers = compare_layers(reference, candidate, source.holdout[:_LAYER_SAMPLES])
     generated = "compared on generated inputs; for figures on real ones pass --inputs DIR"
     return Verification(checks, layers, [generated] if settings.inputs is None else source.warnings)
 

@@ -34,17 +34,17 @@ def levels(samples: Samples) -> list[int]:
 
 
 def everything(source: InputSource) -> list[NDArray[np.float32]]:
-    return [value for part in (source.calibration, source.held_back) for s in part for value in s.values()]
+    return [value for part in (source.calibration, source.holdout) for s in part for value in s.values()]
 
 
 def test_folder_is_split_without_overlap(tmp_path: Path) -> None:
-    source = open_inputs(write_images(tmp_path, 20), INPUTS, None, samples=8, seed=0, held_back=4)
-    used, kept = levels(source.calibration), levels(source.held_back)
+    source = open_inputs(write_images(tmp_path, 20), INPUTS, None, samples=8, seed=0, holdout=4)
+    used, kept = levels(source.calibration), levels(source.holdout)
     assert (len(used), len(kept)) == (8, 4)
     assert len({*used, *kept}) == 12
     assert source.warnings == []
     assert "8 images, 4 held back" in source.description
-    for sample in (*source.calibration, *source.held_back):
+    for sample in (*source.calibration, *source.holdout):
         assert sample["image"].shape == (1, 3, 8, 8)
         assert sample["image"].dtype == np.float32
 
@@ -61,11 +61,11 @@ def test_every_pass_is_the_same_and_the_seed_chooses(tmp_path: Path) -> None:
 def test_held_back_part_stays_when_the_number_of_samples_changes(tmp_path: Path) -> None:
     write_images(tmp_path, 20)
     few, many = (open_inputs(tmp_path, INPUTS, None, samples, 0, 4) for samples in (2, 16))
-    assert levels(few.held_back) == levels(many.held_back)
+    assert levels(few.holdout) == levels(many.holdout)
 
 
 @pytest.mark.parametrize(
-    ("found", "samples", "held_back", "expected"),
+    ("found", "samples", "holdout", "expected"),
     [
         (10, 64, 16, (8, 2)),
         (2, 64, 16, (1, 1)),
@@ -75,17 +75,17 @@ def test_held_back_part_stays_when_the_number_of_samples_changes(tmp_path: Path)
     ],
 )
 def test_too_few_are_shared_out(
-    tmp_path: Path, found: int, samples: int, held_back: int, expected: tuple[int, int]
+    tmp_path: Path, found: int, samples: int, holdout: int, expected: tuple[int, int]
 ) -> None:
-    source = open_inputs(write_images(tmp_path, found), INPUTS, None, samples, 0, held_back)
-    assert (len(source.calibration), len(source.held_back)) == expected
+    source = open_inputs(write_images(tmp_path, found), INPUTS, None, samples, 0, holdout)
+    assert (len(source.calibration), len(source.holdout)) == expected
     wanted = [f"calibration wants {samples} images, found {found}"] if expected[0] < samples else []
     assert [warning[: len(wanted[0])] for warning in source.warnings] == wanted
 
 
 def test_a_single_image_serves_for_both(tmp_path: Path) -> None:
     source = open_inputs(write_images(tmp_path, 1), INPUTS, None, 64, 0)
-    assert levels(source.calibration) == levels(source.held_back) == [0]
+    assert levels(source.calibration) == levels(source.holdout) == [0]
     assert any("found 1: it serves to calibrate and to check" in warning for warning in source.warnings)
 
 
@@ -109,8 +109,8 @@ def test_broken_images_are_named_and_replaced(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     (tmp_path / "notes.txt").touch()
     (tmp_path / "._000.png").write_bytes(b"what macOS leaves beside files")
-    source = open_inputs(tmp_path, INPUTS, None, 5, 0, held_back=1)
-    assert (len(source.calibration), len(source.held_back)) == (5, 1)
+    source = open_inputs(tmp_path, INPUTS, None, 5, 0, holdout=1)
+    assert (len(source.calibration), len(source.holdout)) == (5, 1)
     for name in ("cut.jpg (", "text.JPEG (not a JPEG or PNG)", "empty.png (not a JPEG or PNG)"):
         assert sum(name in warning for warning in source.warnings) == 1
     assert not any("notes" in warning or "._" in warning for warning in source.warnings)
@@ -120,7 +120,7 @@ def test_many_broken_images_are_counted(tmp_path: Path) -> None:
     write_images(tmp_path, 1)
     for number in range(14):
         (tmp_path / f"{number}.png").touch()
-    warnings = open_inputs(tmp_path, INPUTS, None, 1, 0, held_back=99).warnings
+    warnings = open_inputs(tmp_path, INPUTS, None, 1, 0, holdout=99).warnings
     assert sum("left out" in warning for warning in warnings) == 11
     assert any("4 more" in warning for warning in warnings)
 
@@ -151,7 +151,7 @@ def test_a_link_back_into_the_folder_ends(tmp_path: Path) -> None:
     write_images(tmp_path, 3)
     (tmp_path / "depth0" / "loop").symlink_to(tmp_path, target_is_directory=True)
     source = open_inputs(tmp_path, INPUTS, None, 64, 0)
-    assert len(source.calibration) + len(source.held_back) == 3
+    assert len(source.calibration) + len(source.holdout) == 3
 
 
 def test_an_image_that_vanishes_is_named(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_grey_input_takes_grey_images(tmp_path: Path) -> None:
 
 def test_generated_images_come_with_a_warning() -> None:
     source = open_inputs(None, INPUTS, IMAGENET, 5, 0, 2)
-    assert (len(source.calibration), len(source.held_back)) == (5, 2)
+    assert (len(source.calibration), len(source.holdout)) == (5, 2)
     (warning,) = source.warnings
     assert "generated images" in warning and "--calibration DIR" in warning
     values = everything(source)
@@ -236,7 +236,7 @@ def test_npz_by_input_name(tmp_path: Path) -> None:
     x, y = np.arange(8, dtype=np.float32).reshape(4, 2), np.arange(4, dtype=np.float32).reshape(4, 1)
     np.savez(tmp_path / "x.npz", x=x, y=y, labels=np.array(["a"]))
     source = open_inputs(tmp_path / "x.npz", {"x": (1, 2), "y": (1, 1)}, None, 3, 0, 1)
-    for sample in (*source.calibration, *source.held_back):
+    for sample in (*source.calibration, *source.holdout):
         assert sample["x"][0, 0] == 2 * sample["y"][0, 0]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.bench.evaluation.calibration import HELD_BACK, CalibrationInputs, store_inputs
+from mobiledeploy.bench.evaluation.calibration import HOLDOUT, CalibrationInputs, store_inputs
 from mobiledeploy.bench.evaluation.images import (
     ImageClasses,
     prepared,
@@ -57,12 +57,12 @@ def draw_inputs(
     Raises:
         InputError: Nothing usable there, too few images, or the two differ in their classes.
     """
-    drawn = read_image_classes(data, size, samples + HELD_BACK, seed)
+    drawn = read_image_classes(data, size, samples + HOLDOUT, seed)
     measured = read_image_classes(validation, size, limit, seed)
     require_same_classes(drawn, measured)
-    if len(drawn) < samples + HELD_BACK:
+    if len(drawn) < samples + HOLDOUT:
         raise InputError(
-            f"{data} has {len(drawn)} images, expected {samples} to calibrate with and {HELD_BACK} to check "
+            f"{data} has {len(drawn)} images, expected {samples} to calibrate with and {HOLDOUT} to check "
             "on; pass fewer --samples"
         )
     stored = store_inputs([prepared(pixels, size) for pixels in drawn.pixels], samples, seed, folder)

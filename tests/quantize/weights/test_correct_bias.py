@@ -59,10 +59,10 @@ def quantized(model: ir.Model, correct_bias: bool) -> ir.Model:
 
 
 def test_a_systematic_shift_is_taken_back_on_inputs_that_were_not_seen() -> None:
-    model, held_back = network(), inputs(32, first_seed=100)
-    wanted = outputs(model, held_back)
+    model, holdout = network(), inputs(32, first_seed=100)
+    wanted = outputs(model, holdout)
     without, corrected = (
-        compare(wanted, outputs(quantized(model, flag), held_back)).sqnr_db for flag in (False, True)
+        compare(wanted, outputs(quantized(model, flag), holdout)).sqnr_db for flag in (False, True)
     )
     assert corrected > without + 6
 
