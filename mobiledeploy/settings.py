@@ -38,10 +38,6 @@ def _task(name: str) -> str:
     return get_task(name).name
 
 
-def _target(given: str | Target) -> Target:
-    return given if isinstance(given, Target) else get_target(given)
-
-
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings(ModelOptions, QuantizeOptions):
     """What ``mobiledeploy export`` takes. Those who use a part of the options declare them."""
@@ -113,7 +109,7 @@ class ExportSettings(ModelOptions, QuantizeOptions):
         help="type of inputs and outputs of the int8 artifact, or (int16) of int16x8",
     )
     target: Converted[str | Target, Target] = option(
-        LITERT_2_3.name, _target, choices=lambda: TARGETS, help="runtime to export for"
+        LITERT_2_3.name, get_target, choices=lambda: TARGETS, help="runtime to export for"
     )
     without_rules: Texts = option(
         (),

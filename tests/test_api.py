@@ -106,7 +106,7 @@ def test_an_interruption_leaves_the_folder_as_it_was(onnx_file: str, tmp_path: P
         ({"io": "int32"}, "--io is 'int32', expected one of float32, int8, uint8, int16"),
         ({"calibrator": "best"}, "--calibrator is 'best', expected one of cubed, mse, min-max, .*, search"),
         ({"validation_limit": 5}, "--validation-limit without --validation, .* pass --validation DIR"),
-        ({"options": ["depth"]}, "expected NAME=VALUE instead of 'depth'"),
+        ({"options": ["depth"]}, "--option is 'depth', expected NAME=VALUE; leave it out"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:

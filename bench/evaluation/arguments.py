@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
-from mobiledeploy.cli.arguments import at_least
+from mobiledeploy.base import options
 
-__all__ = ["EXIT_MISSED", "add_images", "add_out", "add_pythons", "add_seed", "given_pythons"]
+__all__ = [
+    "EXIT_MISSED",
+    "add_images",
+    "add_out",
+    "add_pythons",
+    "add_seed",
+    "at_least",
+    "given_pythons",
+    "number",
+    "option",
+]
+
+T = TypeVar("T")
 
 EXIT_MISSED = 3
 """Exit code where something was measured that is not as it should be, as of `mobiledeploy export`."""
+
+
+def _parsing(convert: Callable[[str], T]) -> Callable[[str], T]:
+    """What argparse calls a type, of what an option converts with."""
+
+    def parse(text: str) -> T:
+        try:
+            return convert(text)
+        except options.UnfitError as unfit:
+            raise argparse.ArgumentTypeError(f"{text!r}, expected {unfit}") from None
+
+    return parse
+
+
+def at_least(low: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `low` on."""
+    return _parsing(options.whole(low))
+
+
+number = _parsing(options.number)
+option = _parsing(options.named_value)
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:

@@ -25,7 +25,6 @@ from mobiledeploy.bench.latency.measurement import Measurement
 from mobiledeploy.bench.latency.samples import Ratio, Summary, ratio
 from mobiledeploy.bench.latency.settings import Settings
 from mobiledeploy.bench.run import bench
-from mobiledeploy.cli.arguments import at_least, number
 from mobiledeploy.inputs.open_inputs import open_inputs
 from mobiledeploy.inputs.preprocessing import Preprocessing
 from mobiledeploy.runtime.partitions import measure_partitions

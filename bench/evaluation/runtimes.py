@@ -22,12 +22,11 @@ from numpy.typing import NDArray
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.json_text import as_json
-from mobiledeploy.bench.evaluation.arguments import EXIT_MISSED, add_pythons, add_seed, given_pythons
+from mobiledeploy.bench.evaluation.arguments import EXIT_MISSED, add_pythons, add_seed, given_pythons, number
 from mobiledeploy.bench.evaluation.images import AS_THEY_ARE
 from mobiledeploy.bench.evaluation.other_python import TOOLS, failure, run_python
 from mobiledeploy.bench.evaluation.page import made_by, plain_rows, table
 from mobiledeploy.bench.evaluation.rows import Row
-from mobiledeploy.cli.arguments import number
 from mobiledeploy.inputs.open_inputs import open_inputs
 from mobiledeploy.runtime.runtimes import TfliteSession
 from mobiledeploy.verify.metrics import compare

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.bench.evaluation.arguments import add_images, add_seed
+from mobiledeploy.bench.evaluation.arguments import add_images, add_seed, at_least, number, option
 from mobiledeploy.bench.evaluation.images import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -31,7 +31,6 @@ from mobiledeploy.bench.evaluation.images import (
     read_image_classes,
     require_same_classes,
 )
-from mobiledeploy.cli.arguments import at_least, number, option
 from mobiledeploy.models.registry import create
 
 __all__ = ["Recipe", "accuracy", "add_options", "run", "train"]

@@ -152,7 +152,9 @@ class Option:
 
 
 def _shown(value: Any) -> str:
-    """A value as a message has it: quoted unless it is a number."""
+    """A value as a message has it: quoted unless it is a number, and without brackets if it is a list."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value))
     try:
         return f"{float(value):g}"
     except (TypeError, ValueError):
@@ -307,7 +309,7 @@ def named_value(text: str) -> tuple[str, float | str]:
     """The name and the value, a number if it can be one, of "partition=exponential"."""
     name, equals, value = text.partition("=")
     if not (name and equals and value):
-        raise UnfitError(f"NAME=VALUE instead of {text!r}")
+        raise UnfitError("NAME=VALUE")
     for kind in (int, float):
         with suppress(ValueError):
             return name, kind(value)

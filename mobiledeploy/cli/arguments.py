@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from difflib import get_close_matches
 from itertools import groupby
 from typing import Any, NoReturn, TypeVar
 
-from mobiledeploy.base import options as values
 from mobiledeploy.base.options import Option, Options, declared, groups
 from mobiledeploy.base.terminal import complain
 
@@ -15,17 +15,13 @@ __all__ = [
     "EXIT_USAGE",
     "Parser",
     "add_options",
-    "at_least",
     "help_text",
-    "number",
-    "option",
     "settings_from",
 ]
 
 EXIT_USAGE = 2
 
 S = TypeVar("S", bound=Options)
-T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,6 +30,15 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         complain(f"error: {message}; see {self.prog} --help")
         raise SystemExit(EXIT_USAGE)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse; what is not known is an error of the command that it was given to, not of all commands."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            close = get_close_matches(unknown[0].partition("=")[0], self._option_string_actions)
+            hint = f", expected such as {' or '.join(close)}" if close else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return found, unknown
 
 
 def add_options(parser: argparse.ArgumentParser, settings: type[Options], path: str = "") -> None:
@@ -86,27 +91,3 @@ def settings_from(given: Mapping[str, Any], settings: type[S], path: str = "") -
         name: settings_from(given, kind, f"{path}{name}.") for name, kind in groups(settings).items()
     }
     return settings(**keywords)
-
-
-# For command lines that are no settings
-
-
-def _parsing(convert: Callable[[str], T]) -> Callable[[str], T]:
-    """What argparse calls a type, of what an option converts with."""
-
-    def parse(text: str) -> T:
-        try:
-            return convert(text)
-        except values.UnfitError as unfit:
-            raise argparse.ArgumentTypeError(f"{text!r}, expected {unfit}") from None
-
-    return parse
-
-
-def at_least(low: int) -> Callable[[str], int]:
-    """A parser of whole numbers from `low` on."""
-    return _parsing(values.whole(low))
-
-
-number = _parsing(values.number)
-option = _parsing(values.named_value)

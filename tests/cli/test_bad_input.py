@@ -101,7 +101,7 @@ def test_an_unknown_network_names_the_nearest(refused: Refused) -> None:
         (["--width-mult", "1e9"], "mobilenetv3_small with width_mult 1e+09 does not fit into memory"),
         (["--width-mult", "nan"], "--width-mult is nan, expected a number; leave it out for 1"),
         (["--option", "depth=2"], "mobilenetv3_small has no option 'depth', expected one of num_classes"),
-        (["--option", "depth"], "expected NAME=VALUE instead of 'depth'"),
+        (["--option", "depth"], "--option is 'depth', expected NAME=VALUE; leave it out"),
         (["--width-mult", "1", "--option", "width_mult=2"], "width_mult is given twice"),
         (["--weights-as", "tf"], "'tf' is no weights entry of mobilenetv3_small, expected one of imagenet1k"),
         (["--num-classes", "0"], "--num-classes is 0, expected a whole number of 1 or more"),

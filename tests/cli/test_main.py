@@ -91,6 +91,12 @@ def test_a_command_line_that_makes_no_sense_gets_one_line(capsys: Capture) -> No
         assert "--help" in errors
 
 
+def test_a_mistyped_option_names_the_nearest_and_the_help_of_its_command(capsys: Capture) -> None:
+    code, text, errors = run(capsys, "export", "net.onnx", "--sampels=3")
+    assert (code, text) == (2, "")
+    assert "--sampels=3, expected such as --samples; see mobiledeploy export --help" in errors
+
+
 def test_results_go_to_stdout_and_the_rest_to_stderr(
     capsys: Capture, artifacts: Path, tmp_path: Path
 ) -> None:

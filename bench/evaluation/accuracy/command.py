@@ -10,10 +10,16 @@ from mobiledeploy.bench.evaluation.accuracy.measure import Figures, measured_row
 from mobiledeploy.bench.evaluation.accuracy.methods import ENVIRONMENTS, GROUPS, METHODS, choose
 from mobiledeploy.bench.evaluation.accuracy.network import request
 from mobiledeploy.bench.evaluation.accuracy.results import drawing, misses, table
-from mobiledeploy.bench.evaluation.arguments import add_images, add_out, add_pythons, add_seed, given_pythons
+from mobiledeploy.bench.evaluation.arguments import (
+    add_images,
+    add_out,
+    add_pythons,
+    add_seed,
+    at_least,
+    given_pythons,
+)
 from mobiledeploy.bench.evaluation.page import page, plain_rows, write
 from mobiledeploy.bench.evaluation.rows import Row
-from mobiledeploy.cli.arguments import at_least
 
 __all__ = ["add_options", "run"]
 

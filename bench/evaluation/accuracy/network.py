@@ -18,7 +18,7 @@ from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.files import file_sha256, safe_stem
 from mobiledeploy.bench.evaluation.accuracy.figures import logits
 from mobiledeploy.bench.evaluation.accuracy.inputs import Inputs
-from mobiledeploy.cli.arguments import option
+from mobiledeploy.bench.evaluation.arguments import option
 from mobiledeploy.runtime.runtimes import TfliteSession
 from mobiledeploy.sources.open_source import open_source
 from mobiledeploy.sources.source import INPUT_NAME, ModelOptions
