@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.evaluation.accuracy.figures import Closeness, closeness, logits, percent
-from mobiledeploy.bench.evaluation.arguments import add_pythons, add_seed
+from mobiledeploy.bench.evaluation.arguments import add_pythons, add_seed, at_least, number
 from mobiledeploy.bench.evaluation.calibration import HOLDOUT, export_int8, require_same, store_inputs
 from mobiledeploy.bench.evaluation.other_python import quantize_with_litert_torch
 from mobiledeploy.bench.evaluation.page import page, plain_rows, table, write
