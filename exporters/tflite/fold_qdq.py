@@ -20,7 +20,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mobiledeploy.base.errors import UnsupportedModelError
-from mobiledeploy.graph.onnx_graph import array_of, constant, describe, name_of, rank, required
+from mobiledeploy.graph.onnx_graph import array_of, constant, describe, input_at, name_of, rank, required
 from mobiledeploy.graph.op_traits import BOUNDARY
 from mobiledeploy.graph.params import QuantParams, dequantize
 
@@ -95,8 +95,8 @@ def _is_fixed(integers: ir.Value) -> bool:
 
 def _params(node: ir.Node) -> QuantParams:
     """Return the int8, int16 or int32 parameters of a Q or DQ node."""
-    scale, zero_point = constant(node.inputs[1]), constant(node.inputs[2] if len(node.inputs) > 2 else None)
-    if scale is None or (zero_point is None and len(node.inputs) > 2 and node.inputs[2] is not None):
+    scale, zero_point = constant(node.inputs[1]), constant(input_at(node, 2))
+    if scale is None or (zero_point is None and input_at(node, 2) is not None):
         raise UnsupportedModelError(
             f"{describe(node)} has parameters that are computed at run time, expected constants; "
             "quantize the model statically"

@@ -13,7 +13,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mobiledeploy.graph.constants import initializer
-from mobiledeploy.graph.onnx_graph import float_array, producer_of, required
+from mobiledeploy.graph.onnx_graph import float_array, input_at, producer_of, required
 from mobiledeploy.graph.op_traits import channel_axis
 
 __all__ = [
@@ -32,7 +32,7 @@ def why_not_constant(result: ir.Value) -> str | None:
     node = producer_of(result)
     if float_array(node.inputs[1]) is None:
         return "the weights are computed at run time"
-    bias = _bias(node)
+    bias = input_at(node, 2)
     if bias is not None and float_array(bias) is None:
         return "the bias is computed at run time"
     return None
@@ -49,7 +49,7 @@ def scale_and_shift(
         offset: The same.
         bias_name: What to name a bias after, should the op have none yet.
     """
-    node, bias = producer_of(result), _bias(producer_of(result))
+    node, bias = producer_of(result), input_at(producer_of(result), 2)
     weights, old = required(float_array(node.inputs[1])), float_array(bias)
     inputs = [x, initializer(op, node.inputs[1], weights * per_output(node, weights.shape, factor))]
     attributes = dict(node.attributes)
@@ -69,10 +69,6 @@ def scale_input(op: Any, x: ir.Value, result: ir.Value, factor: float) -> Any:
     weights = required(float_array(node.inputs[1]))
     scaled = initializer(op, node.inputs[1], weights.astype(np.float64) * factor)
     return getattr(op, node.op_type)(x, scaled, *node.inputs[2:], **node.attributes)
-
-
-def _bias(node: ir.Node) -> ir.Value | None:
-    return node.inputs[2] if len(node.inputs) > 2 else None
 
 
 # Weights are (out, in/groups, ...) where the output channel axis is 0, (in, out/groups, ...) where it is 1.

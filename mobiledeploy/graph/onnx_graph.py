@@ -20,6 +20,7 @@ __all__ = [
     "describe",
     "float_array",
     "infer_shapes",
+    "input_at",
     "is_quantized",
     "name_of",
     "producer_of",
@@ -156,6 +157,11 @@ def shape_of(value: ir.Value) -> tuple[int, ...]:
 def describe(node: ir.Node) -> str:
     """Name a node as a user knows it: by its op and the value it computes, which has its module's name."""
     return f"{node.op_type} node {(node.outputs[0].name if node.outputs else None) or node.name!r}"
+
+
+def input_at(node: ir.Node, index: int) -> ir.Value | None:
+    """Return an input of a node, or None where it is left out."""
+    return node.inputs[index] if index < len(node.inputs) else None
 
 
 def float_array(value: ir.Value | None) -> NDArray[np.float32] | None:

@@ -15,7 +15,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.graph.onnx_graph import result_of
+from mobiledeploy.graph.onnx_graph import required, result_of
 from mobiledeploy.graph.op_traits import SAME_SCALE
 from mobiledeploy.graph.params import QuantParams
 from mobiledeploy.quantize.explain.local_loss import LocalLoss, local_losses
@@ -205,8 +205,7 @@ class _Explainer:
 
     def _weights(self, layer: Layer) -> Found:
         node = self._nodes[layer.nodes[0]]
-        linear = self._graph.plan.linear(node)
-        assert linear is not None  # of what else are the constants the worst part
+        linear = required(self._graph.plan.linear(node))  # of what else are the constants the worst part
         channel, crest = _largest_crest(linear)
         if crest >= _OUTLIER_WEIGHT:
             text = (

@@ -21,6 +21,7 @@ from mobiledeploy.quantize.calibrate.widen_ranges import widen_ranges
 from mobiledeploy.quantize.learn.torch_graph import TorchGraph
 from mobiledeploy.quantize.qdq.insert_qdq import insert_qdq
 from mobiledeploy.quantize.qdq.plan import Plan
+from mobiledeploy.quantize.recipe import QuantizeRecipe
 from mobiledeploy.quantize.weights.correct_bias import add_zero_biases
 from mobiledeploy.runtime.runtimes import Sample
 from mobiledeploy.runtime.targets import LITERT_2_3, Target
@@ -45,9 +46,10 @@ def fake_quantized(
         calibrator: Name of the method that chooses the ranges to begin with.
 
     Raises:
-        InputError: There are no samples, or the network is quantized already.
+        InputError: There are no samples, the network is quantized already, or no calibrator has that name.
         UnsupportedModelError: The network cannot be exported, or an op cannot be computed in PyTorch.
     """
+    recipe = QuantizeRecipe(calibrator=calibrator)
     if not len(samples):
         raise InputError("no calibration samples, expected at least one; give more inputs")
     if isinstance(network, nn.Module):
@@ -59,7 +61,7 @@ def fake_quantized(
         raise InputError("the network is quantized already, expected one in float; start from that")
     rewrite_for_target(model, target, "int8")
     add_zero_biases(model)
-    return FakeQuantized(model, calibrate(model, samples, target, calibrator).plan, target)
+    return FakeQuantized(model, calibrate(model, samples, target, recipe.method).plan, target)
 
 
 class FakeQuantized(nn.Module):

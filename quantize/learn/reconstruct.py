@@ -21,7 +21,9 @@ and positions: what BRECQ takes from Fisher information, without labels.
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -34,7 +36,7 @@ from torch.nn import functional
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.progress import SILENT, Advance, Progress
-from mobiledeploy.graph.onnx_graph import shape_of
+from mobiledeploy.graph.onnx_graph import name_of, shape_of
 from mobiledeploy.quantize.calibrate.widen_ranges import widen_ranges
 from mobiledeploy.quantize.learn.blocks import Block, find_blocks
 from mobiledeploy.quantize.learn.descent import Descent
@@ -207,7 +209,7 @@ class _Reconstruction:
         rows: dict[ir.Value, list[Tensor]] = {value: [] for value in model.graph.inputs}
         for _, sample in zip(range(most), samples, strict=False):
             for value, kept in rows.items():
-                kept.append(torch.tensor(sample[value.name or ""], dtype=torch.float32))
+                kept.append(torch.tensor(sample[name_of(value)], dtype=torch.float32))
         if not all(rows.values()):
             raise InputError("no samples to learn from, expected at least one; give more inputs")
         return {value: torch.cat(kept) for value, kept in rows.items()}
@@ -294,14 +296,13 @@ class _Reconstruction:
             rows = torch.randint(0, _count(quantized), (settings.batch,), generator=generator)
             inputs = {v: self._input(v, quantized[v][rows], real[v][rows], generator) for v in block.inputs}
             found = self.graph.run(inputs, block.nodes, block.outputs)
-            loss = sum(self._distance(v, found[v], target[v][rows]) for v in block.outputs) / max(
-                before, 1e-30
-            )
+            distance = _total(self._distance(v, found[v], target[v][rows]) for v in block.outputs)
+            loss = distance / max(before, 1e-30)
             share = (step / settings.iterations - 0.2) / 0.8
             if share > 0 and weights:
                 beta = 2 + 9 * (1 + math.cos(math.pi * share))
-                loss = loss + settings.regularizer / weights * sum(r.regularizer(beta) for r in roundings)
-            assert isinstance(loss, Tensor)
+                undecided = _total(rounding.regularizer(beta) for rounding in roundings)
+                loss = loss + settings.regularizer / weights * undecided
             return loss
 
         self.graph.mix = lambda x, rounded: self._mixed(x, rounded, generator)
@@ -428,6 +429,10 @@ def _best(candidates: Sequence[Candidate]) -> Candidate:
 
 def _copied(graph: TorchGraph) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in graph.state_dict().items()}
+
+
+def _total(terms: Iterable[Tensor]) -> Tensor:
+    return functools.reduce(operator.add, terms)
 
 
 def _variance(x: Tensor) -> Tensor:

@@ -21,7 +21,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mobiledeploy.base.errors import UnsupportedModelError
-from mobiledeploy.graph.onnx_graph import constant, describe, float_array, name_of, result_of, shape_of
+from mobiledeploy.graph.onnx_graph import (
+    constant,
+    describe,
+    float_array,
+    input_at,
+    name_of,
+    required,
+    result_of,
+    shape_of,
+)
 from mobiledeploy.graph.op_traits import CONSTANT_OPERANDS, WEIGHTED, channel_axis
 from mobiledeploy.graph.params import QuantParams, activation_params, dequantize, quantize
 from mobiledeploy.quantize.learn.fake_quantize import (
@@ -327,7 +336,7 @@ class TorchGraph(nn.Module):
         if node.op_type not in WEIGHTED or (weights := weights_of(node)) is None:
             return None
         plan, axis = self.plan.linear(node), channel_axis(node)
-        bias = node.inputs[2] if len(node.inputs) > 2 else None
+        bias = input_at(node, 2)
         numbers = float_array(bias)
         if bias is not None and (numbers is None or numbers.size not in (1, weights.shape[axis])):
             raise UnsupportedModelError(
@@ -356,14 +365,13 @@ class TorchGraph(nn.Module):
 
     def _replace_constant(self, node: ir.Node, index: int, numbers: Tensor) -> None:
         """A constant of this node alone, whatever else reads the one it had."""
-        old = node.inputs[index]
-        assert old is not None
+        old = required(node.inputs[index])
         array = numbers.cpu().numpy().astype(np.float32)
         if len(old.uses()) == 1 and not old.is_graph_output():
             old.const_value = ir.tensor(array, name=old.name)
             old.shape = ir.Shape(array.shape)
             return
-        name = f"{old.name}/{node.outputs[0].name}"
+        name = f"{old.name}/{result_of(node)}"
         new = ir.Value(name=name, const_value=ir.tensor(array, name=name))
         new.shape, new.type = ir.Shape(array.shape), ir.TensorType(ir.DataType.FLOAT)
         self.model.graph.register_initializer(new)

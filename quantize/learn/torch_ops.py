@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from mobiledeploy.base.errors import UnsupportedModelError
 from mobiledeploy.exporters.rewrites.clamp import clamp_bounds
-from mobiledeploy.graph.onnx_graph import constant, describe, shape_of
+from mobiledeploy.graph.onnx_graph import constant, describe, input_at, required, shape_of
 
 __all__ = ["Computation", "computation", "computes", "known_ops"]
 
@@ -71,13 +71,15 @@ def _refuse(node: ir.Node, what: str) -> UnsupportedModelError:
 
 def _ints(node: ir.Node, index: int) -> list[int] | None:
     """The integers of a constant input, or None where it is absent."""
-    value = node.inputs[index] if index < len(node.inputs) else None
-    if value is None:
-        return None
+    value = input_at(node, index)
     array = constant(value)
-    if array is None:
+    if value is not None and array is None:
         raise _refuse(node, f"computes {value.name!r} at run time")
-    return [int(number) for number in array.reshape(-1)]
+    return None if array is None else [int(number) for number in array.reshape(-1)]
+
+
+def _shape(node: ir.Node, index: int) -> tuple[int, ...]:
+    return shape_of(required(node.inputs[index]))
 
 
 def _axis(node: ir.Node, axis: int) -> int:
@@ -86,9 +88,7 @@ def _axis(node: ir.Node, axis: int) -> int:
     Raises:
         UnsupportedModelError: It is the batch.
     """
-    operand = node.inputs[0]
-    assert operand is not None
-    axis %= len(shape_of(operand))
+    axis %= len(_shape(node, 0))
     if axis == 0:
         raise _refuse(node, "works along the first axis")
     return axis
@@ -100,11 +100,9 @@ def _axis(node: ir.Node, axis: int) -> int:
 @computes("Conv")
 def _conv(node: ir.Node) -> Computation:
     attributes = node.attributes
-    weights = node.inputs[1]
-    assert weights is not None
     if attributes.get_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         raise _refuse(node, "pads automatically")
-    spatial = len(shape_of(weights)) - 2
+    spatial = len(_shape(node, 1)) - 2
     if spatial != 2:
         raise _refuse(node, f"has {spatial} spatial dimensions")
     pads = attributes.get_ints("pads", [0] * 4)
@@ -253,23 +251,20 @@ def _split(node: ir.Node) -> Computation:
 
 @computes("Slice")
 def _slice(node: ir.Node) -> Computation:
-    operand = node.inputs[0]
-    assert operand is not None
     starts, ends, axes, steps = (_ints(node, index) for index in range(1, 5))
-    assert starts is not None and ends is not None
+    starts, ends = required(starts), required(ends)
     axes, steps = axes or list(range(len(starts))), steps or [1] * len(starts)
     if any(step < 1 for step in steps):
         raise _refuse(node, f"has the steps {steps}")
     cuts = {_axis(node, axis): slice(*cut) for axis, *cut in zip(axes, starts, ends, steps, strict=True)}
-    index = tuple(cuts.get(axis, slice(None)) for axis in range(len(shape_of(operand))))
+    index = tuple(cuts.get(axis, slice(None)) for axis in range(len(_shape(node, 0))))
     return lambda x, *_: x[index]
 
 
 @computes("Gather")
 def _gather(node: ir.Node) -> Computation:
-    axis, indices = _axis(node, node.attributes.get_int("axis", 0)), node.inputs[1]
-    assert indices is not None
-    if len(shape_of(indices)) != 1:
+    axis = _axis(node, node.attributes.get_int("axis", 0))
+    if len(_shape(node, 1)) != 1:
         raise _refuse(node, "gathers by indices of another rank than 1")
     chosen = torch.tensor(_ints(node, 1))
     return lambda x, _=None: x.index_select(axis, chosen.to(x.device))
@@ -277,11 +272,9 @@ def _gather(node: ir.Node) -> Computation:
 
 @computes("Pad")
 def _pad(node: ir.Node) -> Computation:
-    value = node.inputs[0]
-    assert value is not None
-    rank = len(shape_of(value))
+    rank = len(_shape(node, 0))
     pads, axes = _ints(node, 1), _ints(node, 3)
-    filled = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    filled = constant(input_at(node, 2))
     if pads is None or axes is not None or pads[0] or pads[rank]:
         raise _refuse(node, f"pads the axes {axes or 'with the first'}")
     if node.attributes.get_string("mode", "constant") != "constant":
@@ -293,9 +286,7 @@ def _pad(node: ir.Node) -> Computation:
 
 @computes("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 def _reshape(node: ir.Node) -> Computation:
-    operand = node.inputs[0]
-    assert operand is not None
-    before, after = shape_of(operand), shape_of(node.outputs[0])
+    before, after = _shape(node, 0), shape_of(node.outputs[0])
     if not before or not after or before[0] != 1 or after[0] != 1:
         raise _refuse(node, f"makes {list(before)} into {list(after)}")
     return lambda x, *_: x.reshape(x.shape[0], *after[1:])

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.graph.onnx_graph import activations_of, float_array, name_of, result_of
+from mobiledeploy.graph.onnx_graph import activations_of, float_array, name_of, required, result_of
 from mobiledeploy.graph.op_traits import CONSTANT_OPERANDS
 from mobiledeploy.graph.params import QuantParams, activation_params, quantize
 from mobiledeploy.quantize.qdq.plan import Plan
@@ -92,9 +92,8 @@ class QdqWriter:
         self, node: ir.Node, index: int, real: NDArray[np.float32], params: QuantParams
     ) -> None:
         """Give a node its constant as integers -> DQ."""
-        value, array = node.inputs[index], quantize(real, params)
-        assert value is not None
-        name = f"{value.name}/{result_of(node)}"
+        array = quantize(real, params)
+        name = f"{name_of(required(node.inputs[index]))}/{result_of(node)}"
         scale, zero_point = self._parameters(name, params)
         integers = self.constant(f"{name}/{params.dtype}", array)
         axis = [] if params.axis is None else [ir.AttrInt64("axis", params.axis)]

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mobiledeploy.graph.onnx_graph import float_array, name_of, result_of
+from mobiledeploy.graph.onnx_graph import float_array, input_at, name_of, result_of
 from mobiledeploy.graph.op_traits import WEIGHT_RANK, WEIGHTED, channel_axis
 from mobiledeploy.graph.params import QuantParams, weight_params, with_room_for_bias
 from mobiledeploy.quantize.qdq.points import QuantizationPoints
@@ -53,7 +53,7 @@ class Plan:
             return None
         axis, source = channel_axis(node), self.params_of(node.inputs[0])
         params = self.weights.get(name) or weight_params(weights, axis)
-        bias = float_array(node.inputs[2]) if len(node.inputs) > 2 else None
+        bias = float_array(input_at(node, 2))
         if bias is None or source is None or bias.size not in (1, weights.shape[axis]):
             return LinearOp(weights, params)
         bias, input_scale = np.broadcast_to(bias.reshape(-1), weights.shape[axis]), source.scale

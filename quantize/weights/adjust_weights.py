@@ -14,7 +14,7 @@ from mobiledeploy.exporters.rewrites.rule import Refusal
 from mobiledeploy.exporters.tflite.lowerings.registry import has_int8_form
 from mobiledeploy.graph.constants import replace_constant
 from mobiledeploy.graph.linear import per_input, per_output
-from mobiledeploy.graph.onnx_graph import describe, float_array, name_of
+from mobiledeploy.graph.onnx_graph import describe, float_array, input_at, name_of, required
 from mobiledeploy.quantize.qdq.points import find_points
 from mobiledeploy.quantize.weights.channel_factors import ChannelFactors, channel_factors
 from mobiledeploy.quantize.weights.channel_statistics import (
@@ -135,8 +135,7 @@ def scale_channels(graph: ir.Graph, channels: ChannelFactors, factors: Numbers) 
         factors: Positive factors, by number.
     """
     for node in channels.linear:
-        x, weights = node.inputs[0], float_array(node.inputs[1])
-        assert x is not None and weights is not None
+        x, weights = required(node.inputs[0]), required(float_array(node.inputs[1]))
         entering, leaving = factors[channels.of[x]], factors[channels.of[node.outputs[0]]]
         if (entering == 1).all() and (leaving == 1).all():
             continue
@@ -144,7 +143,7 @@ def scale_channels(graph: ir.Graph, channels: ChannelFactors, factors: Numbers) 
             weights * per_output(node, weights.shape, leaving) * per_input(node, weights.shape, 1 / entering)
         )
         replace_constant(graph, node, 1, scaled.astype(np.float32))
-        bias = float_array(node.inputs[2]) if len(node.inputs) > 2 else None
+        bias = float_array(input_at(node, 2))
         if bias is not None:
             replace_constant(graph, node, 2, (bias * leaving).astype(np.float32))
 

@@ -25,7 +25,7 @@ from mobiledeploy.exporters.rewrites.clamp import clamp_bounds
 from mobiledeploy.graph.channel_order import channels_of, keeps_channels
 from mobiledeploy.graph.linear import why_not_constant
 from mobiledeploy.graph.moves import move, moved
-from mobiledeploy.graph.onnx_graph import constant, describe, rank
+from mobiledeploy.graph.onnx_graph import constant, describe, input_at, rank
 from mobiledeploy.graph.op_traits import BY_CONSTANT, ELEMENTWISE, HOMOGENEOUS, LINEAR_OPS
 
 __all__ = ["ChannelFactors", "Factors", "channel_factors"]
@@ -181,8 +181,8 @@ def _same_channels(*values: ir.Value) -> bool:
 
 
 def _is_homogeneous(node: ir.Node, x: ir.Value) -> bool:
-    if node.op_type == "Pad" and len(node.inputs) > 2 and node.inputs[2] is not None:
-        filling = constant(node.inputs[2])
+    if node.op_type == "Pad" and input_at(node, 2) is not None:
+        filling = constant(input_at(node, 2))
         if filling is None or filling.any():
             return False
     return keeps_channels(node, x)

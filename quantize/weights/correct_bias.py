@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mobiledeploy.base.progress import SILENT, Progress
 from mobiledeploy.graph.linear import output_channels
-from mobiledeploy.graph.onnx_graph import constant, result_of
+from mobiledeploy.graph.onnx_graph import constant, input_at, result_of
 from mobiledeploy.graph.op_traits import LINEAR_OPS, WEIGHTED
 from mobiledeploy.quantize.qdq.plan import weights_of
 from mobiledeploy.quantize.weights.batched_executor import BatchedExecutor, largest_live_bytes
@@ -179,7 +179,7 @@ def _integer_biases(qdq: ir.Model) -> dict[ir.Node, _IntegerBias]:
 
 def _integer_bias(node: ir.Node) -> _IntegerBias | None:
     """The bias of a node of a QDQ graph, if it is an integer one."""
-    real = node.inputs[2] if len(node.inputs) > 2 else None
+    real = input_at(node, 2)
     dequantizer = None if real is None else real.producer()
     if dequantizer is None or dequantizer.op_type != "DequantizeLinear":
         return None

@@ -12,6 +12,7 @@ factor costs its weights nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mobiledeploy.graph.linear import by_channels
-from mobiledeploy.graph.onnx_graph import float_array
+from mobiledeploy.graph.onnx_graph import float_array, shape_of
 from mobiledeploy.quantize.weights.channel_factors import ChannelFactors, Factors
 from mobiledeploy.quantize.weights.channel_statistics import ChannelStatistics, Numbers
 
@@ -142,5 +143,5 @@ def predicted_noise(held: Sequence[Tensor], reading: Sequence[Reader], factors: 
 
 
 def _elements(value: ir.Value) -> int:
-    assert value.shape is not None
-    return int(np.prod(value.shape.numpy())) // int(value.shape.numpy()[1])
+    sizes = shape_of(value)
+    return math.prod(sizes) // sizes[1]

@@ -12,7 +12,9 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+import mobiledeploy
 from mobiledeploy.base.errors import InputError
+from mobiledeploy.cli.main import main
 from mobiledeploy.quantize.calibrate import calibrators
 from mobiledeploy.quantize.calibrate.calibrate import calibrate
 from mobiledeploy.quantize.calibrate.calibrators import CALIBRATORS, register_calibrator
@@ -59,6 +61,14 @@ def test_its_name_is_known_and_its_ranges_are_taken(
     params = quantize_model(model, samples, LITERT_2_3, recipe).graph.plan.activations["x"]
     largest = max(float(np.abs(sample["x"]).max()) for sample in samples)
     assert max(-params.low, params.high) == pytest.approx(largest / 2, rel=0.01)
+
+
+def test_exports_and_the_command_take_its_name(
+    halves: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mobiledeploy.ExportSettings("net.onnx", calibrator="half").calibrator == "half"
+    assert main(["export", "net.onnx", "--int8", "--calibrator", "half"]) != 0
+    assert "net.onnx: no such file" in capsys.readouterr().err
 
 
 def test_search_tries_it(halves: list[float], model: ir.Model, samples: list[Sample]) -> None:

@@ -145,6 +145,8 @@ def test_what_cannot_be_trained_is_refused(network: FakeQuantized) -> None:
         fake_quantized(Residual(), [])
     with pytest.raises(InputError, match="quantized already, expected one in float"):
         fake_quantized(network.to_qdq(), samples(1))
+    with pytest.raises(InputError, match="--calibrator is 'median', expected one of cubed, "):
+        fake_quantized(Residual(), samples(1), calibrator="median")
 
 
 def test_the_example_of_the_documentation_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
