@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog=PROGRAM,
         description="Measure mobiledeploy itself, beside other tools and runtimes.",
-        epilog="exit codes: 0 measured; 2 bad input; 3 something is not as it should be (runtimes, zoo)",
+        epilog="bench/evaluation/README.md says how to set up other tools. Exit codes: 0 measured; 2 bad "
+        "input; 3 something is not as it should be (runtimes, zoo).",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (module, purpose) in COMMANDS.items():

@@ -59,7 +59,7 @@ def add_seed(parser: argparse.ArgumentParser, samples: int | None = None) -> Non
     """Add the seed and, with a default, how many inputs are drawn by it."""
     add = parser.add_argument
     if samples is not None:
-        add("--samples", type=at_least(1), default=samples, metavar="N", help="inputs (default: %(default)s)")
+        add("--samples", type=at_least(1), default=samples, metavar="N", help=f"to draw (default: {samples})")
     add("--seed", type=at_least(0), default=0, metavar="N", help="of every choice (default: %(default)s)")
 
 
@@ -72,8 +72,9 @@ def add_out(parser: argparse.ArgumentParser, folder: str) -> None:
 
 def add_pythons(parser: argparse.ArgumentParser, environments: Iterable[str], required: bool = False) -> None:
     """Add an option for the interpreter of each environment; the README says how to set them up."""
+    add = parser.add_argument
     for name in environments:
-        parser.add_argument(
+        add(
             f"--{name}-python", required=required, metavar="PYTHON", help=f"interpreter of environment {name}"
         )
 

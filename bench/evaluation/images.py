@@ -18,19 +18,9 @@ from mobiledeploy.inputs.images import is_image_file, preprocess, read_image
 from mobiledeploy.inputs.open_inputs import files_under, read_bytes
 from mobiledeploy.inputs.preprocessing import Preprocessing
 
-__all__ = [
-    "AS_THEY_ARE",
-    "IMAGENET_MEAN",
-    "IMAGENET_STD",
-    "ImageClasses",
-    "prepared",
-    "read_image_classes",
-    "require_same_classes",
-]
+__all__ = ["AS_THEY_ARE", "ImageClasses", "prepared", "read_image_classes", "require_same_classes"]
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-AS_THEY_ARE = Preprocessing(None, "bilinear", IMAGENET_MEAN, IMAGENET_STD)
+AS_THEY_ARE = Preprocessing(None, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Images are resized without a crop, and get ImageNet's mean and standard deviation."""
 
 

@@ -31,7 +31,7 @@ from mobiledeploy.inputs.open_inputs import open_inputs
 from mobiledeploy.runtime.runtimes import TfliteSession
 from mobiledeploy.verify.metrics import compare
 
-__all__ = ["Agreement", "Limits", "add_options", "agreement", "complaint", "run"]
+__all__ = ["Figures", "Tolerances", "add_options", "complaint", "figures_of_run", "run"]
 
 Array = NDArray[Any]
 
@@ -41,7 +41,7 @@ TIMEOUT_S = 600
 
 
 @dataclass(frozen=True)
-class Limits:
+class Tolerances:
     """What still counts as the same result.
 
     Attributes:
@@ -56,7 +56,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Figures:
     """Outputs of one run against the reference run of the same artifact.
 
     Attributes:
@@ -84,11 +84,11 @@ class Agreement:
     complaint: str = ""
 
 
-def _steps(found: Agreement) -> str:
+def _steps(found: Figures) -> str:
     return "-" if found.max_steps is None else f"{found.max_steps:g}"
 
 
-COLUMNS: Mapping[str, Callable[[Agreement], str]] = {
+COLUMNS: Mapping[str, Callable[[Figures], str]] = {
     "parts": lambda found: str(found.partitions),
     "max steps": _steps,
     "max abs": lambda found: f"{found.max_abs:.2e}",
@@ -98,9 +98,9 @@ COLUMNS: Mapping[str, Callable[[Agreement], str]] = {
 }
 
 
-def agreement(
+def figures_of_run(
     reference: Array, candidate: Array, fp32: Array, step: float | None, partitions: int = 0
-) -> Agreement:
+) -> Figures:
     """Set a run beside the reference run.
 
     Args:
@@ -115,7 +115,7 @@ def agreement(
     spread = float(np.ptp(reference)) or 1.0
     # Rounded, as a difference of dequantized values carries the float error of two multiplications.
     steps = None if step is None else np.round(difference / step, 3)
-    return Agreement(
+    return Figures(
         partitions=partitions,
         max_abs=max_abs,
         max_steps=None if steps is None else float(steps.max()),
@@ -128,40 +128,44 @@ def agreement(
     )
 
 
-def complaint(found: Agreement, reference: Agreement, limits: Limits) -> str:
+def complaint(found: Figures, reference: Figures, tolerances: Tolerances) -> str:
     """What is wrong with a run, or nothing.
 
     Args:
         reference: The reference run set beside itself, for its SQNR.
     """
     if found.max_steps is None:
-        if found.relative <= limits.relative:
+        if found.relative <= tolerances.relative:
             return ""
-        return f"error {found.relative:.1e} of the output range, expected at most {limits.relative:.0e}"
+        return f"error {found.relative:.1e} of the output range, expected at most {tolerances.relative:.0e}"
     if found.partitions:
-        if found.max_steps <= limits.steps:
+        if found.max_steps <= tolerances.steps:
             return ""
         return (
-            f"{found.max_steps:g} quantization steps apart, expected at most {limits.steps:g}; "
+            f"{found.max_steps:g} quantization steps apart, expected at most {tolerances.steps:g}; "
             f"{found.beyond} of {found.inputs} inputs are more than one apart"
         )
     loss = reference.sqnr_db - found.sqnr_db
-    if loss <= limits.loss_db:
+    if loss <= tolerances.loss_db:
         return ""
-    return f"SQNR against fp32 is {loss:.1f} dB below that of XNNPACK, expected at most {limits.loss_db:g} dB"
+    most = f"{tolerances.loss_db:g} dB"
+    return f"SQNR against fp32 is {loss:.1f} dB below that of XNNPACK, expected at most {most}"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    add, limits = parser.add_argument, Limits()
+    add, default = parser.add_argument, Tolerances()
     for kind in KINDS:
         add(kind, type=Path, metavar=f"{kind.upper()}.tflite")
     add_pythons(parser, ENVIRONMENTS)
     add("--inputs", type=Path, help="folder of images or .npz of inputs (default: generated images)")
     add_seed(parser, samples=16)
-    add("--max-steps", type=number, default=limits.steps, help="int8 on XNNPACK (default: %(default)g)")
+    add("--max-steps", type=number, default=default.steps, help="int8 on XNNPACK (default: %(default)g)")
     add(
-        "--max-loss-db", type=number, default=limits.loss_db, help="other int8 kernels (default: %(default)g)"
+        "--max-loss-db",
+        type=number,
+        default=default.loss_db,
+        help="other int8 kernels (default: %(default)g)",
     )
     add("--json", action="store_true", help="print JSON in place of the table")
 
@@ -169,13 +173,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run both artifacts everywhere on the same inputs, and print the table."""
     pythons = {"ai-edge-litert": sys.executable} | given_pythons(args, ENVIRONMENTS)
-    limits = Limits(steps=args.max_steps, loss_db=args.max_loss_db)
-    rows: list[Row[Agreement]] = []
+    tolerances = Tolerances(steps=args.max_steps, loss_db=args.max_loss_db)
+    rows: list[Row[Figures]] = []
     fp32: Array | None = None
     for kind in KINDS:
         artifact: Path = getattr(args, kind)
         inputs = _inputs(artifact, args.inputs, args.samples, args.seed)
-        reference: tuple[Array, Agreement] | None = None
+        reference: tuple[Array, Figures] | None = None
         for package, python in pythons.items():
             for record, outputs in _in_child(python, package, artifact, inputs):
                 names = (kind, f"{package} {record['version']}", record["kernels"])
@@ -184,9 +188,9 @@ def run(args: argparse.Namespace) -> int:
                     continue
                 fp32 = outputs if fp32 is None else fp32
                 first = outputs if reference is None else reference[0]
-                found = agreement(first, outputs, fp32, record["step"], record["partitions"])
+                found = figures_of_run(first, outputs, fp32, record["step"], record["partitions"])
                 reference = reference or (outputs, found)
-                found = replace(found, complaint=complaint(found, reference[1], limits))
+                found = replace(found, complaint=complaint(found, reference[1], tolerances))
                 rows.append(Row(names, found))
     if args.json:
         print(as_json({**made_by(), "rows": plain_rows(rows)}), end="")

@@ -14,7 +14,7 @@ import argparse
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,7 @@ from torch.nn import functional
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.evaluation.arguments import add_images, add_seed, at_least, number, option
 from mobiledeploy.bench.evaluation.images import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
+    AS_THEY_ARE,
     ImageClasses,
     read_image_classes,
     require_same_classes,
@@ -57,6 +56,9 @@ class Recipe:
     weight_decay: float = 1e-4
     label_smoothing: float = 0.1
     seed: int = 0
+
+
+SETTINGS = [field for field in fields(Recipe) if field.name != "seed"]
 
 
 def train(
@@ -98,7 +100,8 @@ def train(
     generator = torch.Generator().manual_seed(recipe.seed)
     for epoch in range(recipe.epochs):
         started, total = time.monotonic(), 0.0
-        size = recipe.small_size if epoch < recipe.epochs * _SMALL_SHARE else recipe.size
+        small = min(recipe.small_size, recipe.size)
+        size = small if epoch < recipe.epochs * _SMALL_SHARE else recipe.size
         network.train()
         for images, labels in _batches(data, recipe.batch, size, generator):
             logits = network(images.to(device))
@@ -167,7 +170,7 @@ def _resized(pixels: Tensor, size: int) -> Tensor:
     images = pixels.permute(0, 3, 1, 2).float() / 255.0
     if images.shape[2] != size:
         images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
-    mean, std = (torch.tensor(value).reshape(1, 3, 1, 1) for value in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = (torch.tensor(value).reshape(1, 3, 1, 1) for value in (AS_THEY_ARE.mean, AS_THEY_ARE.std))
     return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
@@ -185,23 +188,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_images(parser)
     add("--out", type=Path, required=True, metavar="FILE.pt", help="where the state_dict goes")
     add("--option", type=option, action="append", default=[], metavar="NAME=VALUE", help="of the network")
-    for name in ("epochs", "size", "small_size", "batch"):
-        flag, default = f"--{name.replace('_', '-')}", getattr(Recipe, name)
-        add(flag, type=at_least(1), default=default, metavar="N", help=f"default: {default}")
-    add("--learning-rate", type=number, default=Recipe.learning_rate, metavar="X", help="default: 0.2")
+    for setting in SETTINGS:
+        kind = at_least(1) if isinstance(setting.default, int) else number
+        flag = f"--{setting.name.replace('_', '-')}"
+        add(flag, type=kind, default=setting.default, metavar="N", help="default: %(default)s")
     add_seed(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Read the images and train."""
-    recipe = Recipe(
-        epochs=args.epochs,
-        size=args.size,
-        small_size=min(args.small_size, args.size),
-        batch=args.batch,
-        learning_rate=args.learning_rate,
-        seed=args.seed,
-    )
+    recipe = Recipe(seed=args.seed, **{setting.name: getattr(args, setting.name) for setting in SETTINGS})
     data, validation = (read_image_classes(path, recipe.size) for path in (args.data, args.validation))
     train(args.network, dict(args.option), data, validation, recipe, args.out)
     return 0

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mobiledeploy.bench.evaluation.__main__ import main
-from mobiledeploy.bench.evaluation.runtimes import Agreement, Limits, agreement, complaint
+from mobiledeploy.bench.evaluation.runtimes import Figures, Tolerances, complaint, figures_of_run
 
-INT8 = Agreement(
+INT8 = Figures(
     partitions=0,
     max_abs=0.0,
     max_steps=0.0,
@@ -60,23 +60,23 @@ def test_a_file_that_is_no_artifact_is_named(
     assert "bad.tflite" in capsys.readouterr().err
 
 
-def test_agreement_counts_steps_and_unequal_values() -> None:
+def test_figures_count_steps_and_unequal_values() -> None:
     reference = np.array([[0.0, 0.5], [-1.0, 1.0]])
-    found = agreement(reference, np.array([[0.0, 0.75], [-1.0, 0.5]]), reference, step=0.25)
+    found = figures_of_run(reference, np.array([[0.0, 0.75], [-1.0, 0.5]]), reference, step=0.25)
     assert (found.max_abs, found.max_steps, found.unequal, found.values) == (0.5, 2.0, 2, 4)
     assert (found.beyond, found.inputs) == (1, 2)
     assert found.relative == 0.25  # of a range of 2
     assert found.sqnr_db == pytest.approx(10 * np.log10(2.25 / 0.3125))
 
 
-def test_agreement_of_float_has_no_steps() -> None:
+def test_figures_of_float_have_no_steps() -> None:
     reference = np.array([[0.0, 1.0]])
-    assert agreement(reference, reference, reference, step=None).max_steps is None
+    assert figures_of_run(reference, reference, reference, step=None).max_steps is None
 
 
 def test_a_constant_output_is_no_division_by_zero() -> None:
     ones = np.ones((1, 2))
-    assert agreement(ones, ones, ones, step=None).relative == 0.0
+    assert figures_of_run(ones, ones, ones, step=None).relative == 0.0
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_constant_output_is_no_division_by_zero() -> None:
         (replace(FP32, partitions=1, relative=3e-4), "3.0e-04 of the output range"),
     ],
 )
-def test_complaints(found: Agreement, words: str) -> None:
-    message = complaint(found, INT8, Limits())
+def test_complaints(found: Figures, words: str) -> None:
+    message = complaint(found, INT8, Tolerances())
     assert words in message
     assert bool(message) == bool(words)
