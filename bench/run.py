@@ -13,7 +13,8 @@ from mobiledeploy.base.errors import InputError, MobileDeployError
 from mobiledeploy.base.progress import Progress, Silent
 from mobiledeploy.bench.devices.device import Device, Result
 from mobiledeploy.bench.devices.host import Host
-from mobiledeploy.bench.devices.open_devices import Tools, open_devices
+from mobiledeploy.bench.devices.open_devices import open_devices
+from mobiledeploy.bench.devices.tools import Tools
 from mobiledeploy.bench.latency.models import models_of
 from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.bench.report.document import document

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.base.options import OptionalPath, Options, option
 from mobiledeploy.bench.devices.arm.emulated_core import EmulatedCore
 from mobiledeploy.bench.devices.arm.emulator import Emulator
 from mobiledeploy.bench.devices.arm.profiles import get_profile
@@ -19,40 +15,9 @@ from mobiledeploy.bench.devices.phone.benchmark_model import BenchmarkModel
 from mobiledeploy.bench.devices.phone.choice import ALL, ANY, choose
 from mobiledeploy.bench.devices.phone.own_runner import OwnRunner
 from mobiledeploy.bench.devices.phone.phone import Phone, PhoneRunner
+from mobiledeploy.bench.devices.tools import Tools
 
-__all__ = ["OPENED_BY", "Tools", "open_devices"]
-
-
-@dataclass(frozen=True)
-class Tools(Options):
-    """Files of the user's own that take the place of what mobiledeploy builds or fetches."""
-
-    title: ClassVar[str] = "what runs on phones and emulated CPUs"
-
-    benchmark_model: OptionalPath = option(
-        None,
-        Path,
-        flag="--runner",
-        metavar="FILE",
-        help="Google's benchmark_model for Android arm64, to run on phones instead of our runner",
-    )
-    litert_library: OptionalPath = option(
-        None, Path, metavar="FILE", help="libLiteRt.so for AArch64 Linux", unset="got by pip, once"
-    )
-    arm_libraries: OptionalPath = option(
-        None, Path, metavar="DIR", help="glibc's loader and libraries for AArch64", unset="those installed"
-    )
-    keep: bool = option(False, help="leave the files on the phone, for the next run")
-
-    def runner(self, per_op: bool) -> PhoneRunner:
-        """Return what runs models on phones.
-
-        Raises:
-            InputError: Something is missing on this machine.
-        """
-        if self.benchmark_model is not None:
-            return BenchmarkModel(self.benchmark_model, profile=per_op)
-        return OwnRunner(library=self.litert_library, arm_libraries=self.arm_libraries)
+__all__ = ["OPENED_BY", "open_devices"]
 
 
 def _emulated(profile: str, tools: Tools) -> Device:
@@ -108,5 +73,12 @@ def _default(tools: Tools, per_op: bool) -> tuple[list[Device], list[str]]:
 
 
 def _phones(chosen: Sequence[Connected], tools: Tools, per_op: bool) -> list[Phone]:
-    runner = tools.runner(per_op)
+    runner = _runner(tools, per_op)
     return [Phone(phone.serial, runner, keep=tools.keep) for phone in chosen]
+
+
+def _runner(tools: Tools, per_op: bool) -> PhoneRunner:
+    """Return what runs models on phones."""
+    if tools.benchmark_model is not None:
+        return BenchmarkModel(tools.benchmark_model, profile=per_op)
+    return OwnRunner(library=tools.litert_library, arm_libraries=tools.arm_libraries)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mobiledeploy.base.errors import InputError, VerificationError
 from mobiledeploy.base.options import Options, group, option, paths
 from mobiledeploy.base.terminal import complain, console, print_json, progress_on_stderr, warn
-from mobiledeploy.bench.devices.open_devices import Tools
+from mobiledeploy.bench.devices.tools import Tools
 from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.cli.command import Command, Output
 

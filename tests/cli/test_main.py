@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import mobiledeploy
-from mobiledeploy.cli.main import main
+from mobiledeploy.cli.main import COMMANDS, main
 
 SOURCE = f"{Path(__file__).parents[1] / 'tiny_networks.py'}:squeeze_excite"
 Capture = pytest.CaptureFixture[str]
@@ -40,7 +40,8 @@ def test_version_and_help_succeed(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["export", "--help"], ["list"], ["list", "--json"], ["--version"]]
+    "arguments",
+    [["--version"], ["--help"], *([name, "--help"] for name in COMMANDS), ["list"], ["list", "--json"]],
 )
 def test_quick_commands_import_nothing_heavy(arguments: list[str]) -> None:
     code = (
