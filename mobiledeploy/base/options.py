@@ -236,11 +236,16 @@ def takes(settings: Callable[P, S]) -> Callable[[Callable[[S], R]], Callable[P, 
     """
 
     def decorate(function: Callable[[S], R]) -> Callable[P, R]:
+        shown = inspect.signature(settings).replace(return_annotation=function.__annotations__["return"])
+
         @functools.wraps(function)
         def call(*args: P.args, **keywords: P.kwargs) -> R:
+            try:
+                shown.bind(*args, **keywords)
+            except TypeError as error:  # the settings would name themselves, whom the caller does not know
+                raise TypeError(f"{function.__name__}() {error}") from None
             return function(settings(*args, **keywords))
 
-        shown = inspect.signature(settings).replace(return_annotation=function.__annotations__["return"])
         call.__signature__ = shown  # type: ignore[attr-defined]
         if isinstance(settings, type) and issubclass(settings, Options) and function.__doc__:
             call.__doc__ = function.__doc__.replace("Args:", _arguments(settings), 1)
