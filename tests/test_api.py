@@ -154,7 +154,7 @@ def test_export_shows_its_keywords_to_python() -> None:
     text = " ".join((mobiledeploy.export.__doc__ or "").split())
     assert "samples: inputs to calibrate with (when left out: 64)" in text
     assert "cache: False: calibrate anew" in text
-    with pytest.raises(TypeError, match="unexpected keyword argument 'sample'"):
+    with pytest.raises(TypeError, match=r"export\(\) got an unexpected keyword argument 'sample'"):
         mobiledeploy.export(SOURCE, sample=3)  # type: ignore[call-arg]
 
 

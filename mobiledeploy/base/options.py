@@ -17,7 +17,7 @@ import operator
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, ParamSpec, Protocol, TypeVar
 
@@ -28,7 +28,6 @@ __all__ = [
     "Option",
     "OptionalPath",
     "Options",
-    "Paths",
     "Texts",
     "UnfitError",
     "argument",
@@ -62,7 +61,6 @@ class Converted(Protocol[Given, Held]):
 
 
 OptionalPath = Converted[str | Path | None, Path | None]
-Paths = Converted[Sequence[str | Path], tuple[Path, ...]]
 Texts = Converted[Sequence[str], tuple[str, ...]]
 
 
@@ -94,20 +92,21 @@ class Option:
 
     default: Any = None
     convert: Callable[[Any], Any] | None = None
-    help: str = field(kw_only=True)
-    metavar: str | None = field(default=None, kw_only=True)
-    flag: str = field(default="", kw_only=True)
-    choices: Iterable[str] | Callable[[], Iterable[str]] = field(default=(), kw_only=True)
-    unset: str = field(default="", kw_only=True)
-    needs: str = field(default="", kw_only=True)
-    only: str = field(default="", kw_only=True)
-    recorded: bool = field(default=True, kw_only=True)
-    positional: bool = field(default=False, kw_only=True)
-    name: str = field(default="", kw_only=True)
-    title: str = field(default="", kw_only=True)
+    _: KW_ONLY
+    help: str
+    metavar: str | None = None
+    flag: str = ""
+    choices: Iterable[str] | Callable[[], Iterable[str]] = ()
+    unset: str = ""
+    needs: str = ""
+    only: str = ""
+    recorded: bool = True
+    positional: bool = False
+    name: str = ""
+    title: str = ""
 
     def bound(self, name: str, title: str) -> Option:
-        """The option as the field of that name in settings of that title."""
+        """Return the option as the field of that name in settings of that title."""
         derived = ("--no-" if self.default is True else "--") + name.replace("_", "-")
         flag = self.value_name if self.positional else self.flag or derived
         return replace(self, name=name, title=title, flag=flag)
@@ -130,7 +129,7 @@ class Option:
         return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
 
     def held(self, value: Any) -> Any:
-        """What is held of what is given.
+        """Return the value that is held of one that is given.
 
         Raises:
             InputError: The option cannot have that value.
@@ -152,7 +151,7 @@ class Option:
 
 
 def _shown(value: Any) -> str:
-    """A value as a message has it: quoted unless it is a number, and without brackets if it is a list."""
+    """Return a value as a message has it: quoted unless it is a number; a list without brackets."""
     if isinstance(value, list | tuple):
         return ", ".join(map(_shown, value))
     try:
@@ -190,7 +189,7 @@ class Options:
 
 
 def declared(settings: type[Options]) -> dict[str, Option]:
-    """The options of some settings by the names of their fields: their own, then those of their bases.
+    """Return the options of some settings by the names of their fields: their own, then those of their bases.
 
     Those of groups are not among them.
     """
@@ -205,12 +204,12 @@ def declared(settings: type[Options]) -> dict[str, Option]:
 
 
 def groups(settings: type[Options]) -> dict[str, type[Options]]:
-    """The settings that others hold as a field, by its name."""
+    """Return the settings that others hold as a field, by its name."""
     return {part.name: part.metadata[_GROUP] for part in fields(settings) if _GROUP in part.metadata}
 
 
 def given(settings: Options, kind: type[Options] | None = None) -> dict[str, Option]:
-    """Those options that are not as by default, by what a user would type.
+    """Return the options that are not as by default, by what a user would type.
 
     Args:
         kind: The base of the settings that is looked at; all of them if left out.
@@ -222,10 +221,10 @@ def given(settings: Options, kind: type[Options] | None = None) -> dict[str, Opt
     }
 
 
-def shared(kind: type[O], settings: Options, **others: Any) -> O:
-    """Settings of a kind with the values that some others have under the same names."""
+def shared(kind: type[O], settings: Options) -> O:
+    """Return settings of a kind with the values that others have under the same names."""
     common = {part.name for part in fields(kind)} & {part.name for part in fields(settings)}
-    return kind(**{name: getattr(settings, name) for name in common} | others)
+    return kind(**{name: getattr(settings, name) for name in common})
 
 
 def takes(settings: Callable[P, S]) -> Callable[[Callable[[S], R]], Callable[P, R]]:
@@ -236,11 +235,16 @@ def takes(settings: Callable[P, S]) -> Callable[[Callable[[S], R]], Callable[P, 
     """
 
     def decorate(function: Callable[[S], R]) -> Callable[P, R]:
+        shown = inspect.signature(settings).replace(return_annotation=function.__annotations__["return"])
+
         @functools.wraps(function)
         def call(*args: P.args, **keywords: P.kwargs) -> R:
+            try:
+                shown.bind(*args, **keywords)
+            except TypeError as error:  # the settings would name themselves, whom the caller does not know
+                raise TypeError(f"{function.__name__}() {error}") from None
             return function(settings(*args, **keywords))
 
-        shown = inspect.signature(settings).replace(return_annotation=function.__annotations__["return"])
         call.__signature__ = shown  # type: ignore[attr-defined]
         if isinstance(settings, type) and issubclass(settings, Options) and function.__doc__:
             call.__doc__ = function.__doc__.replace("Args:", _arguments(settings), 1)
@@ -250,7 +254,7 @@ def takes(settings: Callable[P, S]) -> Callable[[Callable[[S], R]], Callable[P, 
 
 
 def _arguments(settings: type[Options]) -> str:
-    """The options as a docstring has them."""
+    """Return the options as a docstring has them."""
     lines = []
     for name, about in declared(settings).items():
         unset = f" (when left out: {about.unset_text})" if about.unset_text else ""
@@ -280,7 +284,7 @@ def group(kind: type[Options]) -> Any:
 
 
 def whole(low: int) -> Callable[[int | str], int]:
-    """Whole numbers from `low` on."""
+    """Return what converts to whole numbers from `low` on."""
 
     def convert(value: int | str) -> int:
         try:
@@ -295,7 +299,7 @@ def whole(low: int) -> Callable[[int | str], int]:
 
 
 def number(value: float | str) -> float:
-    """Any number, infinity included."""
+    """Convert to any number, infinity included."""
     try:
         found = float(value)
     except (TypeError, ValueError):
@@ -306,7 +310,7 @@ def number(value: float | str) -> float:
 
 
 def named_value(text: str) -> tuple[str, float | str]:
-    """The name and the value, a number if it can be one, of "partition=exponential"."""
+    """Return the name and the value, a number if it can be one, of "partition=exponential"."""
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise UnfitError("NAME=VALUE")
@@ -317,5 +321,5 @@ def named_value(text: str) -> tuple[str, float | str]:
 
 
 def paths(values: Sequence[str | Path]) -> tuple[Path, ...]:
-    """Paths, whether they are given as such or as text."""
+    """Convert to paths what may be text."""
     return tuple(Path(value) for value in values)

@@ -102,7 +102,6 @@ def test_what_was_given_is_told_as_it_is_typed() -> None:
 
 def test_settings_share_the_values_of_the_same_names() -> None:
     assert shared(Base, Run(count=3, seed=5)) == Base(count=3, seed=5)
-    assert shared(Base, Run(count=3), seed=1) == Base(count=3, seed=1)
 
 
 def test_a_function_takes_what_its_settings_are_made_of() -> None:
