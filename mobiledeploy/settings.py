@@ -21,6 +21,7 @@ from mobiledeploy.quantize.recipe import QuantizeOptions
 from mobiledeploy.runtime.precisions import KINDS, PrecisionKind, choose_kinds
 from mobiledeploy.runtime.targets import LITERT_2_3, TARGETS, Target, get_target
 from mobiledeploy.sources.source import ModelOptions
+from mobiledeploy.tasks.registry import TASKS
 from mobiledeploy.verify.thresholds import AccuracyBudget, Thresholds
 
 __all__ = ["ExportSettings"]
@@ -30,12 +31,6 @@ IoType = Literal["float32", "int8", "uint8", "int16"]
 
 def _kinds(given: str | Sequence[str]) -> tuple[PrecisionKind, ...]:
     return choose_kinds([given] if isinstance(given, str) else given)
-
-
-def _task(name: str) -> str:
-    from mobiledeploy.tasks.registry import get_task  # imports much
-
-    return get_task(name).name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +50,8 @@ class ExportSettings(ModelOptions, QuantizeOptions):
     )
     task: str | None = option(
         None,
-        _task,
-        metavar="NAME",
-        help="what the network is for: classification, or tensors, whose numbers alone are compared",
+        choices=TASKS,
+        help="what the network is for; of tensors, numbers alone are compared",
         unset="what is known of the network, else tensors",
     )
     precision: Converted[str | Sequence[str], tuple[PrecisionKind, ...]] = option(

@@ -1,19 +1,18 @@
-"""Every task by name."""
+"""Every task by name. Imports none of them before it is asked for: the command line names them all."""
 
 from __future__ import annotations
 
+import importlib
 from types import MappingProxyType
+from typing import cast
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.tasks.classification import Classification
 from mobiledeploy.tasks.task import LabelledTask, Task
-from mobiledeploy.tasks.tensors import Tensors
 
 __all__ = ["TASKS", "get_task", "require_labels"]
 
-TASKS: MappingProxyType[str, Task] = MappingProxyType(
-    {task.name: task for task in (Classification(), Tensors())}
-)
+TASKS = MappingProxyType({"classification": "Classification", "tensors": "Tensors"})
+"""Name, which is that of the module in this folder, too -> the class in it."""
 
 
 def get_task(name: str) -> Task:
@@ -24,7 +23,7 @@ def get_task(name: str) -> Task:
     """
     if name not in TASKS:
         raise InputError(f"--task is {name!r}, expected one of {', '.join(TASKS)}; name one")
-    return TASKS[name]
+    return cast(Task, getattr(importlib.import_module(f"mobiledeploy.tasks.{name}"), TASKS[name])())
 
 
 def require_labels(task: Task, flag: str) -> LabelledTask:
@@ -35,7 +34,7 @@ def require_labels(task: Task, flag: str) -> LabelledTask:
     """
     if isinstance(task, LabelledTask):
         return task
-    judged = ", ".join(name for name, known in TASKS.items() if isinstance(known, LabelledTask))
+    judged = ", ".join(name for name in TASKS if isinstance(get_task(name), LabelledTask))
     raise InputError(
         f"{flag} for the task {task.name!r}, expected one that labels can judge ({judged}); say what the "
         f"network is for with --task"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mobiledeploy.base.options import Converted, OptionalPath, Options, argument, number, option, whole
+from mobiledeploy.tasks.registry import TASKS
 from mobiledeploy.verify.thresholds import DEFAULT_INT8_SQNR_DB, Limit
 
 __all__ = ["VerifySettings"]
@@ -40,7 +41,7 @@ class VerifySettings(Options):
     samples: int = option(16, whole(1), metavar="N", help="inputs to compare on")
     seed: int = option(0, whole(0), metavar="N", help="random seed of the choice of inputs")
     task: str = option(
-        "tensors", metavar="NAME", help="what the network is for, which says what it means that both agree"
+        "tensors", choices=TASKS, help="what the network is for, which says what it means that both agree"
     )
     limit: Converted[float | Limit | None, Limit | None] = option(
         DEFAULT_INT8_SQNR_DB, _limit, flag="--min-sqnr", metavar="DB", help="fail below this SQNR"
