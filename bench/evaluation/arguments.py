@@ -28,7 +28,7 @@ EXIT_MISSED = 3
 
 
 def _parsing(convert: Callable[[str], T]) -> Callable[[str], T]:
-    """What argparse calls a type, of what an option converts with."""
+    """Return a type for argparse that converts as an option does."""
 
     def parse(text: str) -> T:
         try:

@@ -19,7 +19,7 @@ from mobiledeploy.sources.source import INPUT_NAME
 __all__ = ["HOLDOUT", "CalibrationInputs", "export_int8", "require_same", "store_inputs"]
 
 HOLDOUT = 16
-"""How many inputs an export checks its artifacts on."""
+"""Number of inputs that an export checks its artifacts on."""
 
 
 @dataclass(frozen=True)

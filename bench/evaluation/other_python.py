@@ -75,7 +75,7 @@ def run_python(
 
 
 def failure(done: subprocess.CompletedProcess[str]) -> str:
-    """How a process ended, and its last words."""
+    """Return the exit code of a process and the end of its output, in words."""
     lines = done.stderr.strip().splitlines() or ["nothing"]
     return f"ended with status {done.returncode} and said {lines[-1]}"
 

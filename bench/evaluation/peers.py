@@ -51,7 +51,7 @@ _EVERYTHING = 2**31
 
 @dataclass(frozen=True)
 class Figures:
-    """What is known of one artifact.
+    """The figures of one artifact.
 
     Attributes:
         size_bytes: Size of the file.
@@ -166,7 +166,7 @@ def _plain(value: object) -> object:
 def compare(
     files: Mapping[str, Path], reference: NDArray[np.float32], inputs: Images, measured: Measurement
 ) -> list[Row[Figures]]:
-    """What is known of each artifact.
+    """Measure each artifact.
 
     Args:
         files: "ours fp32", "ours int8", "theirs fp32", "theirs int8" -> .tflite file of one input.

@@ -19,7 +19,7 @@ Figures = TypeVar("Figures")
 
 @dataclass(frozen=True)
 class Row(Generic[Figures]):
-    """What was measured of something, or why there is nothing.
+    """The figures of one thing that was measured, or the reason why there are none.
 
     Attributes:
         names: What was measured: the first cells of the line, such as a network and a method.

@@ -42,7 +42,7 @@ TIMEOUT_S = 600
 
 @dataclass(frozen=True)
 class Tolerances:
-    """What still counts as the same result.
+    """The largest differences that count as the same result.
 
     Attributes:
         steps: Largest error of int8 where XNNPACK runs it, in quantization steps of the output.
@@ -129,7 +129,7 @@ def figures_of_run(
 
 
 def complaint(found: Figures, reference: Figures, tolerances: Tolerances) -> str:
-    """What is wrong with a run, or nothing.
+    """Return what is wrong with a run, or nothing.
 
     Args:
         reference: The reference run set beside itself, for its SQNR.

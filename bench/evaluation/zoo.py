@@ -59,7 +59,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Figures:
-    """What came out of an export.
+    """The figures of an export.
 
     Attributes:
         float_error: Largest difference of the fp32 artifact's output from PyTorch's, as a share of its range.
@@ -143,7 +143,7 @@ def export(job: Job, out: Path) -> Figures:
 
 
 def misses(found: Figures) -> list[str]:
-    """What keeps an export from being as it should, in words; empty if nothing does."""
+    """Return what keeps an export from being as it should, in words."""
     wrong = list(found.failures)
     if found.float_error >= FLOAT_ERROR:
         wrong.append(f"fp32 errs by {found.float_error:.1e} of the range, expected less than {FLOAT_ERROR:g}")

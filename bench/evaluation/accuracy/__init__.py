@@ -1,1 +1,1 @@
-"""What quantization does to the accuracy of trained networks: ours and other tools', in one table."""
+"""The accuracy of trained networks after quantization, ours and other tools', in one table."""

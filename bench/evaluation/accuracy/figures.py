@@ -1,4 +1,4 @@
-"""What logits say: beside those of another network, and beside the right classes."""
+"""Figures of logits: against those of another network, and against the right classes."""
 
 from __future__ import annotations
 

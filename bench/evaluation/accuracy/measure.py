@@ -1,4 +1,4 @@
-"""What is measured of a method's result, on every network: rows that are missing are made in turn."""
+"""Measures the result of each method on every network; rows that are missing are made in turn."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["Figures", "measured_rows"]
 
 @dataclass(frozen=True, kw_only=True)
 class Figures(LogitFigures):
-    """What a method made of a network.
+    """The result of a method on a network.
 
     Attributes:
         runtime: What ran the result: "LiteRT" or "ONNX Runtime".

@@ -46,7 +46,7 @@ class Method:
 
 
 _OTHER_STEPS = ("open", "load", "check", "compare", "measure", "explain", "PyTorch", "ONNX to fp32")
-"""How steps begin that do not quantize: they come before the float graph, or look at the result."""
+"""Beginnings of the names of steps that do not quantize: they make the float graph, or look at the result."""
 
 _VERSIONS = {"mobiledeploy": __version__}
 

@@ -74,7 +74,7 @@ def request(text: str) -> Request:
 
 
 class FloatNetwork:
-    """What is made of a request once, when the first method asks for it.
+    """A network with its files and logits, each made once, when the first method asks for it.
 
     Args:
         folder: Where the float files go.

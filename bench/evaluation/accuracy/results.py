@@ -50,7 +50,7 @@ def table(rows: Sequence[Row[Figures]]) -> str:
 
 
 def best_of_families(rows: Sequence[Row[Figures]]) -> list[Row[Figures]]:
-    """Of each network's rows of one family the one of highest SQNR, in its place; all other rows as well."""
+    """Return the rows; of each network's rows of one family only the one of highest SQNR."""
     best: dict[tuple[str, str], Row[Figures]] = {}
     for row in rows:
         network, method = row.names
@@ -65,7 +65,7 @@ def _sqnr(row: Row[Figures]) -> float:
 
 
 def misses(rows: Sequence[Row[Figures]]) -> list[str]:
-    """Where our rows miss their demands or are behind another tool's, in words; empty if nowhere."""
+    """Return where our rows miss a demand or are behind another tool's, in words."""
     found = []
     for ours in rows:
         network, method = ours.names
