@@ -11,13 +11,14 @@ from typing import Any
 
 from mobiledeploy.base.errors import InputError, MobileDeployError
 from mobiledeploy.base.progress import Progress, Silent
+from mobiledeploy.base.section import Section
 from mobiledeploy.bench.devices.device import Device, Result
 from mobiledeploy.bench.devices.host import Host
 from mobiledeploy.bench.devices.open_devices import Tools, open_devices
 from mobiledeploy.bench.latency.models import models_of
 from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.bench.report.document import document
-from mobiledeploy.bench.report.outputs import OutputCheck, check_outputs
+from mobiledeploy.bench.report.outputs import OutputCheck, check_outputs, outputs_section
 from mobiledeploy.bench.runner.records import LaunchPlan, Model
 from mobiledeploy.bench.runner.tensors import interface
 
@@ -45,6 +46,13 @@ class BenchResult:
         checks = [check.to_json() for check in self.checks]
         content = document([result.to_json() for result in self.results])
         return content | {"output_checks": checks, "errors": [str(error) for error in self.errors]}
+
+    def sections(self, per_op: bool = False) -> Iterator[Section]:
+        """Return what a reader is shown; every op, too, if asked for."""
+        for result in self.results:
+            yield from result.sections(per_op)
+        if self.checks:
+            yield outputs_section(self.checks)
 
     def failures(self, limits: Limits) -> list[str]:
         """Say what exceeds a limit, and which outputs differ."""

@@ -165,5 +165,5 @@ def _precision(observed: Sequence[Observed]) -> float:
     """The widest half width of the medians and of the ratios to the first model."""
     models = zip(*(each.launch.models for each in observed), strict=True)
     samples = [[launch.rounds_ms for launch in model] for model in models]
-    widths = [summary(model).median.half_width for model in samples]
+    widths = [summary(model).median_ms.half_width for model in samples]
     return max(widths + [ratio(model, samples[0]).half_width for model in samples[1:]])

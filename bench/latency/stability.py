@@ -59,13 +59,13 @@ def reasons_for_doubt(
         reasons.append(
             f"only {len(observed)} of {settings.min_launches} launches fit into {settings.time_limit_s:g} s"
         )
-    wide = max(summary.median.half_width for summary in summaries)
+    wide = max(summary.median_ms.half_width for summary in summaries)
     if wide > settings.precision:
         reasons.append(f"a median is known to {wide:.1%} only, asked for {settings.precision:.1%}")
     loose = max(ratio.half_width for ratio in ratios)
     if loose > settings.precision:
         reasons.append(f"a ratio is known to {loose:.1%} only, asked for {settings.precision:.1%}")
-    scatter = max(summary.iqr / summary.median.value for summary in summaries)
+    scatter = max(summary.iqr_ms / summary.median_ms.value for summary in summaries)
     if scatter > SCATTER:
         reasons.append(f"samples scatter: their IQR is {scatter:.0%} of the median")
     if reasons and (load := " and ".join(_other_load(observed))):

@@ -54,7 +54,7 @@ def test_a_new_kind_of_device_is_one_entry(
     (result,) = found.results
     assert [model.name for model in result.models] == ["linear_fp32"]
     assert found.failures(Limits(ms=100.0)) == [] and len(found.failures(Limits(ms=0.1))) == 1
-    assert list(result.tables(per_op=False))
+    assert list(result.sections(per_op=False))
 
 
 def test_devices_are_measured_at_the_same_time_and_what_keeps_this_host_busy_afterwards(
