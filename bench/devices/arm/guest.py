@@ -16,7 +16,7 @@ from mobiledeploy.bench.devices.arm.profile_events import Event, to_events
 from mobiledeploy.bench.devices.arm.profiles import ArmProfile
 from mobiledeploy.bench.devices.arm.root import make_root
 from mobiledeploy.bench.runner.launch import Finished, arguments, to_launch
-from mobiledeploy.bench.runner.local_files import put, read, temporary_folder
+from mobiledeploy.bench.runner.local_files import folder_with, read
 from mobiledeploy.bench.runner.records import Launch, LaunchPlan, Model
 
 __all__ = ["Counts", "Guest", "parse_counts", "started"]
@@ -108,7 +108,12 @@ class Guest:
             raise InputError(_not_started(stderr))
         finished = Finished(code, (self.folder / _STDOUT).read_bytes(), stderr, [_MODEL])
         launch = to_launch(
-            finished, [self.model], self.plan, where=self.where, runtime=self.runtime, read=self._read
+            finished,
+            [self.model],
+            self.plan,
+            where=self.where,
+            runtime=self.runtime,
+            read=lambda path: read(self.folder / path),
         )
         return launch, self._checked(counts)
 
@@ -123,9 +128,6 @@ class Guest:
             return to_events(model["events"])
         except (ValueError, KeyError, TypeError) as error:
             raise self._no_sense(error) from error
-
-    def _read(self, path: str) -> bytes:
-        return read(str(self.folder / path))
 
     def _checked(self, path: Path) -> Counts:
         try:
@@ -157,9 +159,8 @@ def started(
     """
     where = f"the emulated {profile.core}"
     qemu, programs = emulator.qemu, emulator.programs
-    with temporary_folder() as folder:
+    with folder_with({_MODEL: model}) as folder:
         make_root(folder / _ROOT, profile, emulator.libraries)
-        put(model, folder / _MODEL)
         (folder / _LITERT).symlink_to(emulator.litert.resolve())
         for name, file in ((_RUNNER, programs.runner), (_PLUGIN, programs.plugin), (_CLOCK, programs.clock)):
             (folder / name).symlink_to(file.resolve())

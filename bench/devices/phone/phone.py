@@ -15,9 +15,8 @@ from mobiledeploy.bench.devices.phone.adb import Adb
 from mobiledeploy.bench.devices.phone.folder import File, Folder, folder
 from mobiledeploy.bench.latency import sysfs
 from mobiledeploy.bench.latency.measurement import Measurement
-from mobiledeploy.bench.latency.protocol import measure
+from mobiledeploy.bench.latency.protocol import Launcher, measure
 from mobiledeploy.bench.latency.settings import Settings
-from mobiledeploy.bench.latency.timed_device import Launcher
 from mobiledeploy.bench.runner.records import Core, Identity, Launch, LaunchPlan, Model, State
 
 __all__ = ["Phone", "PhoneRunner"]

@@ -20,8 +20,7 @@ from mobiledeploy.bench.devices.phone.adb import Adb
 from mobiledeploy.bench.devices.phone.folder import FOLDER
 from mobiledeploy.bench.devices.phone.own_runner import OwnRunner
 from mobiledeploy.bench.devices.phone.phone import Phone
-from mobiledeploy.bench.latency.protocol import largest_core
-from mobiledeploy.bench.latency.timed_device import TimedDevice
+from mobiledeploy.bench.latency.protocol import TimedDevice, largest_core
 from mobiledeploy.bench.runner.records import LaunchPlan, Model
 
 if TYPE_CHECKING:
