@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.base.section import Cell, Section, Styled
@@ -42,9 +41,6 @@ class Finding:
     areas: tuple[str, ...]
     found: bool
     detail: str
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def examine() -> list[Finding]:

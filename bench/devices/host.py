@@ -25,11 +25,7 @@ __all__ = ["Host", "processor"]
 
 
 class Host:
-    """This machine, if it runs Linux.
-
-    Attributes:
-        note: Says that its figures are not a phone's.
-    """
+    """This machine, if it runs Linux."""
 
     concurrent: ClassVar[bool] = False
     is_host: ClassVar[bool] = True

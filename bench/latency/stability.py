@@ -42,15 +42,7 @@ def reasons_for_doubt(
     ratios: Sequence[Ratio],
     settings: Settings,
 ) -> list[str]:
-    """Why the measurement is not stable, the cause before the symptom; empty if it is.
-
-    Args:
-        observed: All launches, in order.
-        samples: Of each model, by launch.
-        summaries: Of the same models.
-        ratios: Of the same models to the first.
-        settings: What was asked for.
-    """
+    """Return why the measurement is not stable, the cause before the symptom; empty if it is."""
     reasons = [*_throttling(observed), *_clock(observed), *_drift(samples)]
     cold = sum(not all(model.warm for model in each.launch.models) for each in observed)
     if 2 * cold > len(observed):

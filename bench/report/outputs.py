@@ -63,12 +63,7 @@ class OutputCheck:
 def check_outputs(
     model: str, device: str, tensors: Sequence[IoTensor], found: Sequence[bytes], reference: Sequence[bytes]
 ) -> list[OutputCheck]:
-    """Return a check for each output.
-
-    Args:
-        tensors: The model's outputs.
-        found: Their bytes on the device.
-        reference: Their bytes on this host.
+    """Return a check for each output of a model, from its bytes on the device and on this host.
 
     Raises:
         ValueError: The number of outputs or of bytes is another than the model's.

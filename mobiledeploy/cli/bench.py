@@ -76,7 +76,8 @@ def _bench(options: BenchOptions, output: Output) -> int:
     if old is not None and [file.suffix for file in files] == [".json"]:
         return _compare(output, old, load(files[0]))
     if not files and old is not None:
-        files, devices = _files_of(old, options.compare), devices or _devices_of(old)
+        files = _files_of(old, options.compare)
+        devices = devices or tuple(result["device"]["key"] for result in old["results"])
     if not files:
         raise InputError(
             "no file, expected one or more .tflite files to measure; see mobiledeploy bench --help"
@@ -160,10 +161,6 @@ def _files_of(old: dict[str, Any], path: Path | None) -> tuple[Path, ...]:
                 f"{file}, which {path} was measured on, is gone, expected it there; name the files"
             )
     return files
-
-
-def _devices_of(old: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(result["device"]["key"] for result in old["results"])
 
 
 COMMAND = Command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from mobiledeploy.base.options import Options, option
@@ -25,7 +25,7 @@ def _doctor(options: _DoctorOptions, output: Output) -> int:
 
     findings = examine()
     if output.json:
-        print_json({"findings": [finding.to_json() for finding in findings]})
+        print_json({"findings": [asdict(finding) for finding in findings]})
     elif not output.quiet:
         show(findings_sections(findings))
     return EXIT_USAGE if missing_for(findings, options.device) else 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobiledeploy.base.errors import DeviceError, InputError
-from mobiledeploy.bench.devices.arm.emulator import Emulator
+from mobiledeploy.bench.devices.arm.emulator import CLOCK, LITERT, PLUGIN, RUNNER, Emulator
 from mobiledeploy.bench.devices.arm.profile_events import Event, to_events
 from mobiledeploy.bench.devices.arm.profiles import ArmProfile
 from mobiledeploy.bench.devices.arm.root import make_root
@@ -25,8 +25,7 @@ _AGAIN = "count again"
 
 # Names in the folder that the program runs in, the same for all models and machines: how long the paths on
 # its stack are has a part in where its data lie, and where these lie in how loops over them begin and end.
-_RUNNER, _MODEL, _LITERT, _PLUGIN, _CLOCK = "runner", "model.tflite", "libLiteRt.so", "counter.so", "clock.so"
-_COUNTS, _STDOUT, _STDERR, _ROOT = "counts", "stdout", "stderr", "root"
+_MODEL, _COUNTS, _STDOUT, _STDERR, _ROOT = "model.tflite", "counts", "stdout", "stderr", "root"
 
 
 @dataclass(frozen=True)
@@ -158,16 +157,14 @@ def started(
         InputError: It cannot be started, or there is no room for the model's inputs.
     """
     where = f"the emulated {profile.core}"
-    qemu, programs = emulator.qemu, emulator.programs
     with folder_with({_MODEL: model}) as folder:
         make_root(folder / _ROOT, profile, emulator.libraries)
-        (folder / _LITERT).symlink_to(emulator.litert.resolve())
-        for name, file in ((_RUNNER, programs.runner), (_PLUGIN, programs.plugin), (_CLOCK, programs.clock)):
+        for name, file in emulator.files.items():
             (folder / name).symlink_to(file.resolve())
         options = ["--count", "--profile"] if profiled else ["--count"]
-        program = [f"./{_RUNNER}", *options, *arguments(plan, [_MODEL], f"./{_LITERT}")]
-        preload = f"./{_CLOCK}" if profiled else ""
-        command = qemu.command(profile, f"./{_PLUGIN}", _COUNTS, program, preload)
+        program = [f"./{RUNNER}", *options, *arguments(plan, [_MODEL], f"./{LITERT}")]
+        preload = f"./{CLOCK}" if profiled else ""
+        command = emulator.qemu.command(profile, f"./{PLUGIN}", _COUNTS, program, preload)
         with (folder / _STDOUT).open("wb") as out, (folder / _STDERR).open("wb") as err:
             try:
                 process = subprocess.Popen(
@@ -175,8 +172,8 @@ def started(
                 )
             except OSError as error:
                 raise InputError(
-                    f"{qemu.path} cannot be started ({error.strerror}), expected QEMU's emulator; install it "
-                    "anew"
+                    f"{command[0]} cannot be started ({error.strerror}), expected QEMU's emulator; "
+                    "install it anew"
                 ) from error
         try:
             yield Guest(process, folder, model, plan, where, emulator.runtime)
