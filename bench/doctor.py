@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
-
-from rich.table import Table
-from rich.text import Text
+from dataclasses import dataclass
 
 from mobiledeploy.base.errors import MobileDeployError
-from mobiledeploy.base.terminal import plain_table
+from mobiledeploy.base.section import Cell, Section, Styled
 from mobiledeploy.bench.devices.arm.emulator import build_programs
 from mobiledeploy.bench.devices.arm.qemu import find_qemu
 from mobiledeploy.bench.devices.host import Host
@@ -20,7 +16,7 @@ from mobiledeploy.bench.runner.compile import Compiler, aarch64_compilers, host_
 from mobiledeploy.bench.runner.litert_library import whereabouts
 from mobiledeploy.bench.runner.system_libraries import system_libraries
 
-__all__ = ["AREAS", "Finding", "examine", "findings_table", "missing_for"]
+__all__ = ["AREAS", "Finding", "examine", "findings_sections", "missing_for"]
 
 HOST, ARM, PHONE = "host", "arm", "phone"
 AREAS = {
@@ -46,9 +42,6 @@ class Finding:
     found: bool
     detail: str
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def examine() -> list[Finding]:
     """Look for everything. Programs are built; nothing is downloaded."""
@@ -60,20 +53,26 @@ def missing_for(findings: Sequence[Finding], area: str) -> list[Finding]:
     return [finding for finding in findings if area in finding.areas and not finding.found]
 
 
-def findings_table(findings: Sequence[Finding]) -> Table:
-    """Return a table of everything that was looked for, then of what can be measured."""
-    table = plain_table(title="what measuring needs", first="")
-    table.add_column("")
-    table.add_column("", overflow="fold")
-    for finding in findings:
-        state = Text("ok", style="green") if finding.found else Text("missing", style="red")
-        table.add_row(finding.what, state, Text(finding.detail))
-    table.add_section()
+def findings_sections(findings: Sequence[Finding]) -> list[Section]:
+    """Return everything that was looked for, then what can be measured."""
+    needed: list[dict[str, Cell]] = [
+        {
+            "what": finding.what,
+            "": Styled("ok", "ok") if finding.found else Styled("missing", "bad"),
+            "where, or what to do": finding.detail,
+        }
+        for finding in findings
+    ]
+    possible: list[dict[str, Cell]] = []
     for area, title in AREAS.items():
         missing = [finding.what for finding in missing_for(findings, area)]
-        state = Text("no", style="red") if missing else Text("yes", style="green")
-        table.add_row(title, state, f"for want of: {', '.join(missing)}" if missing else "")
-    return table
+        state = Styled("no", "bad") if missing else Styled("yes", "ok")
+        possible.append({"what": title, "": state, "for want of": ", ".join(missing)})
+    texts = ["what", "", "where, or what to do", "for want of"]
+    return [
+        Section("What measuring needs", needed, texts=texts),
+        Section("What can be measured", possible, texts=texts),
+    ]
 
 
 def _finding(what: str, areas: tuple[str, ...], look: Callable[[], str]) -> Finding:

@@ -9,20 +9,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mobiledeploy.bench.latency.models import models_of
+
 from mobiledeploy.base.errors import InputError, MobileDeployError
+from mobiledeploy.base.files import file_sha256
 from mobiledeploy.base.progress import Progress, Silent
+from mobiledeploy.base.section import Section
 from mobiledeploy.bench.devices.device import Device, Result
 from mobiledeploy.bench.devices.host import Host
-from mobiledeploy.bench.devices.open_devices import open_devices
+from mobiledeploy.bench.devices.open_devices import Tools, open_devices
 from mobiledeploy.bench.devices.tools import Tools
-from mobiledeploy.bench.latency.models import models_of
 from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.bench.report.document import document
-from mobiledeploy.bench.report.outputs import OutputCheck, check_outputs
+from mobiledeploy.bench.report.outputs import OutputCheck, check_outputs, outputs_section
 from mobiledeploy.bench.runner.records import LaunchPlan, Model
-from mobiledeploy.bench.runner.tensors import interface
+from mobiledeploy.bench.runner.tensors import given_inputs, interface, noise_inputs
 
-__all__ = ["BenchResult", "bench"]
+__all__ = ["BenchResult", "bench", "models_of"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,13 @@ class BenchResult:
         checks = [check.to_json() for check in self.checks]
         content = document([result.to_json() for result in self.results])
         return content | {"output_checks": checks, "errors": [str(error) for error in self.errors]}
+
+    def sections(self, per_op: bool = False) -> Iterator[Section]:
+        """Return what a reader is shown; every op, too, if asked for."""
+        for result in self.results:
+            yield from result.sections(per_op)
+        if self.checks:
+            yield outputs_section(self.checks)
 
     def failures(self, limits: Limits) -> list[str]:
         """Say what exceeds a limit, and which outputs differ."""
@@ -95,6 +105,33 @@ def bench(
     results, errors = _all(found, lambda device: device.measure(models, wanted, progress))
     checks = _checks(models, results, settings.flags) if check else ()
     return BenchResult(tuple(results), tuple(checks), tuple(errors), tuple(warnings))
+
+
+def models_of(files: Sequence[Path], inputs: Path | None = None, seed: int = 0) -> list[Model]:
+    """Return files with their inputs, each under the shortest end of its path that no other shares.
+
+    Raises:
+        InputError: A file is missing or no TFLite model, or the inputs do not fit it.
+    """
+    models = []
+    for name, path in zip(_names(files), files, strict=True):
+        tensors = interface(path)
+        fed = noise_inputs(tensors, seed) if inputs is None else given_inputs(tensors, inputs)
+        models.append(Model(name, path, file_sha256(path), fed))
+    return models
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """Stems; with folders where stems are the same, with numbers where it is the same file."""
+    stems = [path.resolve().with_suffix("") for path in files]
+    names = []
+    for i, stem in enumerate(stems):
+        others = {other for other in stems if other != stem}
+        ends = ("/".join(stem.parts[-length:]) for length in range(1, len(stem.parts) + 1))
+        name = next(end for end in ends if not any(f"/{other}".endswith(f"/{end}") for other in others))
+        again = stems[:i].count(stem)
+        names.append(f"{name} ({again + 1})" if again else name)
+    return names
 
 
 def _all(

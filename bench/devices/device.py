@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from mobiledeploy.base.progress import Progress
+from mobiledeploy.base.section import Section
 from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.bench.runner.records import Identity, Model, ModelResult
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 __all__ = ["Device", "Result"]
 
@@ -29,8 +27,8 @@ class Result(Protocol):
     def to_json(self) -> dict[str, Any]:
         """Return everything but the outputs, as plain data."""
 
-    def tables(self, per_op: bool) -> Iterator[RenderableType]:
-        """Return what a terminal shows.
+    def sections(self, per_op: bool) -> Iterator[Section]:
+        """Return what a reader is shown.
 
         Args:
             per_op: Whether to list every op.

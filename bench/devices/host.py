@@ -11,27 +11,21 @@ from typing import ClassVar
 
 from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.base.progress import Progress
-from mobiledeploy.bench.devices.machine import processor
 from mobiledeploy.bench.latency import sysfs
 from mobiledeploy.bench.latency.measurement import Measurement
-from mobiledeploy.bench.latency.protocol import measure
+from mobiledeploy.bench.latency.protocol import Launcher, measure
 from mobiledeploy.bench.latency.settings import Settings
-from mobiledeploy.bench.latency.timed_device import Launcher
 from mobiledeploy.bench.runner.compile import runner_for
 from mobiledeploy.bench.runner.launch import Finished, arguments, patience_s, to_launch
 from mobiledeploy.bench.runner.litert_library import host_library, library_version
-from mobiledeploy.bench.runner.local_files import put, read, temporary_folder
+from mobiledeploy.bench.runner.local_files import folder_with, read
 from mobiledeploy.bench.runner.records import Core, Identity, Launch, LaunchPlan, Model, State
 
-__all__ = ["Host"]
+__all__ = ["Host", "processor"]
 
 
 class Host:
-    """This machine, if it runs Linux.
-
-    Attributes:
-        note: Says that its figures are not a phone's.
-    """
+    """This machine, if it runs Linux."""
 
     concurrent: ClassVar[bool] = False
     is_host: ClassVar[bool] = True
@@ -79,10 +73,9 @@ class Host:
         """
         library = host_library()
         runner, runtime = runner_for("host"), f"LiteRT {library_version(library)}"
-        with temporary_folder() as folder:
-            paths = {model.name: str(folder / f"{i}.tflite") for i, model in enumerate(models)}
-            for model in models:
-                put(model, Path(paths[model.name]))
+        files = {f"{i}.tflite": model for i, model in enumerate(models)}
+        with folder_with(files) as folder:
+            paths = {model.name: str(folder / name) for name, model in files.items()}
 
             def launch(models: Sequence[Model], plan: LaunchPlan) -> Launch:
                 places = [paths[model.name] for model in models]
@@ -109,6 +102,16 @@ def _run(command: Sequence[str], limit_s: float) -> subprocess.CompletedProcess[
             f"{command[0]} cannot be started ({error.strerror}), expected a folder whose programs may run; "
             "set XDG_CACHE_HOME to another"
         ) from error
+
+
+def processor() -> str:
+    """Return this machine's processor's name as Linux states it, else as Python does."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
 
 
 def _distribution() -> str:

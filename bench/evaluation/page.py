@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from mobiledeploy.base.json_text import as_json
 from mobiledeploy.base.version import __version__
-from mobiledeploy.bench.devices.machine import processor
+from mobiledeploy.bench.devices.host import processor
 from mobiledeploy.bench.evaluation.rows import Row
 
 __all__ = ["PROGRAM", "made_by", "page", "plain_rows", "table", "write"]

@@ -69,8 +69,8 @@ class Figures:
 
 
 COLUMNS: Mapping[str, Callable[[Figures], str]] = {
-    "median ms": lambda found: f"{found.latency.median.value:.3f}",
-    "95 %": lambda found: f"± {found.latency.median.half_width:.1%}",
+    "median ms": lambda found: f"{found.latency.median_ms.value:.3f}",
+    "95 %": lambda found: f"± {found.latency.median_ms.half_width:.1%}",
     "partitions": lambda found: str(found.partitions),
     "MB": lambda found: f"{found.size_bytes / 1e6:.2f}",
     "SQNR dB": lambda found: f"{found.to_pytorch.sqnr_db:.2f}",

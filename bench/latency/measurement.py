@@ -7,19 +7,17 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from rich.console import RenderableType
-from rich.text import Text
-
+from mobiledeploy.base.section import Cell, Section, Styled
 from mobiledeploy.bench.latency.samples import Ratio, Samples, Summary, ratio, summary
+from mobiledeploy.bench.latency.sections import (
+    circumstances,
+    latency_rows,
+    loading_section,
+    profile_sections,
+    ratio_section,
+)
 from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.bench.latency.stability import Observed, reasons_for_doubt
-from mobiledeploy.bench.latency.tables import (
-    circumstances,
-    latency_table,
-    loading_table,
-    profile_tables,
-    ratio_table,
-)
 from mobiledeploy.bench.runner.records import Core, Identity, Launch, ModelLatency
 
 __all__ = ["Measurement"]
@@ -75,8 +73,8 @@ class Measurement:
         """Return plain data, raw samples included."""
         models = [
             record.to_json()
-            | figures.to_json()
-            | {"ratio_to_first": relative.to_json(), "samples_ms": [list(map(list, x)) for x in samples]}
+            | asdict(figures)
+            | {"ratio_to_first": asdict(relative), "samples_ms": [list(map(list, x)) for x in samples]}
             for record, figures, relative, samples in zip(
                 self.models, self.summaries, self.ratios, self.samples, strict=True
             )
@@ -100,20 +98,17 @@ class Measurement:
             "launches": launches,
         }
 
-    def tables(self, per_op: bool = False) -> Iterator[RenderableType]:
+    def sections(self, per_op: bool = False) -> Iterator[Section]:
         """Return what was measured, and whether it can be repeated; by op, too, if that was taken."""
-        yield Text(self._title, style="bold")
-        yield latency_table(self.models, self.summaries)
-        if len(self.models) > 1:
-            yield ratio_table(self.models, self.ratios)
-        yield loading_table(self.models)
-        yield from profile_tables(self.models)
-        if self.reasons:
-            yield Text("not stable: " + ";\n  ".join(self.reasons), style="red")
-        else:
-            yield Text("stable", style="green")
+        doubts = Styled("not stable: " + ";\n  ".join(self.reasons), "bad")
         around = circumstances(self.observed[0].before, self.observed[-1].after, self.core)
-        yield Text("\n".join(filter(None, (around, self.note))))
+        verdict = doubts if self.reasons else Styled("stable", "ok")
+        notes: list[Cell] = [verdict, *filter(None, (around, self.note))]
+        yield Section(self._title, latency_rows(self.models, self.summaries), notes, names=["model"])
+        if len(self.models) > 1:
+            yield ratio_section(self.models, self.ratios)
+        yield loading_section(self.models)
+        yield from profile_sections(self.models)
 
     @property
     def _title(self) -> str:
@@ -129,9 +124,9 @@ class Measurement:
         """Say what is over a limit."""
         where = self.identity.name
         for model, figures in zip(self.models, self.summaries, strict=True):
-            if limits.ms is not None and figures.median.value > limits.ms:
+            if limits.ms is not None and figures.median_ms.value > limits.ms:
                 yield (
-                    f"{model.name} takes {figures.median.value:.3f} ms on {where}, expected at most "
+                    f"{model.name} takes {figures.median_ms.value:.3f} ms on {where}, expected at most "
                     f"{limits.ms:g} ms; make it faster, or raise --max-ms"
                 )
         if limits.stable and self.reasons:

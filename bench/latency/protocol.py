@@ -9,9 +9,11 @@ launches the device rests, and longer while it is throttled.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.base.progress import Advance, Progress, Silent
@@ -19,12 +21,53 @@ from mobiledeploy.bench.latency.measurement import Measurement
 from mobiledeploy.bench.latency.samples import ratio, summary
 from mobiledeploy.bench.latency.settings import Settings
 from mobiledeploy.bench.latency.stability import Observed
-from mobiledeploy.bench.latency.timed_device import Launcher, TimedDevice
-from mobiledeploy.bench.runner.records import Core, Model, ModelLatency, State
+from mobiledeploy.bench.runner.records import (
+    Core,
+    Identity,
+    Launch,
+    LaunchPlan,
+    Model,
+    ModelLatency,
+    State,
+)
 
-__all__ = ["largest_core", "measure"]
+__all__ = ["Launcher", "TimedDevice", "largest_core", "measure"]
 
 _POLL_S = 2.0
+
+Launcher = Callable[[Sequence[Model], LaunchPlan], Launch]
+"""Starts the runner once, on some of the models whose files are in place.
+
+Raises InputError for a model that the runtime does not load, and DeviceError where the device failed:
+unplugged, crashed, hung, or no result that makes sense.
+"""
+
+
+class TimedDevice(Protocol):
+    """A device that has a clock: a phone, or this host.
+
+    Attributes:
+        note: One line that qualifies its figures; empty if there is nothing to say.
+    """
+
+    note: str
+
+    def identity(self) -> Identity:
+        """Tell which machine it is."""
+
+    def cores(self) -> tuple[Core, ...]:
+        """Return its processor cores."""
+
+    def state(self) -> State:
+        """Return clocks, temperatures and load now."""
+
+    def session(self, models: Sequence[Model]) -> AbstractContextManager[Launcher]:
+        """Put files in place; whatever happens, what was put there is gone when the block ends.
+
+        Raises:
+            InputError: Something is missing on this machine. The message says how to install it.
+            DeviceError: The device failed: unplugged, no room, or files that arrive damaged.
+        """
 
 
 def measure(
@@ -165,5 +208,5 @@ def _precision(observed: Sequence[Observed]) -> float:
     """The widest half width of the medians and of the ratios to the first model."""
     models = zip(*(each.launch.models for each in observed), strict=True)
     samples = [[launch.rounds_ms for launch in model] for model in models]
-    widths = [summary(model).median.half_width for model in samples]
+    widths = [summary(model).median_ms.half_width for model in samples]
     return max(widths + [ratio(model, samples[0]).half_width for model in samples[1:]])

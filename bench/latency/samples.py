@@ -8,7 +8,7 @@ first, then rounds within them (a two-stage cluster bootstrap; Davison and Hinkl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,38 +35,23 @@ class Interval:
         """Half the interval's width as a share of the estimate."""
         return (self.high - self.low) / 2 / self.value
 
-    def to_json(self) -> dict[str, float | None]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Summary:
-    """Of all timed inferences of a model, in milliseconds.
+    """Figures of all timed inferences of a model.
 
     Attributes:
-        median: With its 95 % interval.
-        calm: The median of calm rounds; see `CALM`.
-        iqr: Third quartile less the first.
+        calm_ms: The median of calm rounds; see `CALM`.
+        iqr_ms: Third quartile less the first.
     """
 
     count: int
-    minimum: float
-    median: Interval
-    calm: Interval
-    p90: float
-    p99: float
-    iqr: float
-
-    def to_json(self) -> dict[str, object]:
-        return {
-            "count": self.count,
-            "min_ms": self.minimum,
-            "median_ms": self.median.to_json(),
-            "calm_ms": self.calm.to_json(),
-            "p90_ms": self.p90,
-            "p99_ms": self.p99,
-            "iqr_ms": self.iqr,
-        }
+    min_ms: float
+    median_ms: Interval
+    calm_ms: Interval
+    p90_ms: float
+    p99_ms: float
+    iqr_ms: float
 
 
 @dataclass(frozen=True)
@@ -95,12 +80,12 @@ def summary(samples: Samples, seed: int = 0) -> Summary:
     turns = _turns(samples)
     return Summary(
         count=every.size,
-        minimum=float(every.min()),
-        median=_interval(float(np.median(every)), _medians(turns, seed)),
-        calm=_median(_split(turns, turns)[0], seed),
-        p90=float(p90),
-        p99=float(p99),
-        iqr=float(high - low),
+        min_ms=float(every.min()),
+        median_ms=_interval(float(np.median(every)), _medians(turns, seed)),
+        calm_ms=_median(_split(turns, turns)[0], seed),
+        p90_ms=float(p90),
+        p99_ms=float(p99),
+        iqr_ms=float(high - low),
     )
 
 

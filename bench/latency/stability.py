@@ -42,15 +42,7 @@ def reasons_for_doubt(
     ratios: Sequence[Ratio],
     settings: Settings,
 ) -> list[str]:
-    """Why the measurement is not stable, the cause before the symptom; empty if it is.
-
-    Args:
-        observed: All launches, in order.
-        samples: Of each model, by launch.
-        summaries: Of the same models.
-        ratios: Of the same models to the first.
-        settings: What was asked for.
-    """
+    """Return why the measurement is not stable, the cause before the symptom; empty if it is."""
     reasons = [*_throttling(observed), *_clock(observed), *_drift(samples)]
     cold = sum(not all(model.warm for model in each.launch.models) for each in observed)
     if 2 * cold > len(observed):
@@ -59,13 +51,13 @@ def reasons_for_doubt(
         reasons.append(
             f"only {len(observed)} of {settings.min_launches} launches fit into {settings.time_limit_s:g} s"
         )
-    wide = max(summary.median.half_width for summary in summaries)
+    wide = max(summary.median_ms.half_width for summary in summaries)
     if wide > settings.precision:
         reasons.append(f"a median is known to {wide:.1%} only, asked for {settings.precision:.1%}")
     loose = max(ratio.half_width for ratio in ratios)
     if loose > settings.precision:
         reasons.append(f"a ratio is known to {loose:.1%} only, asked for {settings.precision:.1%}")
-    scatter = max(summary.iqr / summary.median.value for summary in summaries)
+    scatter = max(summary.iqr_ms / summary.median_ms.value for summary in summaries)
     if scatter > SCATTER:
         reasons.append(f"samples scatter: their IQR is {scatter:.0%} of the median")
     if reasons and (load := " and ".join(_other_load(observed))):

@@ -6,14 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from mobiledeploy.base.terminal import plain_table
+from mobiledeploy.base.section import Section
 from mobiledeploy.bench.latency.samples import Interval, change, ratio
 
-__all__ = ["SESSION_NOISE", "Change", "Pair", "changes", "compared", "comparison_tables", "differences"]
+__all__ = ["SESSION_NOISE", "Change", "Pair", "changes", "compared", "differences"]
 
 SESSION_NOISE = 0.03
 """Calm medians of a file, taken twice on one machine, may differ by so much though nothing changed.
@@ -66,6 +62,15 @@ class Change:
     def to_json(self) -> dict[str, Any]:
         """Plain data, with the verdict."""
         return asdict(self) | {"verdict": self.verdict}
+
+    def row(self) -> dict[str, str]:
+        """Return the cells of a table."""
+        relative = f"{self.relative.value:.4f}"
+        if self.relative.low < self.relative.high:
+            relative += f" ({self.relative.low:.3f} - {self.relative.high:.3f})"
+        name = self.what if self.same_file else f"{self.what} (another file)"
+        figures = {"old": _figure(self.old, self.unit), "new": _figure(self.new, self.unit)}
+        return {"model": name, **figures, "new / old": relative, "": self.verdict}
 
 
 def changes(old: ResultDocument, new: ResultDocument) -> list[Change]:
@@ -159,32 +164,20 @@ class Pair:
         missing = [model["name"] for model in self.new["models"] if model["name"] not in known]
         return [*(f"not in the old document: {name}" for name in missing), *differences(self.old, self.new)]
 
+    def to_json(self) -> dict[str, Any]:
+        figures = [change.to_json() for change in self.changes]
+        return {"device": self.new["device"], "figures": figures, "differs": self.differences}
+
+    def section(self) -> Section:
+        """Return a row for each figure; the circumstances that differ are its notes."""
+        rows = [change.row() for change in self.changes]
+        title = f"{self.new['device']['name']}: new against old"
+        return Section(title, rows, self.differences, names=["model"], texts=[""])
+
 
 def compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Pair]:
     """Pair each result of a new document with its counterpart in an old one."""
     return [Pair(_counterpart(result, old["results"]), result) for result in new["results"]]
-
-
-def comparison_tables(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """Return what a terminal shows of two documents set against each other."""
-    for pair in compared(old, new):
-        if pair.changes:
-            yield _table(pair)
-        if pair.differences:
-            yield Text("\n".join(pair.differences), style="yellow")
-
-
-def _table(pair: Pair) -> Table:
-    table = plain_table("old", "new", "new / old", "", title=f"{pair.new['device']['name']}: new against old")
-    for row in pair.changes:
-        figures = f"{row.relative.value:.4f}"
-        if row.relative.low < row.relative.high:
-            figures += f" ({row.relative.low:.3f} - {row.relative.high:.3f})"
-        name = row.what if row.same_file else f"{row.what} (another file)"
-        table.add_row(
-            Text(name), *(_figure(value, row.unit) for value in (row.old, row.new)), figures, row.verdict
-        )
-    return table
 
 
 def _counterpart(result: ResultDocument, candidates: list[ResultDocument]) -> ResultDocument | None:

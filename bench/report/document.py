@@ -1,7 +1,9 @@
-"""The JSON document of a bench run: written whole, read back with every sample."""
+"""The JSON document of a bench run: written whole, read back with every sample, and in short as CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ from mobiledeploy.base.files import staging_folder
 from mobiledeploy.base.json_text import as_json
 from mobiledeploy.base.version import __version__
 
-__all__ = ["SCHEMA", "check_writable", "document", "load", "save"]
+__all__ = ["SCHEMA", "check_writable", "csv_text", "document", "load", "save"]
 
 SCHEMA = "mobiledeploy.bench/1"
 
@@ -85,3 +87,29 @@ def _is_complete(content: dict[str, Any]) -> bool:
     except (KeyError, TypeError):
         return False
     return True
+
+
+def csv_text(results: Sequence[dict[str, Any]]) -> str:
+    """Return a line for each model on each device: all that is one figure in what `to_json` gives."""
+    rows = [_csv_row(result, model) for result in results for model in result["models"]]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _csv_row(result: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
+    device = result["device"]
+    row = {"kind": result["kind"], "device": device["key"], "name": device["name"]}
+    row |= {"runtime": result["runtime"], "model": model["name"]}
+    row |= {name: result[name] for name in ("stable", "core") if name in result}
+    for name, value in model.items():
+        if isinstance(value, dict) and "low" in value:  # an estimate with its interval
+            stem, unit = name.removesuffix("_ms"), "_ms" if name.endswith("_ms") else ""
+            bounds = {f"{stem}_{end}{unit}": value[end] for end in ("low", "high")}
+            row |= {name: value["value"], **bounds}
+        elif name != "name" and not isinstance(value, dict | list | tuple):
+            row[name] = value
+    return row

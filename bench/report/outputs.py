@@ -7,13 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from rich.table import Table
-from rich.text import Text
 
-from mobiledeploy.base.terminal import plain_table
+from mobiledeploy.base.section import Cell, Section, Styled
 from mobiledeploy.bench.runner.tensors import IoTensor, to_array
 
-__all__ = ["OutputCheck", "check_outputs", "outputs_table"]
+__all__ = ["OutputCheck", "check_outputs", "outputs_section"]
 
 MOST_STEPS = 1
 """XNNPACK's kernels round a midpoint up on one processor and down on another."""
@@ -65,12 +63,7 @@ class OutputCheck:
 def check_outputs(
     model: str, device: str, tensors: Sequence[IoTensor], found: Sequence[bytes], reference: Sequence[bytes]
 ) -> list[OutputCheck]:
-    """Return a check for each output.
-
-    Args:
-        tensors: The model's outputs.
-        found: Their bytes on the device.
-        reference: Their bytes on this host.
+    """Return a check for each output of a model, from its bytes on the device and on this host.
 
     Raises:
         ValueError: The number of outputs or of bytes is another than the model's.
@@ -98,13 +91,17 @@ def _size(check: OutputCheck) -> str:
     return f"{check.largest:.0f} steps" if check.integer else f"{check.largest:.1e} of the range"
 
 
-def outputs_table(checks: Sequence[OutputCheck]) -> Table:
-    """Return a table with a row for each output."""
-    table = plain_table(
-        "output", "elements", "unequal", "largest difference", "", title="outputs against this host's"
-    )
-    for check in checks:
-        verdict = Text("ok", style="green") if check.passed else Text("fails", style="red")
-        row = (Text(check.output), str(check.elements), str(check.unequal), _size(check), verdict)
-        table.add_row(Text(f"{check.model} on {check.device}"), *row)
-    return table
+def outputs_section(checks: Sequence[OutputCheck]) -> Section:
+    """Return a row for each output."""
+    rows: list[dict[str, Cell]] = [
+        {
+            "model": f"{check.model} on {check.device}",
+            "output": check.output,
+            "elements": str(check.elements),
+            "unequal": str(check.unequal),
+            "largest difference": _size(check),
+            "": Styled("ok", "ok") if check.passed else Styled("fails", "bad"),
+        }
+        for check in checks
+    ]
+    return Section("Outputs against this host's", rows, names=["model", "output"], texts=[""])

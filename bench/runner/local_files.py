@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.bench.runner.records import Model
 
-__all__ = ["put", "read", "temporary_folder"]
+__all__ = ["folder_with", "read"]
 
 
 @contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """Make a folder, gone at the end with all that is in it.
+def folder_with(models: Mapping[str, Model]) -> Iterator[Path]:
+    """Make a folder with links to models, and their inputs beside them; all is gone at the end.
+
+    Args:
+        models: Name of a link -> model.
 
     Raises:
         InputError: It cannot be made.
     """
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="mobiledeploy-bench-")
-    except OSError as error:
-        raise _no_room(error) from error
-    with folder as name:
-        yield Path(name)
+    with ExitStack() as until_the_end:
+        try:
+            folder = Path(until_the_end.enter_context(TemporaryDirectory(prefix="mobiledeploy-bench-")))
+            for name, model in models.items():
+                (folder / name).symlink_to(model.path.resolve())
+                for i, content in enumerate(model.inputs):
+                    (folder / f"{name}.in{i}").write_bytes(content)
+        except OSError as error:
+            raise InputError(
+                f"{error.filename} gives {error.strerror!r}, expected room for the models' inputs; set "
+                "TMPDIR to another folder"
+            ) from error
+        yield folder
 
 
-def put(model: Model, path: Path) -> None:
-    """Write a link to the model, and its inputs beside it.
-
-    Raises:
-        InputError: They cannot be written.
-    """
-    try:
-        path.symlink_to(model.path.resolve())
-        for i, content in enumerate(model.inputs):
-            path.with_name(f"{path.name}.in{i}").write_bytes(content)
-    except OSError as error:
-        raise _no_room(error) from error
-
-
-def read(path: str) -> bytes:
+def read(path: str | Path) -> bytes:
     """Return an output that the runner wrote.
 
     Raises:
@@ -54,10 +50,3 @@ def read(path: str) -> bytes:
         raise DeviceError(
             f"{path}: {error.strerror}, expected an output of the runner; measure again"
         ) from error
-
-
-def _no_room(error: OSError) -> InputError:
-    return InputError(
-        f"{error.filename} gives {error.strerror!r}, expected room for the models' inputs; set TMPDIR to "
-        "another folder"
-    )

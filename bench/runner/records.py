@@ -178,10 +178,11 @@ class ModelResult:
         return plain
 
     @property
-    def file_cells(self) -> tuple[str, str, str]:
-        """How much XNNPACK took, kB and the beginning of the SHA-256, for tables."""
+    def file_cells(self) -> dict[str, str]:
+        """How much XNNPACK took, and which file it is, for tables."""
         delegated = {True: "all", False: "part", None: ""}[self.fully_delegated]
-        return delegated, f"{self.size_bytes / 1e3:.0f}", self.sha256[:12]
+        size = f"{self.size_bytes / 1e3:.0f}"
+        return {"XNNPACK": delegated, "size kB": size, "SHA-256": self.sha256[:12]}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,14 +24,11 @@ class IoTensor:
         name: In the first signature; the tensor's own in a file without signatures.
         shape: As the file holds it, images NHWC; a size that it leaves open is the one that it starts with.
         dtype: Of its elements, little endian.
-        scale, zero_point: real = scale * (stored - zero_point); scale 0 where the elements are real numbers.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    scale: float = 0.0
-    zero_point: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,9 +63,7 @@ def _tensor(path: Path, name: str, detail: dict[str, Any]) -> IoTensor:
         raise InputError(
             f"{path}: {name} is of type {dtype}, expected numbers; export it without that tensor"
         )
-    scale, zero_point = detail["quantization"]
-    shape = tuple(int(size) for size in detail["shape"])
-    return IoTensor(name, shape, dtype.newbyteorder("<"), float(scale), int(zero_point))
+    return IoTensor(name, tuple(int(size) for size in detail["shape"]), dtype.newbyteorder("<"))
 
 
 def noise_inputs(found: Interface, seed: int) -> tuple[bytes, ...]:

@@ -14,7 +14,7 @@ Kind = Literal["name", "number", "text"]
 
 @dataclass(frozen=True)
 class Styled:
-    """A cell that says whether all is well."""
+    """A cell, or a note, that says whether all is well."""
 
     text: str
     style: Literal["ok", "bad"]
@@ -28,7 +28,7 @@ Cell = str | Styled
 
 @dataclass(frozen=True)
 class Section:
-    """A table with its title; there is nothing to show of one without rows.
+    """A table with its title and what qualifies it.
 
     Attributes:
         rows: heading of a column -> cell; a row may lack some, the columns stand in the order of the fullest.
@@ -40,7 +40,7 @@ class Section:
 
     title: str
     rows: Sequence[Mapping[str, Cell]]
-    notes: Sequence[str] = ()
+    notes: Sequence[Cell] = ()
     names: Collection[str] = ()
     texts: Collection[str] = ()
     plot: str = ""

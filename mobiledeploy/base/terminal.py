@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from mobiledeploy.base.json_text import as_json
+from mobiledeploy.base.section import Cell, Section, Styled
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.table import Table
 
     from mobiledeploy.base.progress import Progress
-    from mobiledeploy.base.section import Section
 
-__all__ = ["complain", "console", "drawn", "plain_table", "print_json", "progress_on_stderr", "warn"]
+__all__ = ["complain", "console", "drawn", "print_json", "progress_on_stderr", "show", "warn"]
 
 _STYLES = {"ok": "green", "bad": "red"}
 
@@ -62,38 +61,31 @@ def print_json(value: dict[str, Any]) -> None:
     print(as_json(value), end="")
 
 
+def show(sections: Iterable[Section]) -> None:
+    """Print sections on stdout."""
+    screen = console(sys.stdout)
+    for section in sections:
+        screen.print(drawn(section))
+
+
 def drawn(section: Section) -> RenderableType:
-    """Return a section for rich to print: most fit into 80 columns with few breaks, none within a number."""
+    """Return a section for rich to print: most fit into 80 columns with few breaks, none within a number.
+
+    Of one without rows, the title and the notes are shown.
+    """
     from rich import box
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
+
+    def coloured(cell: Cell, otherwise: str = "") -> Text:
+        return Text(str(cell), _STYLES[cell.style] if isinstance(cell, Styled) else otherwise)
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for heading, kind in section.columns.items():
         number = kind == "number"
         table.add_column(heading, justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in section.rows:
-        cells = [row.get(heading, "") for heading in section.columns]
-        table.add_row(*(Text(str(cell), _STYLES.get(getattr(cell, "style", ""), "")) for cell in cells))
-    notes = [Text(note, style="dim") for note in section.notes]
-    return Group(Text(section.title, style="bold"), table, *notes, "")
-
-
-def plain_table(*columns: str, title: str | None = None, first: str = "model") -> Table:
-    """Return an empty table whose first column is text; the others are numbers."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        title=None if title is None else Text(title, style="bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column(first, overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
+        table.add_row(*(coloured(row.get(heading, "")) for heading in section.columns))
+    notes = [coloured(note, "dim") for note in section.notes]
+    return Group(Text(section.title, style="bold"), *([table] if section.rows else []), *notes, "")

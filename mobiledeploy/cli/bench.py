@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from mobiledeploy.base.errors import InputError, VerificationError
 from mobiledeploy.base.options import Options, group, option, paths
-from mobiledeploy.base.terminal import complain, console, print_json, progress_on_stderr, warn
+from mobiledeploy.base.terminal import complain, print_json, progress_on_stderr, show, warn
+from mobiledeploy.bench.devices.open_devices import Tools
 from mobiledeploy.bench.devices.tools import Tools
 from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.cli.command import Command, Output
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from mobiledeploy.bench.run import BenchResult
 
 __all__ = ["COMMAND"]
 
@@ -72,7 +67,8 @@ class BenchOptions(_Results):
 
 
 def _bench(options: BenchOptions, output: Output) -> int:
-    from mobiledeploy.bench.report.document import check_writable, load, save
+    from mobiledeploy.bench.report.compare import compared
+    from mobiledeploy.bench.report.document import check_writable, csv_text, load, save
     from mobiledeploy.bench.run import bench
 
     files, devices, old = options.files, options.device, None
@@ -81,7 +77,8 @@ def _bench(options: BenchOptions, output: Output) -> int:
     if old is not None and [file.suffix for file in files] == [".json"]:
         return _compare(output, old, load(files[0]))
     if not files and old is not None:
-        files, devices = _files_of(old, options.compare), devices or _devices_of(old)
+        files = _files_of(old, options.compare)
+        devices = devices or tuple(result["device"]["key"] for result in old["results"])
     if not files:
         raise InputError(
             "no file, expected one or more .tflite files to measure; see mobiledeploy bench --help"
@@ -108,9 +105,15 @@ def _bench(options: BenchOptions, output: Output) -> int:
     content = result.to_json()
     if options.out is not None:
         save(options.out, content)
-    if old is not None:
-        content["changes"] = _changes(old, content)
-    _print(options, output, result, content, old)
+    pairs = [] if old is None else compared(old, content)
+    if output.json:
+        print_json(content if old is None else content | {"changes": [pair.to_json() for pair in pairs]})
+    elif options.csv:
+        print(csv_text(content["results"]), end="")
+    elif not output.quiet:
+        show([*result.sections(options.per_op), *(pair.section() for pair in pairs)])
+        if options.out is not None:
+            print(f"written to {options.out}")
     for error in result.errors:
         complain(f"error: {error}")
     if failures := result.failures(options.limits):
@@ -136,20 +139,14 @@ def _check_limits(limits: Limits, devices: Sequence[str]) -> None:
 
 def _compare(output: Output, old: dict[str, Any], new: dict[str, Any]) -> int:
     """Two documents, without measuring."""
-    from mobiledeploy.bench.report.compare import comparison_tables
+    from mobiledeploy.bench.report.compare import compared
 
+    pairs = compared(old, new)
     if output.json:
-        print_json({"changes": _changes(old, new)})
+        print_json({"changes": [pair.to_json() for pair in pairs]})
     elif not output.quiet:
-        _show(comparison_tables(old, new))
+        show(pair.section() for pair in pairs)
     return 0
-
-
-def _show(parts: Iterable[RenderableType]) -> None:
-    screen = console(sys.stdout)
-    for part in parts:
-        screen.print(part)
-        screen.print()
 
 
 def _files_of(old: dict[str, Any], path: Path | None) -> tuple[Path, ...]:
@@ -165,49 +162,6 @@ def _files_of(old: dict[str, Any], path: Path | None) -> tuple[Path, ...]:
                 f"{file}, which {path} was measured on, is gone, expected it there; name the files"
             )
     return files
-
-
-def _devices_of(old: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(result["device"]["key"] for result in old["results"])
-
-
-def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[dict[str, Any]]:
-    from mobiledeploy.bench.report.compare import compared
-
-    return [
-        {
-            "device": pair.new["device"],
-            "figures": [row.to_json() for row in pair.changes],
-            "differs": pair.differences,
-        }
-        for pair in compared(old, new)
-    ]
-
-
-def _print(
-    options: BenchOptions,
-    output: Output,
-    result: BenchResult,
-    content: dict[str, Any],
-    old: dict[str, Any] | None,
-) -> None:
-    from mobiledeploy.bench.report.compare import comparison_tables
-    from mobiledeploy.bench.report.outputs import outputs_table
-    from mobiledeploy.bench.report.tables import csv_text, tables
-
-    if output.json:
-        print_json(content)
-    elif options.csv:
-        print(csv_text(content["results"]), end="")
-    elif not output.quiet:
-        parts = [*tables(result.results, options.per_op)]
-        if result.checks:
-            parts.append(outputs_table(result.checks))
-        if old is not None:
-            parts += comparison_tables(old, content)
-        if options.out is not None:
-            parts.append(f"written to {options.out}")
-        _show(parts)
 
 
 COMMAND = Command(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from mobiledeploy.base.options import Options, option
-from mobiledeploy.base.terminal import console, print_json
+from mobiledeploy.base.terminal import print_json, show
 from mobiledeploy.cli.arguments import EXIT_USAGE
 from mobiledeploy.cli.command import Command, Output
 
@@ -22,13 +21,13 @@ class _DoctorOptions(Options):
 
 
 def _doctor(options: _DoctorOptions, output: Output) -> int:
-    from mobiledeploy.bench.doctor import examine, findings_table, missing_for
+    from mobiledeploy.bench.doctor import examine, findings_sections, missing_for
 
     findings = examine()
     if output.json:
-        print_json({"findings": [finding.to_json() for finding in findings]})
+        print_json({"findings": [asdict(finding) for finding in findings]})
     elif not output.quiet:
-        console(sys.stdout).print(findings_table(findings))
+        show(findings_sections(findings))
     return EXIT_USAGE if missing_for(findings, options.device) else 0
 
 

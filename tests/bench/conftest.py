@@ -16,7 +16,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from mobiledeploy.bench.latency.timed_device import Launcher
+from mobiledeploy.bench.latency.protocol import Launcher
 from mobiledeploy.bench.runner.records import Core, Identity, Launch, LaunchPlan, Model, ModelSamples, State
 from tests.bench.virtual_phone.adb_server import AdbServer, find_adb
 from tests.bench.virtual_phone.emulation import Emulation, build_emulation

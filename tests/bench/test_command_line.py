@@ -160,7 +160,7 @@ def test_instructions_on_an_emulated_core(
     code, text, _ = run(capsys, *arguments, "--per-op", "--check-outputs", "--out", old)
     assert code == 0
     assert "emulated Cortex-A76" in text and "no time" in text and "FULLY_CONNECTED" in text
-    assert "outputs against this host's" in text and "fails" not in text
+    assert "Outputs against this host's" in text and "fails" not in text
     code, text, errors = run(capsys, *arguments, "--compare", old, "--max-insns", "0.001k")
     assert code == 3 and "noise" in text and "expected at most 0.000 M" in errors
 
@@ -182,7 +182,7 @@ def test_one_phone_is_the_default(capsys: Capture, linear_files: dict[str, Path]
     assert (
         phone.model.name in text
         and "core 7 of 8" in " ".join(text.split())
-        and "outputs against this host's" in text
+        and "Outputs against this host's" in text
     )
 
 

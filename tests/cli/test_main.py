@@ -74,7 +74,6 @@ def test_list_fits_a_terminal_and_has_a_line_for_each_width(capsys: Capture) -> 
     (at,) = (i for i, line in enumerate(lines) if line.startswith("mobilenetv1 "))
     assert lines[at].split() == [
         "mobilenetv1",
-        "classification",
         "224",
         "4.23M",
         "569M",

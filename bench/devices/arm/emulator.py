@@ -15,32 +15,26 @@ from mobiledeploy.bench.runner.litert_library import library_for, library_versio
 from mobiledeploy.bench.runner.records import Identity
 from mobiledeploy.bench.runner.system_libraries import system_libraries
 
-__all__ = ["Emulator", "Programs", "build_programs"]
+__all__ = ["CLOCK", "LITERT", "PLUGIN", "RUNNER", "Emulator", "build_programs"]
 
 _FOLDER = Path(__file__).parent
 _SHARED = ("-shared", "-fPIC")
 
-
-@dataclass(frozen=True)
-class Programs:
-    """The programs that are built from this project's C files."""
-
-    runner: Path
-    plugin: Path
-    clock: Path
+RUNNER, LITERT, PLUGIN, CLOCK = "runner", "libLiteRt.so", "counter.so", "clock.so"
+"""Names in the folder that the runner is started in."""
 
 
-def build_programs() -> Programs:
+def build_programs() -> dict[str, Path]:
     """Build the runner and the clock for the emulated machine, and the plugin for QEMU on this one.
 
     Raises:
         InputError: No compiler, or none that can build them. The message says what to install.
     """
-    return Programs(
-        runner=runner_for("aarch64"),
-        plugin=built(_FOLDER / "counter.c", host_compilers(), flags=_SHARED, libraries=("-ldl",)),
-        clock=built(_FOLDER / "tick_clock.c", aarch64_compilers(), flags=_SHARED),
-    )
+    return {
+        RUNNER: runner_for("aarch64"),
+        PLUGIN: built(_FOLDER / "counter.c", host_compilers(), flags=_SHARED, libraries=("-ldl",)),
+        CLOCK: built(_FOLDER / "tick_clock.c", aarch64_compilers(), flags=_SHARED),
+    }
 
 
 @dataclass(frozen=True)
@@ -49,13 +43,12 @@ class Emulator:
 
     Attributes:
         libraries: Name -> file of the C and C++ libraries for AArch64.
-        litert: libLiteRt.so for AArch64.
+        files: Name -> file of LiteRT for AArch64, and of the programs.
     """
 
     qemu: Qemu
     libraries: Mapping[str, Path]
-    litert: Path
-    programs: Programs
+    files: Mapping[str, Path]
 
     @classmethod
     def found(cls, litert: Path | None = None, libraries: Path | None = None) -> Emulator:
@@ -69,7 +62,7 @@ class Emulator:
             InputError: Something is missing. The message says how to install it.
         """
         qemu, found = find_qemu(), system_libraries(libraries)
-        return cls(qemu, found, library_for("aarch64", path=litert), build_programs())
+        return cls(qemu, found, {LITERT: library_for("aarch64", path=litert), **build_programs()})
 
     def identity(self, profile: ArmProfile) -> Identity:
         """Describe the profile as a machine.
@@ -90,7 +83,7 @@ class Emulator:
     @cached_property
     def runtime(self) -> str:
         """Name and version of what runs the models."""
-        return f"LiteRT {library_version(self.litert)}"
+        return f"LiteRT {library_version(self.files[LITERT])}"
 
     @property
     def system(self) -> str:

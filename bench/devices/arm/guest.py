@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobiledeploy.base.errors import DeviceError, InputError
-from mobiledeploy.bench.devices.arm.emulator import Emulator
+from mobiledeploy.bench.devices.arm.emulator import CLOCK, LITERT, PLUGIN, RUNNER, Emulator
 from mobiledeploy.bench.devices.arm.profile_events import Event, to_events
 from mobiledeploy.bench.devices.arm.profiles import ArmProfile
 from mobiledeploy.bench.devices.arm.root import make_root
 from mobiledeploy.bench.runner.launch import Finished, arguments, to_launch
-from mobiledeploy.bench.runner.local_files import put, read, temporary_folder
+from mobiledeploy.bench.runner.local_files import folder_with, read
 from mobiledeploy.bench.runner.records import Launch, LaunchPlan, Model
 
 __all__ = ["Counts", "Guest", "parse_counts", "started"]
@@ -25,8 +25,7 @@ _AGAIN = "count again"
 
 # Names in the folder that the program runs in, the same for all models and machines: how long the paths on
 # its stack are has a part in where its data lie, and where these lie in how loops over them begin and end.
-_RUNNER, _MODEL, _LITERT, _PLUGIN, _CLOCK = "runner", "model.tflite", "libLiteRt.so", "counter.so", "clock.so"
-_COUNTS, _STDOUT, _STDERR, _ROOT = "counts", "stdout", "stderr", "root"
+_MODEL, _COUNTS, _STDOUT, _STDERR, _ROOT = "model.tflite", "counts", "stdout", "stderr", "root"
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,12 @@ class Guest:
             raise InputError(_not_started(stderr))
         finished = Finished(code, (self.folder / _STDOUT).read_bytes(), stderr, [_MODEL])
         launch = to_launch(
-            finished, [self.model], self.plan, where=self.where, runtime=self.runtime, read=self._read
+            finished,
+            [self.model],
+            self.plan,
+            where=self.where,
+            runtime=self.runtime,
+            read=lambda path: read(self.folder / path),
         )
         return launch, self._checked(counts)
 
@@ -123,9 +127,6 @@ class Guest:
             return to_events(model["events"])
         except (ValueError, KeyError, TypeError) as error:
             raise self._no_sense(error) from error
-
-    def _read(self, path: str) -> bytes:
-        return read(str(self.folder / path))
 
     def _checked(self, path: Path) -> Counts:
         try:
@@ -156,17 +157,14 @@ def started(
         InputError: It cannot be started, or there is no room for the model's inputs.
     """
     where = f"the emulated {profile.core}"
-    qemu, programs = emulator.qemu, emulator.programs
-    with temporary_folder() as folder:
+    with folder_with({_MODEL: model}) as folder:
         make_root(folder / _ROOT, profile, emulator.libraries)
-        put(model, folder / _MODEL)
-        (folder / _LITERT).symlink_to(emulator.litert.resolve())
-        for name, file in ((_RUNNER, programs.runner), (_PLUGIN, programs.plugin), (_CLOCK, programs.clock)):
+        for name, file in emulator.files.items():
             (folder / name).symlink_to(file.resolve())
         options = ["--count", "--profile"] if profiled else ["--count"]
-        program = [f"./{_RUNNER}", *options, *arguments(plan, [_MODEL], f"./{_LITERT}")]
-        preload = f"./{_CLOCK}" if profiled else ""
-        command = qemu.command(profile, f"./{_PLUGIN}", _COUNTS, program, preload)
+        program = [f"./{RUNNER}", *options, *arguments(plan, [_MODEL], f"./{LITERT}")]
+        preload = f"./{CLOCK}" if profiled else ""
+        command = emulator.qemu.command(profile, f"./{PLUGIN}", _COUNTS, program, preload)
         with (folder / _STDOUT).open("wb") as out, (folder / _STDERR).open("wb") as err:
             try:
                 process = subprocess.Popen(
@@ -174,8 +172,8 @@ def started(
                 )
             except OSError as error:
                 raise InputError(
-                    f"{qemu.path} cannot be started ({error.strerror}), expected QEMU's emulator; install it "
-                    "anew"
+                    f"{command[0]} cannot be started ({error.strerror}), expected QEMU's emulator; "
+                    "install it anew"
                 ) from error
         try:
             yield Guest(process, folder, model, plan, where, emulator.runtime)

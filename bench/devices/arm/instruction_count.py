@@ -7,11 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from mobiledeploy.base.terminal import plain_table
+from mobiledeploy.base.section import Section, Styled
 from mobiledeploy.bench.devices.arm.attribution import OpCount
 from mobiledeploy.bench.latency.settings import Limits
 from mobiledeploy.bench.runner.records import Identity, ModelResult
@@ -111,18 +107,24 @@ class InstructionCount:
             "models": [model.to_json() for model in self.models],
         }
 
-    def tables(self, per_op: bool = False) -> Iterator[RenderableType]:
+    def sections(self, per_op: bool = False) -> Iterator[Section]:
         """Return what was counted, and that it is no latency."""
+        rows = [
+            {
+                "model": model.name,
+                "M instructions": f"{model.instructions / 1e6:.3f}",
+                "/ first": f"{model.instructions / self.models[0].instructions:.4f}",
+                "spread": f"{model.spread:.4%}",
+                **model.file_cells,
+            }
+            for model in self.models
+        ]
         where = f"{self.identity.name}, {self.identity.system}\n{self.runtime}, {self.system}, one thread"
-        yield Text(where, style="bold")
-        yield self._count_table()
-        yield self._shares_table()
-        for model in self.models:
-            if per_op and model.ops:
-                yield _ops_table(model)
-            elif model.no_ops_because:
-                yield Text(f"{model.name} could not be counted by op: {model.no_ops_because}", style="yellow")
-        yield Text(self.note)
+        yield Section(where, rows, [self.note], names=["model"])
+        if (shares := self._shares_section()).rows or shares.notes:
+            yield shares
+        if per_op:
+            yield from (_ops_section(model) for model in self.models if model.ops)
 
     def exceeded(self, limits: Limits) -> Iterator[str]:
         """Say what is over the limit of instructions."""
@@ -134,40 +136,36 @@ class InstructionCount:
                     f"expected at most {limits.instructions / 1e6:.3f} M; --per-op lists where they go"
                 )
 
-    def _count_table(self) -> Table:
-        table = plain_table("M instructions", "/ first", "spread", "XNNPACK", "size kB", "SHA-256")
-        for model in self.models:
-            table.add_row(
-                Text(model.name),
-                f"{model.instructions / 1e6:.3f}",
-                f"{model.instructions / self.models[0].instructions:.4f}",
-                f"{model.spread:.4%}",
-                *model.file_cells,
-            )
-        return table
-
-    def _shares_table(self) -> Table:
-        kinds = sorted(
-            {kind for model in self.models for kind in model.shares},
-            key=lambda kind: -max(model.shares.get(kind, 0.0) for model in self.models),
-        )
-        table = plain_table(*kinds)
-        for model in self.models:
-            table.add_row(Text(model.name), *(f"{model.shares.get(kind, 0.0):.1%}" for kind in kinds))
-        return table
+    def _shares_section(self) -> Section:
+        # Words below each other, so that a terminal has room for all kinds.
+        rows = [
+            {"model": model.name, **{kind.replace(" ", "\n"): f"{x:.1%}" for kind, x in model.shares.items()}}
+            for model in self.models
+            if model.shares
+        ]
+        notes = [
+            Styled(f"{model.name} could not be counted by op: {model.no_ops_because}", "bad")
+            for model in self.models
+            if model.no_ops_because
+        ]
+        return Section("Where they go", rows, notes, names=["model"])
 
 
-def _ops_table(model: ModelCount) -> Table:
-    """Every op in the order of the file; what no op accounts for comes last."""
-    table = plain_table("output", "k instructions", "share", "per MAdd", title=model.name, first="op")
-    for op in model.ops:
-        table.add_row(
-            f"{op.ops[0]} {'+'.join(op.types)}" + ("" if op.delegated else " (outside)"),
-            Text(f"{op.output} {'x'.join(map(str, op.shape))}", overflow="ellipsis"),
-            f"{op.instructions / 1e3:.1f}",
-            f"{op.instructions / model.instructions:.1%}",
-            f"{op.instructions / op.multiply_adds:.3f}" if op.multiply_adds else "",
-        )
-    rest = model.runtime_instructions or 0
-    table.add_row("runtime", "", f"{rest / 1e3:.1f}", f"{rest / model.instructions:.1%}", "")
-    return table
+def _ops_section(model: ModelCount) -> Section:
+    """Return every op in the order of the file; what no op accounts for comes last."""
+
+    def figures(instructions: int) -> dict[str, str]:
+        share = f"{instructions / model.instructions:.1%}"
+        return {"k instructions": f"{instructions / 1e3:.1f}", "share": share}
+
+    rows = [
+        {
+            "op": f"{op.ops[0]} {'+'.join(op.types)}" + ("" if op.delegated else " (outside)"),
+            "output": f"{op.output} {'x'.join(map(str, op.shape))}",
+            **figures(op.instructions),
+            "per MAdd": f"{op.instructions / op.multiply_adds:.3f}" if op.multiply_adds else "",
+        }
+        for op in model.ops
+    ]
+    rows.append({"op": RUNTIME, **figures(model.runtime_instructions or 0)})
+    return Section(model.name, rows, names=["op", "output"])

@@ -31,11 +31,7 @@ _SIGNALLED = 128
 
 
 class BenchmarkModel:
-    """The binary that the user downloaded.
-
-    Attributes:
-        note: What qualifies its figures.
-    """
+    """The binary that the user downloaded."""
 
     note = "benchmark_model feeds inputs of its own, random ones, and tells one mean per start"
 

@@ -23,7 +23,7 @@ from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.base.files import file_sha256
 from mobiledeploy.bench.devices.phone.adb import Adb, CommandResult, NoAnswerError, Shell, readable_size
 
-__all__ = ["FOLDER", "File", "Folder", "folder"]
+__all__ = ["FOLDER", "GRACE_S", "File", "Folder", "folder"]
 
 _PARENT = "/data/local/tmp"
 FOLDER = f"{_PARENT}/mobiledeploy"
@@ -33,6 +33,8 @@ _GROUP = f"{FOLDER}/.group"  # process group of what is running
 _OWNER = f"{FOLDER}/.owner"
 _BUSY, _GONE = 75, 76  # exit codes of our scripts
 _START_S, _END_S = 20.0, 20.0
+GRACE_S = 60.0
+"""How much longer than it means to a program may take, for loading and what it has begun; then it hangs."""
 _SPARE_BYTES = 1_000_000  # for outputs, and the file system's own needs
 
 _KILL = f"[ -f {_GROUP} ] && kill -KILL -$(cat {_GROUP}) 2>/dev/null"
@@ -74,16 +76,11 @@ class File:
 
 
 class Folder:
-    """The folder of one phone, ours for the time being.
+    """The folder of one phone, ours for the time being."""
 
-    Attributes:
-        serial: The phone's.
-    """
-
-    def __init__(self, adb: Adb, grace_s: float) -> None:
+    def __init__(self, adb: Adb) -> None:
         self.serial = adb.serial
         self._adb = adb
-        self._grace_s = grace_s
 
     def path(self, name: str) -> str:
         """Return where a file of the folder lies on the phone."""
@@ -111,13 +108,12 @@ class Folder:
         """Run a program in the folder, to its end.
 
         Args:
-            limit_s: How long it means to take. Loading, and what it has begun by then, may take the grace in
-                addition.
+            limit_s: How long it means to take.
 
         Raises:
             DeviceError: It had not ended in that time and was killed, or the phone went away.
         """
-        limit_s += self._grace_s
+        limit_s += GRACE_S
         # adbd makes the shell the leader of a process group, which the program inherits.
         inside = f"cd {FOLDER} 2>/dev/null && echo $$ >{_GROUP} || exit {_GONE}"
         script = f"{inside}; {join(command)}; s=$?; rm -f {_GROUP}; exit $s"
@@ -170,12 +166,11 @@ class Folder:
 
 
 @contextmanager
-def folder(adb: Adb, *, keep: bool = False, grace_s: float = 60.0) -> Iterator[Folder]:
+def folder(adb: Adb, *, keep: bool = False) -> Iterator[Folder]:
     """Make our folder on a phone, for the length of the block.
 
     Args:
         keep: Leave the files there, for the next run to find.
-        grace_s: How much longer than it means to a program may take.
 
     Raises:
         InputError: Another run has it.
@@ -188,7 +183,7 @@ def folder(adb: Adb, *, keep: bool = False, grace_s: float = 60.0) -> Iterator[F
             guard = connection.enter_context(adb.open(script))
             _wait_until_ready(guard, adb.serial)
         try:
-            yield Folder(adb, grace_s)
+            yield Folder(adb)
         finally:
             # If the phone is gone, so is our end of the script, which then does all this on its own.
             with suppress(OSError, EOFError):

@@ -19,11 +19,7 @@ _RUNNER, _LIBRARY = "runner", "libLiteRt.so"
 
 
 class OwnRunner:
-    """The runner on LiteRT, with the libraries that it takes.
-
-    Attributes:
-        note: What qualifies its figures: nothing.
-    """
+    """The runner on LiteRT, with the libraries that it takes."""
 
     note = ""
 

@@ -15,9 +15,8 @@ from mobiledeploy.bench.devices.phone.adb import Adb
 from mobiledeploy.bench.devices.phone.folder import File, Folder, folder
 from mobiledeploy.bench.latency import sysfs
 from mobiledeploy.bench.latency.measurement import Measurement
-from mobiledeploy.bench.latency.protocol import measure
+from mobiledeploy.bench.latency.protocol import Launcher, measure
 from mobiledeploy.bench.latency.settings import Settings
-from mobiledeploy.bench.latency.timed_device import Launcher
 from mobiledeploy.bench.runner.records import Core, Identity, Launch, LaunchPlan, Model, State
 
 __all__ = ["Phone", "PhoneRunner"]
@@ -54,16 +53,13 @@ class Phone:
     concurrent: ClassVar[bool] = True
     is_host: ClassVar[bool] = False
 
-    def __init__(
-        self, serial: str, runner: PhoneRunner, *, keep: bool = False, grace_s: float = 60.0
-    ) -> None:
+    def __init__(self, serial: str, runner: PhoneRunner, *, keep: bool = False) -> None:
         """
         Args:
             keep: Leave models and runner there, so that the next run need not send them again.
-            grace_s: How much longer than the plan says a runner may take; then it hangs.
         """
         self._adb = Adb(serial)
-        self._runner, self._keep, self._grace_s = runner, keep, grace_s
+        self._runner, self._keep = runner, keep
         self.note = runner.note
 
     def measure(self, models: Sequence[Model], settings: Settings, progress: Progress) -> Measurement:
@@ -108,7 +104,7 @@ class Phone:
                     f"{model.path} has changed, expected the file of a moment ago; measure again"
                 )
         files = self._runner.files(models)
-        with folder(self._adb, keep=self._keep, grace_s=self._grace_s) as place:
+        with folder(self._adb, keep=self._keep) as place:
             place.fill(files)
             yield partial(self._runner.launch, place)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from mobiledeploy.base.terminal import drawn
 from mobiledeploy.bench.latency.measurement import Measurement
 from mobiledeploy.bench.latency.protocol import measure
 from mobiledeploy.bench.latency.settings import Limits, Settings
@@ -19,8 +20,8 @@ QUICK = Settings(cool_down_s=0.0, cool_down_limit_s=0.0)
 def shown(measured: Measurement, width: int = 80) -> str:
     text = io.StringIO()
     console = Console(file=text, width=width)
-    for part in measured.tables():
-        console.print(part)
+    for section in measured.sections():
+        console.print(drawn(section))
     return text.getvalue()
 
 

@@ -29,14 +29,14 @@ def test_models_are_loaded_alone_and_then_measured_in_turns(fake_device: Any, mo
     assert found.core == 7 and found.reasons == [] and not device.is_open
     assert found.models[0].init_ms == 5.0 and found.models[0].peak_memory_mb == 10.0
     assert found.summaries[0].count == QUICK.min_launches * QUICK.rounds * QUICK.burst
-    assert found.summaries[0].median.value == pytest.approx(2.0, rel=0.01)
+    assert found.summaries[0].median_ms.value == pytest.approx(2.0, rel=0.01)
 
 
 def test_launches_go_on_until_the_interval_is_narrow(fake_device: Any, models: list[Model]) -> None:
     noisy = fake_device(lambda name, launch, rng: 2 * (1 + 0.02 * np.sin(launch)) + rng.normal(0, 0.01))
     found = measure(noisy, models[:1], replace(QUICK, precision=0.006))
     assert QUICK.min_launches < len(found.observed)
-    assert found.summaries[0].median.half_width <= 0.006 and found.reasons == []
+    assert found.summaries[0].median_ms.half_width <= 0.006 and found.reasons == []
 
 
 def test_the_time_limit_ends_a_measurement_that_stays_noisy(fake_device: Any, models: list[Model]) -> None:

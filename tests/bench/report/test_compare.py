@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.base.json_text import as_json
 from mobiledeploy.bench.latency.protocol import measure
 from mobiledeploy.bench.latency.settings import Settings
-from mobiledeploy.bench.report.compare import changes, comparison_tables, differences
+from mobiledeploy.bench.report.compare import changes, compared, differences
 from mobiledeploy.bench.report.document import document, load, save
 from mobiledeploy.bench.runner.records import Model
 
@@ -100,14 +98,12 @@ def test_what_differed_is_told(measured: Measured) -> None:
 def test_the_table_reads_as_it_should(measured: Measured) -> None:
     old, new = measured(2.0, 1.0), measured(2.0, 1.2)
     new["models"][1]["sha256"] = "another"
-    text = io.StringIO()
-    console = Console(file=text, width=100)
-    for part in comparison_tables(document([old]), document([new])):
-        console.print(part)
-    lines = {line.split(" ")[0]: line for line in text.getvalue().splitlines() if line}
-    assert lines["fp32"].rstrip().endswith("noise")
-    assert "int8 (another file)" in lines["int8"] or "int8 / fp32" in lines["int8"]
-    assert "1.2" in text.getvalue() and "more" in text.getvalue()
+    (pair,) = compared(document([old]), document([new]))
+    section = pair.section()
+    rows = {str(row["model"]): row for row in section.rows}
+    assert list(rows) == ["fp32", "int8 (another file)", "int8 / fp32 (another file)"]
+    assert rows["fp32"][""] == "noise" and rows["int8 (another file)"][""] == "more"
+    assert float(str(rows["int8 (another file)"]["new"]).removesuffix(" ms")) == pytest.approx(1.2, rel=0.01)
 
 
 def test_documents_are_read_back(measured: Measured, tmp_path: Path) -> None:
@@ -137,7 +133,6 @@ def test_what_is_no_document_is_refused(tmp_path: Path, text: str | None, expect
 def test_another_device_is_compared_and_told(measured: Measured) -> None:
     old, new = measured(2.0, 1.0), measured(2.0, 1.0)
     new["device"] |= {"key": "OTHER", "name": "Fake Two"}
-    text = io.StringIO()
-    for part in comparison_tables(document([old]), document([new])):
-        Console(file=text, width=100).print(part)
-    assert "device: Fake One -> Fake Two" in text.getvalue() and "noise" in text.getvalue()
+    (pair,) = compared(document([old]), document([new]))
+    section = pair.section()
+    assert section.notes == ["device: Fake One -> Fake Two"] and section.rows[0][""] == "noise"

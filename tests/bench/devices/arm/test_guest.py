@@ -11,7 +11,7 @@ import pytest
 
 from mobiledeploy.base.errors import DeviceError, InputError
 from mobiledeploy.bench.devices.arm.emulated_core import EmulatedCore
-from mobiledeploy.bench.devices.arm.emulator import Emulator
+from mobiledeploy.bench.devices.arm.emulator import PLUGIN, RUNNER, Emulator
 from mobiledeploy.bench.devices.arm.guest import parse_counts
 from mobiledeploy.bench.devices.arm.instruction_count import InstructionCount
 from mobiledeploy.bench.devices.arm.profiles import get_profile
@@ -50,7 +50,7 @@ def counted(
             f"int main(void) {{ {code} }}\n"
         )
         runner = built(source, aarch64_compilers(), cache=tmp_path / "built")
-        odd = replace(emulator, programs=replace(emulator.programs, runner=runner))
+        odd = replace(emulator, files={**emulator.files, RUNNER: runner})
         profile = get_profile("cortex-a53")
         return EmulatedCore(profile, odd, by_op=False, limit_s=limit_s).measure([fed(linear_files["fp32"])])
 
@@ -80,7 +80,7 @@ def test_garbage_is_quoted(counted: Counted, temporary: Path) -> None:
 def test_a_plugin_that_qemu_does_not_load_is_said(
     emulator: Emulator, linear_files: dict[str, Path], fed: Callable[[Path], Model], temporary: Path
 ) -> None:
-    odd = replace(emulator, programs=replace(emulator.programs, plugin=linear_files["fp32"]))
+    odd = replace(emulator, files={**emulator.files, PLUGIN: linear_files["fp32"]})
     with pytest.raises(
         InputError, match=r"could not start with our plugin .*expected one that loads plugins"
     ):

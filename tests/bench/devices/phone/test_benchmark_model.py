@@ -32,6 +32,11 @@ PROFILE = (OUTPUTS / "litert_2_profile.txt").read_text()
 Clean = Callable[["VirtualPhone"], None]
 
 
+@pytest.fixture(autouse=True)
+def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mobiledeploy.bench.devices.phone.folder.GRACE_S", 0.5)
+
+
 @pytest.fixture
 def binary(tmp_path: Path) -> Path:
     """An ELF header for AArch64: what the phone makes of the program is up to the test."""
@@ -48,7 +53,7 @@ def launched(
     profile: bool = False,
 ) -> Launch:
     runner = BenchmarkModel(binary, profile=profile)
-    with Phone(phone.serial, runner, grace_s=0.5).session(models) as launch:
+    with Phone(phone.serial, runner).session(models) as launch:
         return launch(models, plan)
 
 
@@ -173,7 +178,7 @@ def test_a_tool_that_fails(
     phones: Phones, binary: Path, linear_models: tuple[Model, Model], assert_clean: Clean
 ) -> None:
     phone, models = phones.start(), linear_models[:1]
-    with Phone(phone.serial, BenchmarkModel(binary), grace_s=0.5).session(models) as launch:
+    with Phone(phone.serial, BenchmarkModel(binary)).session(models) as launch:
         for fails, message in FAILURES:
             fails(phone.when_program(nth=1))
             with pytest.raises(DeviceError, match="^" + message.format(phone.serial)):

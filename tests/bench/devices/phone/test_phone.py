@@ -20,8 +20,7 @@ from mobiledeploy.bench.devices.phone.adb import Adb
 from mobiledeploy.bench.devices.phone.folder import FOLDER
 from mobiledeploy.bench.devices.phone.own_runner import OwnRunner
 from mobiledeploy.bench.devices.phone.phone import Phone
-from mobiledeploy.bench.latency.protocol import largest_core
-from mobiledeploy.bench.latency.timed_device import TimedDevice
+from mobiledeploy.bench.latency.protocol import TimedDevice, largest_core
 from mobiledeploy.bench.runner.records import LaunchPlan, Model
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ Clean = Callable[["VirtualPhone"], None]
 def measured(
     phone: VirtualPhone, runner: OwnRunner, models: tuple[Model, ...], plan: LaunchPlan = QUICK
 ) -> None:
-    with Phone(phone.serial, runner, grace_s=10).session(models) as launch:
+    with Phone(phone.serial, runner).session(models) as launch:
         launch(models, plan)
 
 
@@ -311,11 +310,16 @@ def test_a_runner_that_fails(
 
 
 def test_a_runner_that_hangs_is_killed(
-    phones: Phones, own_runner: OwnRunner, linear_models: tuple[Model, Model], assert_clean: Clean
+    phones: Phones,
+    own_runner: OwnRunner,
+    linear_models: tuple[Model, Model],
+    assert_clean: Clean,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("mobiledeploy.bench.devices.phone.folder.GRACE_S", 0.5)
     phone = phones.start()
     phone.when_program(nth=1).hang()
-    with Phone(phone.serial, own_runner, grace_s=0.5).session(linear_models) as launch:
+    with Phone(phone.serial, own_runner).session(linear_models) as launch:
         with pytest.raises(
             DeviceError,
             match=rf"^the runner on {phone.serial} had not ended after 1 s and was killed, expected a res",

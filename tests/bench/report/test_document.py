@@ -11,7 +11,7 @@ import pytest
 from mobiledeploy.bench.devices.arm.instruction_count import InstructionCount, ModelCount
 from mobiledeploy.bench.latency.protocol import measure
 from mobiledeploy.bench.latency.settings import Settings
-from mobiledeploy.bench.report.tables import csv_text
+from mobiledeploy.bench.report.document import csv_text
 from mobiledeploy.bench.runner.records import Identity, Model
 
 QUICK = Settings(cool_down_s=0.0, cool_down_limit_s=0.0)
