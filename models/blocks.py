@@ -19,6 +19,7 @@ __all__ = [
     "Classifier",
     "ConvBNAct",
     "Kernels",
+    "Layers",
     "MixConv",
     "Partition",
     "Residual",
@@ -225,14 +226,17 @@ class Bottleneck:
         return self.stride == 1 and self.in_channels == self.out_channels
 
 
-def inverted_residual(shape: Bottleneck, conventions: Conventions) -> list[nn.Sequential | SqueezeExcite]:
+Layers = list[nn.Sequential | SqueezeExcite]
+
+
+def inverted_residual(shape: Bottleneck, conventions: Conventions) -> Layers:
     """Layers of an inverted residual: [1x1 expand], kxk depthwise, [squeeze-excite], linear 1x1 project.
 
     A list, because checkpoints name the same layers differently: the caller arranges them under its own keys
-    and adds the shortcut (MobileNetV2, arXiv:1801.04381, figure 3; MobileNetV3, arXiv:1905.02244, figure 4).
+    (MobileNetV2, arXiv:1801.04381, figure 3; MobileNetV3, arXiv:1905.02244, figure 4).
     """
     wide, act = shape.expanded, shape.activation
-    layers: list[nn.Sequential | SqueezeExcite] = []
+    layers: Layers = []
     if wide != shape.in_channels:
         layers.append(
             ConvBNAct(shape.in_channels, wide, shape.expand, conventions=conventions, activation=act)
@@ -247,17 +251,23 @@ def inverted_residual(shape: Bottleneck, conventions: Conventions) -> list[nn.Se
 
 
 class Residual(nn.Module):
-    """(N, in, H, W) -> (N, out, H / stride, W / stride): layers in a row, and where asked for a shortcut.
+    """(N, in, H, W) -> (N, out, H / stride, W / stride): an inverted residual, shortcut included.
 
     Args:
         key: what the layers stand under in the state_dict.
-        has_shortcut: whether the input is added to the output.
+        arranged: gives the layers the order and depth that they have there.
     """
 
-    def __init__(self, key: str, layers: Iterable[nn.Module], has_shortcut: bool) -> None:
+    def __init__(
+        self,
+        key: str,
+        shape: Bottleneck,
+        conventions: Conventions,
+        arranged: Callable[[Layers], Iterable[nn.Module]] = iter,
+    ) -> None:
         super().__init__()
-        self.key, self.has_shortcut = key, has_shortcut
-        self.add_module(key, nn.Sequential(*layers))
+        self.key, self.has_shortcut = key, shape.has_shortcut
+        self.add_module(key, nn.Sequential(*arranged(inverted_residual(shape, conventions))))
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.get_submodule(self.key)(x)

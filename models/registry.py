@@ -13,7 +13,7 @@ import inspect
 import math
 import pkgutil
 import re
-from typing import TYPE_CHECKING, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.models import facts
@@ -66,13 +66,14 @@ def create(
     spec = resolve(name)
     build = factory(spec)
     options = options or {}
-    known = [option for option in inspect.signature(build).parameters if option != "conventions"]
+    parameters = inspect.signature(build, eval_str=True).parameters
+    known = [option for option in parameters if option != "conventions"]
     for option, value in options.items():
         if option not in known:
             raise InputError(
                 f"{spec.name} has no option {option!r}, expected one of {', '.join(known)}; leave it out"
             )
-        if wanted := _wanted(value, get_type_hints(build)[option]):
+        if wanted := _wanted(value, parameters[option].annotation):
             raise InputError(f"{option} {value} for {spec.name}, expected {wanted}; the default works")
     return build(**options, conventions=conventions or spec.conventions)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -68,7 +68,7 @@ class WeightsEntry:
         return PurePosixPath(self.path or "").name
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Reported:
     """What the authors print of a network; None for what they do not say.
 
@@ -84,16 +84,18 @@ class Reported:
     accuracy: float | None
     parameters_m: float | None
     multiply_adds_m: float | None
+    _: KW_ONLY
     tolerance: float = 0.02
     why: str = ""
     source: Literal["paper", "released code"] = "paper"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Width:
-    """Facts about a network at another width than 1, as `ModelSpec` has them at 1.
+    """Facts about a network at one width.
 
     Attributes:
+        parameters, multiply_adds_m: as counted here, see `ModelSpec`.
         reported: the authors' figures; None where the width is that of published weights alone.
     """
 

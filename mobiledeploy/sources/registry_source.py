@@ -14,7 +14,7 @@ from mobiledeploy.base.files import file_sha256
 from mobiledeploy.inputs.open_inputs import open_inputs
 from mobiledeploy.inputs.preprocessing import Preprocessing
 from mobiledeploy.models.counts import count_multiply_adds, count_parameters
-from mobiledeploy.models.recalibrate_batch_norm import settle_batch_norm
+from mobiledeploy.models.recalibrate_batch_norm import recalibrate_batch_norm
 from mobiledeploy.models.registry import create
 from mobiledeploy.models.spec import Conventions, ModelSpec, WeightsEntry
 from mobiledeploy.models.weights.download import default_cache, fetch
@@ -31,7 +31,7 @@ from mobiledeploy.sources.source import INPUT_NAME, ModelOptions, Source, Weight
 
 __all__ = ["from_registry"]
 
-_SETTLING_IMAGES = 16
+_NORM_IMAGES = 16  # generated ones, for the batch norms of initial weights
 
 
 def from_registry(spec: ModelSpec, options: ModelOptions) -> Source:
@@ -193,7 +193,7 @@ def _initial(spec: ModelSpec, options: ModelOptions, size: tuple[int, int]) -> _
         torch.manual_seed(options.seed)
         module = plan.build()
     preprocessing = _scaled(plan.preprocessing, spec.input_size, size)
-    images = open_inputs(None, {INPUT_NAME: (1, 3, *size)}, preprocessing, _SETTLING_IMAGES, options.seed)
-    settle_batch_norm(module, [torch.from_numpy(sample[INPUT_NAME]) for sample in images.calibration])
-    description = f"initial weights, seed {options.seed}, batch norm settled on generated images"
+    images = open_inputs(None, {INPUT_NAME: (1, 3, *size)}, preprocessing, _NORM_IMAGES, options.seed)
+    recalibrate_batch_norm(module, [torch.from_numpy(sample[INPUT_NAME]) for sample in images.calibration])
+    description = f"initial weights, seed {options.seed}, batch norm recalibrated on generated images"
     return _Network(plan, module, plan.record("random", description, module_sha256(module)))

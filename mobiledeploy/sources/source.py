@@ -45,7 +45,7 @@ class ModelOptions(Options):
     """What the user may say about the network.
 
     Attributes:
-        seed: random seed of initial weights and of the images that settle them.
+        seed: random seed of the initial weights and of the images that their batch norm is recalibrated on.
         weights_timeout_s: seconds to wait for the host of official weights.
     """
 

@@ -14,13 +14,12 @@ from torch import Tensor, nn
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.models.blocks import ConvBNAct, chained, channel_shuffle
-from mobiledeploy.models.classification.shufflenet_v2 import RepeatedUnit, ShuffleNetV2, Unit, Widths
+from mobiledeploy.models.classification.shufflenet_v2 import RepeatedUnit, ShuffleNet, Unit, Widths
 from mobiledeploy.models.facts.augshufflenet import CONVENTIONS
 from mobiledeploy.models.spec import Conventions
 
 __all__ = ["AugShuffleNet", "AugmentedUnit", "augshufflenet_x0_5", "augshufflenet_x1_0", "augshufflenet_x1_5"]
 
-SPLIT_RATIO = 3 / 8
 X0_5 = Widths(48, 96, 192, 1024)
 X1_0 = Widths(120, 240, 480, 1024)  # ShuffleNetV2's 232 and 464 have no whole 3/8
 X1_5 = Widths(176, 352, 704, 1024)
@@ -50,12 +49,12 @@ class AugmentedUnit(nn.Module):
         return channel_shuffle(torch.cat([y, passed, kept], dim=1), groups=4)
 
 
-class AugShuffleNet(ShuffleNetV2):
+class AugShuffleNet(ShuffleNet):
     """Images (N, 3, H, W) -> logits (N, num_classes).
 
     Args:
         split_ratio: share of the channels that augmented units compute on, less than 1/2.
-        stem_stride: as in `ShuffleNetV2`; 1 is the paper's form for CIFAR.
+        stem_stride: as in `ShuffleNet`; 1 is the paper's form for CIFAR.
 
     Raises:
         InputError: a ratio that does not give a stage an even number of channels.
@@ -64,11 +63,11 @@ class AugShuffleNet(ShuffleNetV2):
     def __init__(
         self,
         widths: Widths,
-        num_classes: int,
-        conventions: Conventions,
+        num_classes: int = 1000,
+        split_ratio: float = 3 / 8,
+        stem_stride: int = 2,
         *,
-        split_ratio: float,
-        stem_stride: int,
+        conventions: Conventions = CONVENTIONS,
     ) -> None:
         units: list[RepeatedUnit] = [Unit]
         for stage, channels in ((3, widths.stage3), (4, widths.stage4)):
@@ -92,34 +91,6 @@ def _computed(stage: int, channels: int, split_ratio: float) -> int:
     return computed
 
 
-def augshufflenet_x0_5(
-    num_classes: int = 1000,
-    split_ratio: float = SPLIT_RATIO,
-    stem_stride: int = 2,
-    *,
-    conventions: Conventions = CONVENTIONS,
-) -> AugShuffleNet:
-    """AugShuffleNet 0.5x."""
-    return AugShuffleNet(X0_5, num_classes, conventions, split_ratio=split_ratio, stem_stride=stem_stride)
-
-
-def augshufflenet_x1_0(
-    num_classes: int = 1000,
-    split_ratio: float = SPLIT_RATIO,
-    stem_stride: int = 2,
-    *,
-    conventions: Conventions = CONVENTIONS,
-) -> AugShuffleNet:
-    """AugShuffleNet 1x."""
-    return AugShuffleNet(X1_0, num_classes, conventions, split_ratio=split_ratio, stem_stride=stem_stride)
-
-
-def augshufflenet_x1_5(
-    num_classes: int = 1000,
-    split_ratio: float = SPLIT_RATIO,
-    stem_stride: int = 2,
-    *,
-    conventions: Conventions = CONVENTIONS,
-) -> AugShuffleNet:
-    """AugShuffleNet 1.5x."""
-    return AugShuffleNet(X1_5, num_classes, conventions, split_ratio=split_ratio, stem_stride=stem_stride)
+augshufflenet_x0_5 = partial(AugShuffleNet, X0_5)
+augshufflenet_x1_0 = partial(AugShuffleNet, X1_0)
+augshufflenet_x1_5 = partial(AugShuffleNet, X1_5)

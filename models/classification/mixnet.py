@@ -7,6 +7,7 @@ a share of the block's input.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from torch import nn
@@ -20,7 +21,6 @@ from mobiledeploy.models.blocks import (
     Partition,
     Residual,
     init_weights,
-    inverted_residual,
     round_channels,
     stage_depths,
 )
@@ -52,6 +52,7 @@ class Table(NamedTuple):
     stem: int
     rows: tuple[Row, ...]
     dropout: float
+    width_mult: float = 1.0
 
 
 LAST = 1536
@@ -94,6 +95,8 @@ M = Table(
     dropout=0.25,
 )
 
+L = M._replace(width_mult=1.3)
+
 
 class MixNet(Classifier):
     """Images (N, 3, H, W) -> logits (N, num_classes). The last convolution is not scaled."""
@@ -101,21 +104,17 @@ class MixNet(Classifier):
     def __init__(
         self,
         table: Table,
-        num_classes: int,
-        conventions: Conventions,
-        *,
-        width_mult: float = 1.0,
+        num_classes: int = 1000,
         partition: Partition = "equal",
+        *,
+        conventions: Conventions = CONVENTIONS,
     ) -> None:
         super().__init__()
-        stem = round_channels(table.stem * width_mult)
-        bottlenecks = list(_bottlenecks(table, stem, width_mult, partition))
+        stem = round_channels(table.stem * table.width_mult)
+        bottlenecks = list(_bottlenecks(table, stem, partition))
         self.features = nn.Sequential(
             ConvBNAct(3, stem, 3, stride=2, conventions=conventions, activation=RE),
-            *(
-                Residual("block", inverted_residual(shape, conventions), shape.has_shortcut)
-                for shape in bottlenecks
-            ),
+            *(Residual("block", shape, conventions) for shape in bottlenecks),
             ConvBNAct(bottlenecks[-1].out_channels, LAST, conventions=conventions, activation=RE),
         )
         self.classifier = nn.Sequential(nn.Dropout(table.dropout), nn.Linear(LAST, num_classes))
@@ -123,11 +122,9 @@ class MixNet(Classifier):
         init_weights(self)
 
 
-def _bottlenecks(
-    table: Table, in_channels: int, width_mult: float, partition: Partition
-) -> Iterator[Bottleneck]:
+def _bottlenecks(table: Table, in_channels: int, partition: Partition) -> Iterator[Bottleneck]:
     for row in table.rows:
-        out_channels = round_channels(row.out_channels * width_mult)
+        out_channels = round_channels(row.out_channels * table.width_mult)
         for stride in (row.stride, *[1] * (row.repeats - 1)):
             yield Bottleneck(
                 in_channels,
@@ -148,22 +145,7 @@ def _kernels(sizes: tuple[int, ...], partition: Partition = "equal") -> int | Ke
     return Kernels(sizes, partition) if len(sizes) > 1 else sizes[0]
 
 
-def mixnet_s(
-    num_classes: int = 1000, partition: Partition = "equal", *, conventions: Conventions = CONVENTIONS
-) -> MixNet:
-    """MixNet-S; the published weights are of the equal partition."""
-    return MixNet(S, num_classes, conventions, partition=partition)
-
-
-def mixnet_m(
-    num_classes: int = 1000, partition: Partition = "equal", *, conventions: Conventions = CONVENTIONS
-) -> MixNet:
-    """MixNet-M; the published weights are of the equal partition."""
-    return MixNet(M, num_classes, conventions, partition=partition)
-
-
-def mixnet_l(
-    num_classes: int = 1000, partition: Partition = "equal", *, conventions: Conventions = CONVENTIONS
-) -> MixNet:
-    """MixNet-L, which is M at width 1.3; the published weights are of the equal partition."""
-    return MixNet(M, num_classes, conventions, width_mult=1.3, partition=partition)
+# The published weights are of the equal partition.
+mixnet_s = partial(MixNet, S)
+mixnet_m = partial(MixNet, M)
+mixnet_l = partial(MixNet, L)

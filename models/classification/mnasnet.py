@@ -6,6 +6,7 @@ The keys are those of torchvision's `mnasnet1_0`, which is B1; A1 has its gates 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from torch import nn
@@ -65,7 +66,12 @@ class MnasNet(Classifier):
     """Images (N, 3, H, W) -> logits (N, num_classes). The last convolution is not scaled."""
 
     def __init__(
-        self, table: tuple[Stage, ...], num_classes: int, width_mult: float, conventions: Conventions
+        self,
+        table: tuple[Stage, ...],
+        num_classes: int = 1000,
+        width_mult: float = 1.0,
+        *,
+        conventions: Conventions,
     ) -> None:
         super().__init__()
         stem = round_channels(STEM * width_mult)
@@ -75,7 +81,10 @@ class MnasNet(Classifier):
         self.layers = nn.Sequential(
             *ConvBNAct(3, stem, 3, stride=2, conventions=conventions, activation=nn.ReLU),
             *_flat(inverted_residual(first, conventions)),
-            *(nn.Sequential(*(_block(shape, conventions) for shape in stage)) for stage in stages),
+            *(
+                nn.Sequential(*(Residual("layers", shape, conventions, _flat) for shape in stage))
+                for stage in stages
+            ),
             *ConvBNAct(narrow, LAST, conventions=conventions, activation=nn.ReLU),
         )
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(LAST, num_classes))
@@ -106,25 +115,13 @@ def _bottlenecks(table: tuple[Stage, ...], in_channels: int, width_mult: float) 
         yield blocks
 
 
-def _block(shape: Bottleneck, conventions: Conventions) -> Residual:
-    return Residual("layers", _flat(inverted_residual(shape, conventions)), shape.has_shortcut)
-
-
 def _flat(layers: Iterable[nn.Module]) -> Iterator[nn.Module]:
     """Convolution, batch norm and activation each as a layer of its own; a gate stays whole."""
     for layer in layers:
         yield from layer if isinstance(layer, nn.Sequential) else [layer]
 
 
-def mnasnet_a1(
-    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = A1_CONVENTIONS
-) -> MnasNet:
-    """MnasNet-A1, found with squeeze-excite in the search space; the authors' widths are 0.35 to 1.4."""
-    return MnasNet(A1, num_classes, width_mult, conventions)
-
-
-def mnasnet_b1(
-    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = B1_CONVENTIONS
-) -> MnasNet:
-    """MnasNet-B1, found without squeeze-excite; torchvision's widths are 0.5 to 1.3."""
-    return MnasNet(B1, num_classes, width_mult, conventions)
+# Found with squeeze-excite in the search space; the authors' widths are 0.35 to 1.4.
+mnasnet_a1 = partial(MnasNet, A1, conventions=A1_CONVENTIONS)
+# Found without; torchvision's widths are 0.5 to 1.3.
+mnasnet_b1 = partial(MnasNet, B1, conventions=B1_CONVENTIONS)

@@ -7,6 +7,7 @@ which the paper's table prints 2 while its sizes stay at 7 x 7.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from torch import nn
@@ -40,7 +41,9 @@ STAGES = (
 class MobileNetV1(Classifier):
     """Images (N, 3, H, W) -> logits (N, num_classes)."""
 
-    def __init__(self, num_classes: int, width_mult: float, conventions: Conventions) -> None:
+    def __init__(
+        self, num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
+    ) -> None:
         super().__init__()
         stem, last = _scaled(STEM, width_mult), _scaled(STAGES[-1].out_channels, width_mult)
         self.features = nn.Sequential(
@@ -53,20 +56,13 @@ class MobileNetV1(Classifier):
 
 
 def _blocks(in_channels: int, width_mult: float, conventions: Conventions) -> Iterator[nn.Sequential]:
+    layer = partial(ConvBNAct, conventions=conventions, activation=nn.ReLU6)
     for stage in STAGES:
         out_channels = _scaled(stage.out_channels, width_mult)
         for stride in (stage.stride, *[1] * (stage.repeats - 1)):
             yield nn.Sequential(
-                ConvBNAct(
-                    in_channels,
-                    in_channels,
-                    3,
-                    stride,
-                    groups=in_channels,
-                    conventions=conventions,
-                    activation=nn.ReLU6,
-                ),
-                ConvBNAct(in_channels, out_channels, conventions=conventions, activation=nn.ReLU6),
+                layer(in_channels, in_channels, 3, stride, groups=in_channels),
+                layer(in_channels, out_channels),
             )
             in_channels = out_channels
 
@@ -76,8 +72,4 @@ def _scaled(channels: int, width_mult: float) -> int:
     return max(8, int(channels * width_mult))
 
 
-def mobilenetv1(
-    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
-) -> MobileNetV1:
-    """MobileNetV1; the paper's widths are 1, 0.75, 0.5 and 0.25."""
-    return MobileNetV1(num_classes, width_mult, conventions)
+mobilenetv1 = MobileNetV1  # the paper's widths are 1, 0.75, 0.5 and 0.25

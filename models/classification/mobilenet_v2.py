@@ -11,9 +11,9 @@ from mobiledeploy.models.blocks import (
     Bottleneck,
     Classifier,
     ConvBNAct,
+    Layers,
     Residual,
     init_weights,
-    inverted_residual,
     round_channels,
 )
 from mobiledeploy.models.facts.mobilenet_v2 import CONVENTIONS
@@ -50,14 +50,16 @@ class MobileNetV2(Classifier):
     The last convolution is widened above width 1 and keeps its 1280 channels below, as the paper has it.
     """
 
-    def __init__(self, num_classes: int, width_mult: float, conventions: Conventions) -> None:
+    def __init__(
+        self, num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
+    ) -> None:
         super().__init__()
         stem = round_channels(STEM * width_mult)
         last = round_channels(LAST * max(1.0, width_mult))
         bottlenecks = list(_bottlenecks(stem, width_mult))
         self.features = nn.Sequential(
             ConvBNAct(3, stem, 3, stride=2, conventions=conventions, activation=nn.ReLU6),
-            *(_block(shape, conventions) for shape in bottlenecks),
+            *(Residual("conv", shape, conventions, _flat_end) for shape in bottlenecks),
             ConvBNAct(bottlenecks[-1].out_channels, last, conventions=conventions, activation=nn.ReLU6),
         )
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(last, num_classes))
@@ -65,25 +67,18 @@ class MobileNetV2(Classifier):
         init_weights(self)
 
 
-def _block(shape: Bottleneck, conventions: Conventions) -> Residual:
-    *layers, project = inverted_residual(shape, conventions)
-    # torchvision's keys have the projection's convolution and batch norm beside the other layers.
-    return Residual("conv", [*layers, *project.children()], shape.has_shortcut)
+def _flat_end(layers: Layers) -> list[nn.Module]:
+    """torchvision's keys have the projection's convolution and batch norm beside the other layers."""
+    *layers, project = layers
+    return [*layers, *project.children()]
 
 
 def _bottlenecks(in_channels: int, width_mult: float) -> Iterator[Bottleneck]:
     for stage in STAGES:
         out_channels = round_channels(stage.out_channels * width_mult)
         for stride in (stage.stride, *[1] * (stage.repeats - 1)):
-            expanded = in_channels * stage.expansion
-            yield Bottleneck(
-                in_channels, expanded, out_channels, kernel=3, stride=stride, activation=nn.ReLU6
-            )
+            yield Bottleneck(in_channels, in_channels * stage.expansion, out_channels, 3, stride, nn.ReLU6)
             in_channels = out_channels
 
 
-def mobilenetv2(
-    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
-) -> MobileNetV2:
-    """MobileNetV2; the paper's widths are 0.35 to 1.4."""
-    return MobileNetV2(num_classes, width_mult, conventions)
+mobilenetv2 = MobileNetV2  # the paper's widths are 0.35 to 1.4

@@ -9,6 +9,7 @@ parameters there, 3.99 M here and in the paper).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from torch import nn
@@ -20,7 +21,6 @@ from mobiledeploy.models.blocks import (
     ConvBNAct,
     Residual,
     init_weights,
-    inverted_residual,
     round_channels,
     stage_depths,
 )
@@ -110,7 +110,14 @@ def _minimalistic(table: Table) -> Table:
 class MobileNetV3(Classifier):
     """Images (N, 3, H, W) -> logits (N, num_classes)."""
 
-    def __init__(self, table: Table, num_classes: int, width_mult: float, conventions: Conventions) -> None:
+    def __init__(
+        self,
+        table: Table,
+        num_classes: int = 1000,
+        width_mult: float = 1.0,
+        *,
+        conventions: Conventions = CONVENTIONS,
+    ) -> None:
         super().__init__()
         act = table.activation
         stem = round_channels(table.stem * max(1.0, width_mult))
@@ -120,10 +127,7 @@ class MobileNetV3(Classifier):
         last = 6 * narrow
         self.features = nn.Sequential(
             ConvBNAct(3, stem, 3, stride=2, conventions=conventions, activation=act),
-            *(
-                Residual("block", inverted_residual(shape, conventions), shape.has_shortcut)
-                for shape in bottlenecks
-            ),
+            *(Residual("block", shape, conventions) for shape in bottlenecks),
             ConvBNAct(narrow, last, conventions=conventions, activation=act),
         )
         self.classifier = nn.Sequential(
@@ -139,42 +143,17 @@ def _bottlenecks(table: Table, in_channels: int, width_mult: float) -> Iterator[
         out_channels = round_channels(row.out_channels * width_mult)
         expanded = round_channels(row.expanded * in_channels / unscaled_in)
         squeezed = round_channels(expanded / 4) if row.squeeze_excite else 0
-        yield Bottleneck(
-            in_channels,
-            expanded,
-            out_channels,
-            row.kernel,
-            row.stride,
-            row.activation,
-            squeezed,
-            gate=nn.Hardsigmoid,
-        )
+        main = in_channels, expanded, out_channels, row.kernel, row.stride, row.activation
+        yield Bottleneck(*main, squeezed, gate=nn.Hardsigmoid)
         in_channels, unscaled_in = out_channels, row.out_channels
 
 
-def mobilenetv3_large(
-    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
-) -> MobileNetV3:
-    """MobileNetV3-Large; the paper's widths are 0.35 to 1.25."""
-    return MobileNetV3(LARGE, num_classes, width_mult, conventions)
-
-
-def mobilenetv3_small(
-    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
-) -> MobileNetV3:
-    """MobileNetV3-Small; the paper's widths are 0.35 to 1.25."""
-    return MobileNetV3(SMALL, num_classes, width_mult, conventions)
-
-
-def mobilenetv3_large_minimalistic(
-    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = MINIMALISTIC_CONVENTIONS
-) -> MobileNetV3:
-    """MobileNetV3-Large of 3x3 kernels and ReLU, without squeeze-excite."""
-    return MobileNetV3(_minimalistic(LARGE), num_classes, width_mult, conventions)
-
-
-def mobilenetv3_small_minimalistic(
-    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = MINIMALISTIC_CONVENTIONS
-) -> MobileNetV3:
-    """MobileNetV3-Small of 3x3 kernels and ReLU, without squeeze-excite."""
-    return MobileNetV3(_minimalistic(SMALL), num_classes, width_mult, conventions)
+# The paper's widths are 0.35 to 1.25.
+mobilenetv3_large = partial(MobileNetV3, LARGE)
+mobilenetv3_small = partial(MobileNetV3, SMALL)
+mobilenetv3_large_minimalistic = partial(
+    MobileNetV3, _minimalistic(LARGE), conventions=MINIMALISTIC_CONVENTIONS
+)
+mobilenetv3_small_minimalistic = partial(
+    MobileNetV3, _minimalistic(SMALL), conventions=MINIMALISTIC_CONVENTIONS
+)

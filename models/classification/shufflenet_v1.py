@@ -6,6 +6,8 @@ megvii_names.py).
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -91,7 +93,14 @@ class ShuffleNetV1(nn.Module):
         InputError: a width that gives channels which the groups do not divide, or that nobody has defined.
     """
 
-    def __init__(self, groups: int, num_classes: int, width_mult: float, conventions: Conventions) -> None:
+    def __init__(
+        self,
+        groups: int,
+        num_classes: int = 1000,
+        width_mult: float = 1.0,
+        *,
+        conventions: Conventions = CONVENTIONS,
+    ) -> None:
         super().__init__()
         known = [width for width in STEM if STAGE2[groups] * width % (4 * groups) == 0]
         if width_mult not in known:
@@ -129,36 +138,9 @@ class ShuffleNetV1(nn.Module):
         return self.head(self.features(x))
 
 
-def shufflenetv1_g1(
-    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
-) -> ShuffleNetV1:
-    """ShuffleNet without grouped convolutions, and so without shuffles."""
-    return ShuffleNetV1(1, num_classes, width_mult, conventions)
-
-
-def shufflenetv1_g2(
-    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
-) -> ShuffleNetV1:
-    """ShuffleNet of 2 groups; widths 1 and 2."""
-    return ShuffleNetV1(2, num_classes, width_mult, conventions)
-
-
-def shufflenetv1_g3(
-    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
-) -> ShuffleNetV1:
-    """ShuffleNet of 3 groups, the paper's main network; widths 0.5, 1, 1.5 and 2."""
-    return ShuffleNetV1(3, num_classes, width_mult, conventions)
-
-
-def shufflenetv1_g4(
-    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
-) -> ShuffleNetV1:
-    """ShuffleNet of 4 groups; widths 1 and 2."""
-    return ShuffleNetV1(4, num_classes, width_mult, conventions)
-
-
-def shufflenetv1_g8(
-    num_classes: int = 1000, width_mult: float = 1.0, *, conventions: Conventions = CONVENTIONS
-) -> ShuffleNetV1:
-    """ShuffleNet of 8 groups; widths 0.5, 1, 1.5 and 2."""
-    return ShuffleNetV1(8, num_classes, width_mult, conventions)
+# Widths 0.5 to 2, where the groups divide the layers: 2 and 4 groups have 1 and 2 alone.
+shufflenetv1_g1 = partial(ShuffleNetV1, 1)  # without shuffles
+shufflenetv1_g2 = partial(ShuffleNetV1, 2)
+shufflenetv1_g3 = partial(ShuffleNetV1, 3)  # the paper's main network
+shufflenetv1_g4 = partial(ShuffleNetV1, 4)
+shufflenetv1_g8 = partial(ShuffleNetV1, 8)

@@ -6,6 +6,7 @@ With torchvision's keys and its strided units, which halve the output between bo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from mobiledeploy.models.spec import Conventions
 
 __all__ = [
     "RepeatedUnit",
+    "ShuffleNet",
     "ShuffleNetV2",
     "Unit",
     "Widths",
@@ -84,7 +86,7 @@ def _branch2(in_channels: int, channels: int, stride: int, conventions: Conventi
     )
 
 
-class ShuffleNetV2(nn.Module):
+class ShuffleNet(nn.Module):
     """Images (N, 3, H, W) -> logits (N, num_classes).
 
     Args:
@@ -98,8 +100,8 @@ class ShuffleNetV2(nn.Module):
         num_classes: int,
         conventions: Conventions,
         *,
-        repeated: Sequence[RepeatedUnit] = (Unit,) * 3,
-        stem_stride: int = 2,
+        repeated: Sequence[RepeatedUnit],
+        stem_stride: int,
     ) -> None:
         super().__init__()
         self.conv1 = ConvBNAct(3, STEM, 3, stem_stride, conventions=conventions, activation=nn.ReLU)
@@ -129,21 +131,16 @@ class ShuffleNetV2(nn.Module):
         return self.head(self.features(x))
 
 
-def shufflenetv2_x0_5(num_classes: int = 1000, *, conventions: Conventions = CONVENTIONS) -> ShuffleNetV2:
-    """ShuffleNetV2 0.5x of table 5."""
-    return ShuffleNetV2(X0_5, num_classes, conventions)
+class ShuffleNetV2(ShuffleNet):
+    """Images (N, 3, H, W) -> logits (N, num_classes)."""
+
+    def __init__(
+        self, widths: Widths, num_classes: int = 1000, *, conventions: Conventions = CONVENTIONS
+    ) -> None:
+        super().__init__(widths, num_classes, conventions, repeated=(Unit,) * 3, stem_stride=2)
 
 
-def shufflenetv2_x1_0(num_classes: int = 1000, *, conventions: Conventions = CONVENTIONS) -> ShuffleNetV2:
-    """ShuffleNetV2 1x of table 5."""
-    return ShuffleNetV2(X1_0, num_classes, conventions)
-
-
-def shufflenetv2_x1_5(num_classes: int = 1000, *, conventions: Conventions = CONVENTIONS) -> ShuffleNetV2:
-    """ShuffleNetV2 1.5x of table 5."""
-    return ShuffleNetV2(X1_5, num_classes, conventions)
-
-
-def shufflenetv2_x2_0(num_classes: int = 1000, *, conventions: Conventions = CONVENTIONS) -> ShuffleNetV2:
-    """ShuffleNetV2 2x of table 5."""
-    return ShuffleNetV2(X2_0, num_classes, conventions)
+shufflenetv2_x0_5 = partial(ShuffleNetV2, X0_5)
+shufflenetv2_x1_0 = partial(ShuffleNetV2, X1_0)
+shufflenetv2_x1_5 = partial(ShuffleNetV2, X1_5)
+shufflenetv2_x2_0 = partial(ShuffleNetV2, X2_0)

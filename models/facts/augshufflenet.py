@@ -6,34 +6,26 @@ The paper's tables are of CIFAR: 0.33, 1.21 and 2.22 M parameters, 10.20, 43.55 
 
 from __future__ import annotations
 
-from mobiledeploy.models.facts import TV256
-from mobiledeploy.models.spec import Conventions, ModelSpec, Reported
+from functools import partial
+
+from mobiledeploy.models.facts import TV256, network
+from mobiledeploy.models.spec import Conventions, Width
 
 __all__ = ["CONVENTIONS", "SPECS"]
 
 CONVENTIONS = Conventions()
 
+_augshufflenet = partial(
+    network,
+    preprocessing=TV256,
+    conventions=CONVENTIONS,
+    paper="AugShuffleNet: Improve ShuffleNetV2 via More Information Communication, arXiv:2203.06589",
+    head_key="fc.weight",
+)
 
-def _spec(width: str, parameters: int, multiply_adds_m: float) -> ModelSpec:
-    return ModelSpec(
-        name=f"augshufflenet_{width}",
-        task="classification",
-        input_size=(224, 224),
-        preprocessing=TV256,
-        conventions=CONVENTIONS,
-        paper="AugShuffleNet: Improve ShuffleNetV2 via More Information Communication, arXiv:2203.06589",
-        parameters=parameters,
-        multiply_adds_m=multiply_adds_m,
-        reported=Reported(accuracy=None, parameters_m=None, multiply_adds_m=None),
-        weights=(),
-        aliases=(),
-        width_mult=False,
-        head_key="fc.weight",
-    )
-
-
+# Counted: width, parameters, M multiply-adds.
 SPECS = (
-    _spec("x0_5", parameters=1_345_612, multiply_adds_m=38.32),
-    _spec("x1_0", parameters=2_223_238, multiply_adds_m=140.45),
-    _spec("x1_5", parameters=3_238_700, multiply_adds_m=268.54),
+    _augshufflenet("augshufflenet_x0_5", Width(1.0, 1_345_612, 38.32)),
+    _augshufflenet("augshufflenet_x1_0", Width(1.0, 2_223_238, 140.45)),
+    _augshufflenet("augshufflenet_x1_5", Width(1.0, 3_238_700, 268.54)),
 )

@@ -6,96 +6,49 @@ width. That makes these networks up to 1.4 % lighter than the paper's.
 
 from __future__ import annotations
 
-from mobiledeploy.inputs.preprocessing import Preprocessing
-from mobiledeploy.models.facts import TV232, TV256
-from mobiledeploy.models.spec import Conventions, ModelSpec, Reported, WeightsEntry
+from mobiledeploy.models.facts import TV232, TV256, network, torchvision_weights
+from mobiledeploy.models.spec import Conventions, ModelSpec, Reported, WeightsEntry, Width
 
 __all__ = ["CONVENTIONS", "SPECS"]
 
 CONVENTIONS = Conventions()
 
 
-def _spec(
-    width: str,
-    parameters: int,
-    multiply_adds_m: float,
-    reported: Reported,
-    path: str,
-    sha256_prefix: str,
-    accuracy: float,
-    preprocessing: Preprocessing,
-) -> ModelSpec:
-    return ModelSpec(
-        name=f"shufflenetv2_{width}",
-        task="classification",
-        input_size=(224, 224),
-        preprocessing=preprocessing,
+def _shufflenet(width: str, own: Width, weights: WeightsEntry) -> ModelSpec:
+    return network(
+        f"shufflenetv2_{width}",
+        own,
+        preprocessing=weights.preprocessing,
         conventions=CONVENTIONS,
         paper="ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design, arXiv:1807.11164",
-        parameters=parameters,
-        multiply_adds_m=multiply_adds_m,
-        reported=reported,
-        weights=(
-            WeightsEntry(
-                name="imagenet1k_v1",
-                path=path,
-                sha256_prefix=sha256_prefix,
-                accuracy=accuracy,
-                preprocessing=preprocessing,
-                conventions=CONVENTIONS,
-            ),
-        ),
-        aliases=(f"shufflenet_v2_{width}",),
-        width_mult=False,
         head_key="fc.weight",
+        weights=(weights,),
+        aliases=(f"shufflenet_v2_{width}",),
     )
 
 
+_X0_5 = Reported(60.3, 1.4, 41, tolerance=0.03, why="two digits of 1.4 stand for 3.6 % either way")
+
+# Counted: width, parameters, M multiply-adds. Reported: accuracy, M parameters, M multiply-adds.
 SPECS = (
-    _spec(
+    _shufflenet(
         "x0_5",
-        parameters=1_366_792,
-        multiply_adds_m=40.48,
-        reported=Reported(
-            accuracy=60.3,
-            parameters_m=1.4,
-            multiply_adds_m=41,
-            tolerance=0.03,
-            why="two digits of 1.4 stand for 3.6 % either way",
-        ),
-        path="models/shufflenetv2_x0.5-f707e7126e.pth",
-        sha256_prefix="f707e7126e",
-        accuracy=60.552,
-        preprocessing=TV256,
+        Width(1.0, 1_366_792, 40.48, _X0_5),
+        torchvision_weights("imagenet1k_v1", "shufflenetv2_x0.5-f707e7126e.pth", 60.552, TV256),
     ),
-    _spec(
+    _shufflenet(
         "x1_0",
-        parameters=2_278_604,
-        multiply_adds_m=144.91,
-        reported=Reported(accuracy=69.4, parameters_m=2.3, multiply_adds_m=146),
-        path="models/shufflenetv2_x1-5666bf0f80.pth",
-        sha256_prefix="5666bf0f80",
-        accuracy=69.362,
-        preprocessing=TV256,
+        Width(1.0, 2_278_604, 144.91, Reported(69.4, 2.3, 146)),
+        torchvision_weights("imagenet1k_v1", "shufflenetv2_x1-5666bf0f80.pth", 69.362, TV256),
     ),
-    _spec(
+    _shufflenet(
         "x1_5",
-        parameters=3_503_624,
-        multiply_adds_m=295.76,
-        reported=Reported(accuracy=72.6, parameters_m=3.5, multiply_adds_m=299),
-        path="models/shufflenetv2_x1_5-3c479a10.pth",
-        sha256_prefix="3c479a10",
-        accuracy=72.996,
-        preprocessing=TV232,
+        Width(1.0, 3_503_624, 295.76, Reported(72.6, 3.5, 299)),
+        torchvision_weights("imagenet1k_v1", "shufflenetv2_x1_5-3c479a10.pth", 72.996, TV232),
     ),
-    _spec(
+    _shufflenet(
         "x2_0",
-        parameters=7_393_996,
-        multiply_adds_m=583.25,
-        reported=Reported(accuracy=74.9, parameters_m=7.4, multiply_adds_m=591),
-        path="models/shufflenetv2_x2_0-8be3c8ee.pth",
-        sha256_prefix="8be3c8ee",
-        accuracy=76.230,
-        preprocessing=TV232,
+        Width(1.0, 7_393_996, 583.25, Reported(74.9, 7.4, 591)),
+        torchvision_weights("imagenet1k_v1", "shufflenetv2_x2_0-8be3c8ee.pth", 76.230, TV232),
     ),
 )

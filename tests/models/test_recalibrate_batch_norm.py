@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from mobiledeploy.models import registry
-from mobiledeploy.models.recalibrate_batch_norm import settle_batch_norm
+from mobiledeploy.models.recalibrate_batch_norm import recalibrate_batch_norm
 
 
 def images(count: int, size: int) -> list[Tensor]:
@@ -20,7 +20,7 @@ def test_activations_are_normalised_after_every_batch_norm(name: str) -> None:
         narrowest = min([1.0, *(width.width_mult for width in registry.resolve(name).widths)])
         network = registry.create(name, {"width_mult": narrowest} if narrowest < 1 else {})
     batch = images(8, 64)
-    settle_batch_norm(network, batch)
+    recalibrate_batch_norm(network, batch)
     assert network.training
 
     outputs: dict[nn.BatchNorm2d, Tensor] = {}
@@ -43,7 +43,7 @@ def test_activations_are_normalised_after_every_batch_norm(name: str) -> None:
 def test_statistics_are_exact_over_all_images_together() -> None:
     norm = nn.BatchNorm2d(3)
     batch = images(5, 4)
-    settle_batch_norm(norm, batch)
+    recalibrate_batch_norm(norm, batch)
     every_pixel = torch.cat(batch).transpose(0, 1).flatten(1)  # (C, N * H * W)
     assert norm.running_mean is not None and norm.running_var is not None
     torch.testing.assert_close(norm.running_mean, every_pixel.mean(1))
@@ -52,7 +52,7 @@ def test_statistics_are_exact_over_all_images_together() -> None:
 
 def test_a_constant_channel_gets_the_variance_one() -> None:
     norm = nn.BatchNorm2d(2)
-    settle_batch_norm(norm, [torch.tensor([0.0, 1.0, 5.0, 5.0]).reshape(1, 2, 1, 2)])
+    recalibrate_batch_norm(norm, [torch.tensor([0.0, 1.0, 5.0, 5.0]).reshape(1, 2, 1, 2)])
     assert norm.running_mean is not None and norm.running_var is not None
     assert norm.running_mean.tolist() == [0.5, 5.0]
     assert norm.running_var.tolist() == [0.25, 1.0]
@@ -61,5 +61,5 @@ def test_a_constant_channel_gets_the_variance_one() -> None:
 def test_a_network_without_batch_norm_is_left_alone() -> None:
     network = nn.Conv2d(3, 2, 1)
     before = network.weight.clone()
-    settle_batch_norm(network, images(1, 4))
+    recalibrate_batch_norm(network, images(1, 4))
     assert torch.equal(network.weight, before)
