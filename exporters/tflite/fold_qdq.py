@@ -93,9 +93,8 @@ def _is_fixed(integers: ir.Value) -> bool:
 
 def _params(node: ir.Node) -> QuantParams:
     """Return the int8, int16 or int32 parameters of a Q or DQ node."""
-    third = node.inputs[2] if len(node.inputs) > 2 else None
-    scale, zero_point = constant(node.inputs[1]), constant(third)
-    if scale is None or (zero_point is None and third is not None):
+    scale, zero_point = constant(node.inputs[1]), constant(node.inputs[2] if len(node.inputs) > 2 else None)
+    if scale is None or (zero_point is None and len(node.inputs) > 2 and node.inputs[2] is not None):
         raise UnsupportedModelError(
             f"{describe(node)} has parameters that are computed at run time, expected constants; "
             "quantize the model statically"
