@@ -8,13 +8,13 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
-from itertools import chain, count
 
 import onnx_ir as ir
 import torch
 from torch import nn
 
 from mobiledeploy.base.errors import UnsupportedModelError
+from mobiledeploy.graph.constants import free_name
 from mobiledeploy.graph.onnx_graph import required, simplify
 
 __all__ = ["torch_to_onnx"]
@@ -67,10 +67,8 @@ def _name_values_by_module(model: ir.Model) -> None:
         scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
         path = next((scope for scope in reversed(scopes[:-1]) if scope), None)
         for value in node.outputs:
-            stem = path or value.name or node.op_type.lower()
-            name = next(n for n in chain([stem], (f"{stem}:{i}" for i in count(1))) if n not in taken)
-            taken.add(name)
-            value.name = name
+            value.name = free_name(path or value.name or node.op_type.lower(), taken)
+            taken.add(value.name)
     for name, value in zip(names, outputs, strict=True):
         value.name = name
 

@@ -18,10 +18,10 @@ from typing import Any, ClassVar
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.exporters.rewrites.rule import Rule, is_number_beside
 from mobiledeploy.graph.constants import initializer, number
 from mobiledeploy.graph.linear import scale_and_shift, scale_input, why_not_constant
-from mobiledeploy.graph.onnx_graph import constant, float_array, producer_of, rank, required, scalar
+from mobiledeploy.graph.onnx_graph import constant, float_array, known_sizes, producer_of, required, scalar
 from mobiledeploy.graph.op_traits import TRAITS
 
 __all__ = ["CARRY_SCALE", "SettleScale"]
@@ -29,15 +29,6 @@ __all__ = ["CARRY_SCALE", "SettleScale"]
 
 def _factor(factor: ir.Value) -> float:
     return required(scalar(factor))
-
-
-def _scales(factor: ir.Value, x: ir.Value) -> bool:
-    """Return whether ``factor`` is a constant number that scales the activation ``x`` and nothing else."""
-    array = float_array(factor)
-    if array is None or array.size != 1 or constant(x) is not None:
-        return False
-    # One of higher rank gives the product dimensions that x does not have.
-    return array.ndim <= (rank(x) or 0)
 
 
 class _Carry(Rule):
@@ -50,7 +41,7 @@ class _Carry(Rule):
     keeps_matched = True
 
     def matches(self, *_: Any, **values: Any) -> bool:
-        return _scales(values["factor"], values["x"])
+        return is_number_beside(values["factor"], values["x"])
 
 
 def _why_stay(scaled: ir.Value) -> str | None:
@@ -65,7 +56,7 @@ class MergeScales(_Carry):
         return op.Mul(op.Mul(x, factor), other)
 
     def matches(self, x: ir.Value, factor: ir.Value, other: ir.Value) -> bool:
-        return float_array(other) is not None and _scales(factor, x)
+        return float_array(other) is not None and is_number_beside(factor, x)
 
     def rewrite(self, op: Any, x: ir.Value, factor: ir.Value, other: ir.Value) -> Any:
         array = required(float_array(other)).astype(np.float64)
@@ -79,7 +70,7 @@ class ScaleThroughMul(_Carry):
         return op.Mul(op.Mul(x, factor, _outputs=["scaled"]), y)
 
     def matches(self, x: ir.Value, factor: ir.Value, y: ir.Value, **_: Any) -> bool:
-        return constant(y) is None and _scales(factor, x)
+        return constant(y) is None and is_number_beside(factor, x)
 
     def refuse(self, scaled: ir.Value, **_: Any) -> str | None:
         return _why_stay(scaled)
@@ -95,7 +86,7 @@ class ScaleThroughAdd(_Carry):
         return op.Add(op.Mul(x, factor), op.Mul(y, other))
 
     def matches(self, x: ir.Value, factor: ir.Value, y: ir.Value, other: ir.Value) -> bool:
-        return _scales(factor, x) and _scales(other, y)
+        return is_number_beside(factor, x) and is_number_beside(other, y)
 
     def refuse(self, factor: ir.Value, other: ir.Value, **_: Any) -> str | None:
         low, high = sorted([_factor(factor), _factor(other)])
@@ -171,15 +162,14 @@ class SettleScale(Rule):
         return op.Mul(op.Mul(x, y, _outputs=["product"]), factor)
 
     def matches(self, x: ir.Value, y: ir.Value, factor: ir.Value, product: ir.Value) -> bool:
-        return constant(x) is None and _scales(factor, y) and _elements(y) < _elements(product)
+        return constant(x) is None and is_number_beside(factor, y) and _elements(y) < _elements(product)
 
     def rewrite(self, op: Any, x: ir.Value, y: ir.Value, factor: ir.Value, **_: Any) -> Any:
         return op.Mul(x, op.Mul(y, number(op, _factor(factor))))
 
 
 def _elements(value: ir.Value) -> float:
-    known = value.shape is not None and all(isinstance(d, int) for d in value.shape)
-    return prod(value.shape.numpy()) if known and value.shape is not None else float("nan")
+    return prod(sizes) if (sizes := known_sizes(value)) is not None else float("nan")
 
 
 CARRY_SCALE: tuple[type[Rule], ...] = (

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.rule import Rule
+from mobiledeploy.exporters.rewrites.rule import Rule, is_number_beside
 from mobiledeploy.graph.constants import number
-from mobiledeploy.graph.onnx_graph import constant, producer_of, rank, required, scalar
+from mobiledeploy.graph.onnx_graph import producer_of, required, scalar
 
 __all__ = ["CLAMPS", "clamp_bounds"]
 
@@ -45,42 +45,21 @@ def _clamp(op: Any, x: ir.Value, low: float, high: float) -> Any:
     return op.Clip(x, lower, upper) if upper is not None else op.Clip(x, lower)
 
 
-class MaxToClip(Rule):
-    """Max(x, c) -> Clip(x, c)."""
+class _ToClip(Rule):
+    """Max(x, c) -> Clip(x, c); Min(x, c) -> Clip(x, , c)."""
 
     commute = True
+    op_type: ClassVar[str]
 
     def pattern(self, op: Any, x: Any, bound: Any) -> Any:
-        return op.Max(x, bound)
+        return getattr(op, self.op_type)(x, bound)
 
     def matches(self, x: ir.Value, bound: ir.Value) -> bool:
-        return _is_bound(x, bound)
+        return is_number_beside(bound, x)
 
     def rewrite(self, op: Any, x: ir.Value, bound: ir.Value) -> Any:
-        return _clamp(op, x, required(scalar(bound)), _INFINITY)
-
-
-class MinToClip(Rule):
-    """Min(x, c) -> Clip(x, , c)."""
-
-    commute = True
-
-    def pattern(self, op: Any, x: Any, bound: Any) -> Any:
-        return op.Min(x, bound)
-
-    def matches(self, x: ir.Value, bound: ir.Value) -> bool:
-        return _is_bound(x, bound)
-
-    def rewrite(self, op: Any, x: ir.Value, bound: ir.Value) -> Any:
-        return _clamp(op, x, -_INFINITY, required(scalar(bound)))
-
-
-def _is_bound(x: ir.Value, bound: ir.Value) -> bool:
-    """Return whether ``bound`` is a float scalar that clamps ``x`` without raising its rank."""
-    array = constant(bound)
-    if array is None or array.size != 1 or array.dtype != np.float32 or constant(x) is not None:
-        return False
-    return array.ndim <= (rank(x) or 0)
+        limit = required(scalar(bound))
+        return _clamp(op, x, *((limit, _INFINITY) if self.op_type == "Max" else (-_INFINITY, limit)))
 
 
 class ClipToRelu(Rule):
@@ -118,8 +97,8 @@ class _MergeClamps(Rule):
 
 
 CLAMPS: tuple[type[Rule], ...] = (
-    MaxToClip,
-    MinToClip,
+    _ToClip.variant("MaxToClip", op_type="Max"),
+    _ToClip.variant("MinToClip", op_type="Min"),
     ClipToRelu,
     _MergeClamps.variant("MergeReluIntoRelu", inner="Relu", outer="Relu"),
     _MergeClamps.variant("MergeClipIntoRelu", inner="Clip", outer="Relu"),

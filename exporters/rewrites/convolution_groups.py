@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from mobiledeploy.exporters.rewrites.rule import Rule
 from mobiledeploy.graph.constants import initializer
-from mobiledeploy.graph.onnx_graph import float_array, producer_of, required
+from mobiledeploy.graph.onnx_graph import array_of, float_array, producer_of, required
 
 __all__ = ["MergeIntoGroups"]
 
@@ -43,7 +43,7 @@ class MergeIntoGroups(Rule):
         parts = _parts(joined)
         split, first = required(_split(parts)), parts[0]
         constants = [
-            initializer(op, first.inputs[index], np.concatenate([_array(node, index) for node in parts]))
+            initializer(op, first.inputs[index], np.concatenate([array_of(n.inputs[index]) for n in parts]))
             for index in range(1, len(first.inputs))
         ]
         groups = first.attributes.get_int("group", 1) * len(parts)
@@ -53,16 +53,9 @@ class MergeIntoGroups(Rule):
 def _parts(joined: ir.Value) -> list[ir.Node]:
     """Return the nodes that compute the parts if all are convolutions with constant weights, else none."""
     nodes = [value.producer() for value in producer_of(joined).inputs if value is not None]
-    kept = [node for node in nodes if node is not None and node.op_type == "Conv" and _is_constant(node)]
-    return kept if len(kept) == len(nodes) else []
-
-
-def _is_constant(node: ir.Node) -> bool:
-    return all(float_array(value) is not None for value in node.inputs[1:])
-
-
-def _array(node: ir.Node, index: int) -> Any:
-    return float_array(node.inputs[index])
+    kept = [node for node in nodes if node is not None and node.op_type == "Conv"]
+    constant = all(float_array(value) is not None for node in kept for value in node.inputs[1:])
+    return kept if constant and len(kept) == len(nodes) else []
 
 
 def _split(parts: list[ir.Node]) -> ir.Node | None:
@@ -78,5 +71,5 @@ def _axis(node: ir.Node) -> int:
 
 def _form(node: ir.Node) -> tuple[Any, ...]:
     """Return what must be equal: shapes of the constants, attributes."""
-    shapes = [_array(node, index).shape for index in range(1, len(node.inputs))]
+    shapes = [array_of(value).shape for value in node.inputs[1:]]
     return (*shapes, *sorted((name, str(attribute.value)) for name, attribute in node.attributes.items()))

@@ -19,20 +19,21 @@ from mobiledeploy.graph.onnx_graph import producer_of
 from mobiledeploy.graph.op_traits import CLAMPING
 from mobiledeploy.runtime.targets import Target
 
-__all__ = ["FUSED_ACTIVATION", "fusion_rules", "why_not_fused", "will_fuse"]
+__all__ = ["CLAMPS_OF_TFLITE", "FUSED_ACTIVATION", "fusion_rules", "why_not_fused", "will_fuse"]
 
 FUSED_ACTIVATION = "fused_activation"
 """Key of ``onnx_ir.Node.meta`` under which the TFLite name of the activation stands."""
 
-_TFLITE_NAME = MappingProxyType(
+CLAMPS_OF_TFLITE = MappingProxyType(
     {(0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1", (0.0, float("inf")): "RELU"}
 )
+"""(low, high) -> TFLite's activation that clamps to it."""
 
 
 def _activation(result: ir.Value) -> str | None:
     """Return the TFLite name of the activation that computes ``result``, if it has one."""
     bounds = clamp_bounds(result)
-    return _TFLITE_NAME.get(bounds) if bounds is not None else None
+    return CLAMPS_OF_TFLITE.get(bounds) if bounds is not None else None
 
 
 def why_not_fused(result: ir.Value, target: Target) -> str | None:

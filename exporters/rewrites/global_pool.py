@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from mobiledeploy.exporters.rewrites.rule import Rule
 from mobiledeploy.graph.constants import axes_list
-from mobiledeploy.graph.onnx_graph import constant, producer_of, rank
+from mobiledeploy.graph.onnx_graph import constant, known_sizes, producer_of, rank
 
 __all__ = ["FLATTEN_MEAN", "GlobalAveragePoolToMean", "MergeMeans", "WholeAveragePoolToMean"]
 
@@ -91,9 +91,8 @@ FLATTEN_MEAN: tuple[type[Rule], ...] = (
 )
 
 
-def _sizes(value: ir.Value) -> tuple[int | None, ...]:
-    """Return the shape, None for what is not known."""
-    return tuple(d if isinstance(d, int) else None for d in value.shape) if value.shape is not None else ()
+def _sizes(value: ir.Value) -> tuple[int, ...]:
+    return known_sizes(value) or ()
 
 
 def _why_no_images(x: ir.Value) -> str | None:

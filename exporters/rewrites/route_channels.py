@@ -55,10 +55,9 @@ def route_channels(model: ir.Model, target: Target, precision: Precision) -> Rew
         regions = [region for region in regions if region not in [one for one, _ in costly]]
     if not regions:
         return RewriteLog(refused=tuple(refused))
-    touched = {id(classes[value]): classes[value] for region in regions for value in region.values}
-    for key, found in touched.items():
+    for found in dict.fromkeys(classes[value] for region in regions for value in region.values):
         if found.fixed_by is None:
-            reorder(found, orders[key], graph)
+            reorder(found, orders[found], graph)
     for region in regions:
         _rebuild(region, classes, orders, graph)
     tidy(model)
@@ -145,8 +144,8 @@ def _trace(nodes: Sequence[ir.Node]) -> _Region | set[ir.Node]:
 
 # Choosing orders
 
-Orders = dict[int, NDArray[np.int64]]
-"""id of a `ChannelClass` -> the channel that stands in each place."""
+Orders = dict[ChannelClass, NDArray[np.int64]]
+"""The channel that stands in each place."""
 
 
 def _choose_orders(regions: Sequence[_Region], classes: dict[ir.Value, ChannelClass]) -> Orders:
@@ -156,13 +155,13 @@ def _choose_orders(regions: Sequence[_Region], classes: dict[ir.Value, ChannelCl
         readers = _readers(region)
         for source, read in zip(region.sources, readers, strict=True):
             by_reader = sorted(range(len(read)), key=read.__getitem__)
-            orders.setdefault(id(classes[source]), _allowed(by_reader, classes[source]))
+            orders.setdefault(classes[source], _allowed(by_reader, classes[source]))
     for region in regions:
-        places = [np.argsort(orders[id(classes[source])]) for source in region.sources]
+        places = [np.argsort(orders[classes[source]]) for source in region.sources]
         for result, channels in region.results.items():
             origin = [(index, places[index][channel]) for index, channel in channels]
             by_origin = sorted(range(len(origin)), key=origin.__getitem__)
-            orders.setdefault(id(classes[result]), _allowed(by_origin, classes[result]))
+            orders.setdefault(classes[result], _allowed(by_origin, classes[result]))
     return orders
 
 
@@ -189,9 +188,9 @@ def _pieces(
     region: _Region, result: ir.Value, classes: dict[ir.Value, ChannelClass], orders: Orders
 ) -> list[Piece]:
     """Return what a result is put together from, in order."""
-    places = [np.argsort(orders[id(classes[source])]) for source in region.sources]
+    places = [np.argsort(orders[classes[source]]) for source in region.sources]
     pieces: list[Piece] = []
-    for index, channel in region.results[result][orders[id(classes[result])]]:
+    for index, channel in region.results[result][orders[classes[result]]]:
         place = int(places[index][channel])
         if pieces and pieces[-1][0] == index and pieces[-1][2] == place:
             pieces[-1] = (index, pieces[-1][1], place + 1)

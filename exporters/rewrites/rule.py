@@ -25,7 +25,7 @@ import onnx_ir as ir
 from onnxscript.rewriter import MatchResult, pattern
 
 from mobiledeploy.graph.constants import settle_names
-from mobiledeploy.graph.onnx_graph import describe, infer_shapes, tidy
+from mobiledeploy.graph.onnx_graph import constant, describe, infer_shapes, rank, tidy
 from mobiledeploy.runtime.targets import Precision, Target
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "RewriteLog",
     "Rule",
     "apply_rules",
+    "is_number_beside",
     "near",
 ]
 
@@ -206,3 +207,11 @@ def _apply_until_none_fires(model: ir.Model, rules: Sequence[Rule]) -> None:
 def near(got: float | None, wanted: float) -> bool:
     """Return whether a float32 constant is meant to be that number: equal but for the rounding of float32."""
     return got is not None and math.isclose(got, wanted, rel_tol=4 * float(np.finfo(np.float32).eps))
+
+
+def is_number_beside(number: ir.Value, x: ir.Value) -> bool:
+    """Return whether ``number`` is one constant float32 beside an activation ``x``, whose rank it leaves."""
+    array = constant(number)
+    if array is None or array.size != 1 or array.dtype != np.float32 or constant(x) is not None:
+        return False
+    return array.ndim <= (rank(x) or 0)

@@ -34,14 +34,14 @@ class Builder:
 
     def __init__(self, graph: TfliteGraph, target: Target) -> None:
         self.graph, self.target = graph, target
-        self.node: ir.Node | None = None
+        self.node: ir.Node
         self.results: list[Tensor] = []
         self._onnx_order: dict[Tensor, Tensor] = {}
 
     @property
     def op_type(self) -> str:
         """The ONNX op that is being lowered."""
-        return required(self.node).op_type
+        return self.node.op_type
 
     @property
     def result(self) -> Tensor:
@@ -77,8 +77,7 @@ class Builder:
             options: Fields of the builtin's option table in snake case; enumerations by name.
         """
         outputs = [self.result] if to is None else [to] if isinstance(to, Tensor) else list(to)
-        source = describe(self.node) if self.node is not None else ""
-        self.graph.ops.append(Op(name, list(inputs), outputs, options, source))
+        self.graph.ops.append(Op(name, list(inputs), outputs, options, describe(self.node)))
         return outputs[0]
 
     def constant(self, array: NDArray[Any], suffix: str, params: QuantParams | None = None) -> Tensor:
@@ -87,8 +86,7 @@ class Builder:
 
     def refuse(self, what: str, remedy: str) -> UnsupportedModelError:
         """Return the error to raise when the node cannot be expressed in TFLite."""
-        node = describe(self.node) if self.node is not None else "the model"
-        return UnsupportedModelError(f"{node} has {what}; {remedy}")
+        return UnsupportedModelError(f"{describe(self.node)} has {what}; {remedy}")
 
     # Weights and biases
 
@@ -203,9 +201,7 @@ class Builder:
         """Return the tensor in the layout of ``wanted``, under whose name it goes on."""
         if x is wanted or x.layout is wanted.layout:
             return x
-        if wanted.layout is Layout.NHWC:
-            return self.transpose(x, TO_NHWC, to=wanted)
-        return self.transpose(x, _TO_NCHW, to=wanted)
+        return self.transpose(x, TO_NHWC if wanted.layout is Layout.NHWC else _TO_NCHW, to=wanted)
 
     def broadcastable(self, x: Tensor) -> Tensor:
         """Return an operand of an element-wise op, its axes aligned with the result as broadcasting needs."""

@@ -12,7 +12,6 @@ and the zero points alike, which changes no real number; uint16 ones become int1
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mobiledeploy.base.errors import UnsupportedModelError
+from mobiledeploy.graph.constants import add_initializer
 from mobiledeploy.graph.onnx_graph import array_of, constant, describe, input_at, name_of, rank, required
 from mobiledeploy.graph.op_traits import BOUNDARY
 from mobiledeploy.graph.params import QuantParams, dequantize
@@ -58,12 +58,10 @@ def fold_qdq(model: ir.Model, has_integer_form: HasIntegerForm) -> None:
     _fold_constants(graph)
 
 
-_SIGNED: MappingProxyType[np.dtype[Any], tuple[np.dtype[Any], int]] = MappingProxyType(
-    {
-        np.dtype(np.uint8): (np.dtype(np.int8), 128),
-        np.dtype(np.uint16): (np.dtype(np.int16), 32768),
-    }
-)
+_SIGNED: dict[np.dtype[Any], tuple[np.dtype[Any], int]] = {
+    np.dtype(np.uint8): (np.dtype(np.int8), 128),
+    np.dtype(np.uint16): (np.dtype(np.int16), 32768),
+}
 """Unsigned type -> the signed one that stands for it, and what lies between their integers."""
 
 
@@ -121,27 +119,21 @@ def _params(node: ir.Node) -> QuantParams:
             f"{describe(node)} quantizes to 16 bits with the zero point {offset[0]}, expected 0, as TFLite's "
             "int16 kernels do; quantize activations symmetrically"
         )
-    return QuantParams(
-        scale,
-        np.broadcast_to(offset, scale.shape).copy(),
-        _axis(node) if scale.size > 1 else None,
-        np.dtype(dtype),
-    )
+    axis = _axis(node) if scale.size > 1 else None
+    return QuantParams(scale, np.broadcast_to(offset, scale.shape).copy(), axis, np.dtype(dtype))
 
 
 def _integer_dtype(node: ir.Node) -> np.dtype[Any]:
     """Return the integer type of a Q or DQ node without a zero point."""
     if node.op_type == "QuantizeLinear":
-        wanted = ir.DataType(node.attributes.get_int("output_dtype", 0) or ir.DataType.UINT8)
-        return wanted.numpy()
-    stored = node.inputs[0]
-    return stored.dtype.numpy() if stored is not None and stored.dtype is not None else np.dtype(np.uint8)
+        return ir.DataType(node.attributes.get_int("output_dtype", 0) or ir.DataType.UINT8).numpy()
+    stored = required(node.inputs[0]).dtype
+    return stored.numpy() if stored is not None else np.dtype(np.uint8)
 
 
 def _axis(node: ir.Node) -> int:
     """Return the channel axis, counted from the front."""
-    axis, value = node.attributes.get_int("axis", 1), node.inputs[0]
-    dimensions = rank(value) if value is not None else None
+    axis, dimensions = node.attributes.get_int("axis", 1), rank(required(node.inputs[0]))
     return axis % dimensions if dimensions else axis
 
 
@@ -156,15 +148,8 @@ def _quantize_constants(graph: ir.Graph) -> None:
         steps = np.rint(real.astype(np.float32) / params.scale.reshape(along))
         limits = np.iinfo(params.dtype)
         data = np.clip(steps + params.zero_point.reshape(along), limits.min, limits.max).astype(params.dtype)
-        folded = ir.Value(
-            name=f"{result.name}/folded", const_value=ir.tensor(data, name=f"{result.name}/folded")
-        )
-        folded.shape, folded.type, folded.meta[PARAMS] = (
-            ir.Shape(data.shape),
-            ir.TensorType(ir.DataType.from_numpy(params.dtype)),
-            params,
-        )
-        graph.register_initializer(folded)
+        folded = add_initializer(graph, f"{result.name}/folded", data)
+        folded.meta[PARAMS] = params
         result.replace_all_uses_with(folded)
         graph.remove(node, safe=True)
 
@@ -248,8 +233,7 @@ def _fold_constants(graph: ir.Graph) -> None:
                 if folded.is_graph_output():
                     continue
                 data = dequantize(value.const_value.numpy(), params)
-                replacement = ir.Value(name=folded.name, const_value=ir.tensor(data, name=folded.name))
-                graph.initializers[name_of(folded)] = replacement
+                replacement = add_initializer(graph, name_of(folded), data)
                 folded.replace_all_uses_with(replacement)
                 graph.remove(node, safe=True)
 

@@ -6,8 +6,7 @@ is true of it. The facts are those of tflite/tools/versioning/op_version.cc in g
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import MappingProxyType
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -15,61 +14,35 @@ from mobiledeploy.exporters.tflite.graph import Op
 
 __all__ = ["op_version"]
 
-# Version for int8 where it is not 2. Float takes version 1.
-_INT8 = MappingProxyType(
+
+def _by_op(ops: Mapping[int, str]) -> dict[str, int]:
+    """Return op -> version for lists of ops by version."""
+    return {op: version for version, names in ops.items() for op in names.split()}
+
+
+# Versions for int8, 2 for all other ops. Float takes version 1.
+_INT8 = _by_op(
     {
-        "CONV_2D": 3,
-        "DEPTHWISE_CONV_2D": 3,
-        "FULLY_CONNECTED": 4,
-        "ELU": 1,
-        "HARD_SWISH": 1,
-        "LEAKY_RELU": 1,
-        "NEG": 1,
-        "PRELU": 1,
-        "QUANTIZE": 1,
-        "RELU_N1_TO_1": 1,
-        "RESHAPE": 1,
-        "SQRT": 1,
+        1: "ELU HARD_SWISH LEAKY_RELU NEG PRELU QUANTIZE RELU_N1_TO_1 RESHAPE SQRT",
+        3: "CONV_2D DEPTHWISE_CONV_2D",
+        4: "FULLY_CONNECTED",
     }
 )
 
-# Version for int16 activations, where it is not 1.
-_INT16 = MappingProxyType(
+# Versions for int16 activations, 1 for all other ops.
+_INT16 = _by_op(
     {
-        "ADD": 3,
-        "AVERAGE_POOL_2D": 3,
-        "BATCH_MATMUL": 3,
-        "CONCATENATION": 3,
-        "CONV_2D": 4,
-        "DEPTHWISE_CONV_2D": 5,
-        "DEQUANTIZE": 3,
-        "FULLY_CONNECTED": 7,
-        "GATHER": 4,
-        "LEAKY_RELU": 2,
-        "LOGISTIC": 3,
-        "MAXIMUM": 4,
-        "MAX_POOL_2D": 3,
-        "MEAN": 3,
-        "MINIMUM": 4,
-        "MUL": 4,
-        "PAD": 3,
-        "PADV2": 3,
-        "QUANTIZE": 2,
-        "RELU": 3,
-        "RELU6": 3,
-        "RESIZE_BILINEAR": 4,
-        "RESIZE_NEAREST_NEIGHBOR": 4,
-        "SLICE": 4,
-        "SOFTMAX": 3,
-        "SPLIT": 4,
-        "SUB": 5,
-        "TANH": 3,
-        "TRANSPOSE": 5,
+        2: "LEAKY_RELU QUANTIZE",
+        3: """ADD AVERAGE_POOL_2D BATCH_MATMUL CONCATENATION DEQUANTIZE LOGISTIC MAX_POOL_2D MEAN PAD PADV2
+            RELU RELU6 SOFTMAX TANH""",
+        4: "CONV_2D GATHER MAXIMUM MINIMUM MUL RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR SLICE SPLIT",
+        5: "DEPTHWISE_CONV_2D SUB TRANSPOSE",
+        7: "FULLY_CONNECTED",
     }
 )
 
-# Version for int8 weights per channel with float activations.
-_DYNAMIC = MappingProxyType({"CONV_2D": 5, "FULLY_CONNECTED": 12, "TRANSPOSE_CONV": 2})
+# Versions for int8 weights per channel with float activations.
+_DYNAMIC = _by_op({2: "TRANSPOSE_CONV", 5: "CONV_2D", 12: "FULLY_CONNECTED"})
 
 
 def _is_grouped(op: Op) -> bool:
@@ -108,26 +81,24 @@ def _broadcasts_above_rank_4(op: Op) -> bool:
 
 
 # Forms that need a version of their own, in float and int8 alike: (condition, version).
-_FORMS: MappingProxyType[str, tuple[tuple[Callable[[Op], bool], int], ...]] = MappingProxyType(
-    {
-        "CONV_2D": ((_is_grouped, 6),),
-        "DEPTHWISE_CONV_2D": ((_is_dilated, 2),),
-        "DEQUANTIZE": ((_has_scale_per_channel, 5),),
-        "DIV": ((_broadcasts_above_rank_4, 2),),
-        "FULLY_CONNECTED": ((lambda op: bool(op.options.get("keep_num_dims")), 5),),
-        "MAXIMUM": ((_broadcasts_above_rank_4, 3),),
-        "MINIMUM": ((_broadcasts_above_rank_4, 3),),
-        "MUL": ((_scales_up, 3),),
-        "PAD": ((_rank_above(4), 4),),
-        "PADV2": ((_rank_above(4), 4),),
-        "RESIZE_BILINEAR": ((lambda op: bool(op.options.get("half_pixel_centers")), 3),),
-        "SLICE": ((_rank_above(4), 5),),
-        "STRIDED_SLICE": ((_rank_above(4), 4),),
-        "SUB": ((_broadcasts_above_rank_4, 3),),
-        "TRANSPOSE": ((_rank_above(4), 4), (_rank_above(5), 6)),
-        "TRANSPOSE_CONV": ((_has_bias, 3), (_fuses, 4)),
-    }
-)
+_FORMS: dict[str, tuple[tuple[Callable[[Op], bool], int], ...]] = {
+    "CONV_2D": ((_is_grouped, 6),),
+    "DEPTHWISE_CONV_2D": ((_is_dilated, 2),),
+    "DEQUANTIZE": ((_has_scale_per_channel, 5),),
+    "DIV": ((_broadcasts_above_rank_4, 2),),
+    "FULLY_CONNECTED": ((lambda op: bool(op.options.get("keep_num_dims")), 5),),
+    "MAXIMUM": ((_broadcasts_above_rank_4, 3),),
+    "MINIMUM": ((_broadcasts_above_rank_4, 3),),
+    "MUL": ((_scales_up, 3),),
+    "PAD": ((_rank_above(4), 4),),
+    "PADV2": ((_rank_above(4), 4),),
+    "RESIZE_BILINEAR": ((lambda op: bool(op.options.get("half_pixel_centers")), 3),),
+    "SLICE": ((_rank_above(4), 5),),
+    "STRIDED_SLICE": ((_rank_above(4), 4),),
+    "SUB": ((_broadcasts_above_rank_4, 3),),
+    "TRANSPOSE": ((_rank_above(4), 4), (_rank_above(5), 6)),
+    "TRANSPOSE_CONV": ((_has_bias, 3), (_fuses, 4)),
+}
 
 
 def op_version(op: Op) -> int:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -27,9 +26,7 @@ __all__ = ["StorageType", "store_weights"]
 
 StorageType = Literal["float16", "int8"]
 
-_CHANNEL_AXIS = MappingProxyType(
-    {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
-)
+_CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
 """Ops whose second input is weights -> their output channel axis."""
 
 _SMALL = 1024
@@ -49,7 +46,7 @@ def store_weights(graph: TfliteGraph, stored_as: StorageType, target: Target) ->
     for op in graph.ops:
         weights = op.inputs[1] if op.name in _CHANNEL_AXIS else None
         if weights is not None and weights.data is not None and weights.dtype == np.float32:
-            narrow = _float16(weights) if stored_as == "float16" else _int8(weights, _CHANNEL_AXIS[op.name])
+            narrow = _narrow(weights, stored_as, _CHANNEL_AXIS[op.name])
             refusal = target.why_not(OpUse(op.name, "dynamic"))
             if isinstance(narrow, str):
                 notes[f"{op.name} with float32 weights: {narrow}"] += 1
@@ -67,24 +64,20 @@ def store_weights(graph: TfliteGraph, stored_as: StorageType, target: Target) ->
     return [f"{count} {note}" for note, count in notes.items()]
 
 
-def _float16(weights: Tensor) -> Tensor | str:
-    """Return the weights in float16, or why they stay."""
-    data = required(weights.data)
+def _narrow(weights: Tensor, stored_as: StorageType, axis: int) -> Tensor | str:
+    """Return the weights as they are stored, int8 ones per channel along ``axis``; or why they stay."""
+    data, params = required(weights.data), None
     if data.size < _SMALL:
         return f"fewer than {_SMALL} elements"
-    with np.errstate(over="ignore"):
-        half = data.astype(np.float16)
-    lost = np.linalg.norm(half.astype(np.float64) - data)
-    if lost > _MOST_LOST * np.linalg.norm(data.astype(np.float64)):
-        return "outside the range of float16"
-    return replace(weights, name=f"{weights.name}/float16", dtype=half.dtype, data=half)
-
-
-def _int8(weights: Tensor, axis: int) -> Tensor | str:
-    """Return the weights in int8, or why they stay."""
-    data = required(weights.data)
-    if data.size < _SMALL:
-        return f"fewer than {_SMALL} elements"
-    params = weight_params(data, axis)
-    integers = quantize(data, params)
-    return replace(weights, name=f"{weights.name}/int8", dtype=integers.dtype, params=params, data=integers)
+    if stored_as == "int8":
+        params = weight_params(data, axis)
+        stored = quantize(data, params)
+    else:
+        with np.errstate(over="ignore"):
+            stored = data.astype(np.float16)
+        lost = np.linalg.norm(stored.astype(np.float64) - data)
+        if lost > _MOST_LOST * np.linalg.norm(data.astype(np.float64)):
+            return "outside the range of float16"
+    return replace(
+        weights, name=f"{weights.name}/{stored_as}", dtype=stored.dtype, params=params, data=stored
+    )

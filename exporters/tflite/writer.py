@@ -16,31 +16,17 @@ __all__ = ["SIGNATURE", "write_tflite"]
 
 SIGNATURE = "serving_default"
 
-_TYPES = {
-    np.dtype(np.float32): schema.TensorType.FLOAT32,
-    np.dtype(np.float16): schema.TensorType.FLOAT16,
-    np.dtype(np.int8): schema.TensorType.INT8,
-    np.dtype(np.uint8): schema.TensorType.UINT8,
-    np.dtype(np.int16): schema.TensorType.INT16,
-    np.dtype(np.int32): schema.TensorType.INT32,
-    np.dtype(np.int64): schema.TensorType.INT64,
-    np.dtype(np.bool_): schema.TensorType.BOOL,
-}
-
-# Where the option table's name cannot be derived from the op's.
+# Where the option table is not named as the op is.
 _OPTION_TABLES = {
-    "BATCH_MATMUL": "BatchMatMulOptions",
-    "CONV_2D": "Conv2DOptions",
-    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "MAX_POOL_2D": "Pool2DOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "MEAN": "ReducerOptions",
-    "PADV2": "PadV2Options",
     "SUM": "ReducerOptions",
     "REDUCE_MAX": "ReducerOptions",
     "MAXIMUM": "MaximumMinimumOptions",
     "MINIMUM": "MaximumMinimumOptions",
 }
+_TABLES_BY_LOWER_CASE = {name.lower(): name for name in vars(schema.BuiltinOptions)}
 
 
 def write_tflite(graph: TfliteGraph, description: str) -> bytes:
@@ -82,37 +68,48 @@ class _Writer:
 
     def model(self, description: str) -> Any:
         graph = self.graph
-        subgraph = schema.SubGraphT()
-        subgraph.name = "main"
-        subgraph.inputs = [self.index[t] for t in graph.inputs.values()]
-        subgraph.outputs = [self.index[t] for t in graph.outputs.values()]
-        subgraph.tensors = [self._tensor(t) for t in self.tensors]
-        subgraph.operators = [self._operator(op) for op in graph.ops]
-
-        model = schema.ModelT()
-        model.version = 3
-        model.description = description
-        model.subgraphs = [subgraph]
-        model.operatorCodes = [self._operator_code(*key) for key in self._codes]
-        # Buffer 0 is empty by convention: it stands for "no data".
-        model.buffers = [_AlignedBuffer(), *(_AlignedBuffer(data=a) for a in self.buffer_arrays)]
-        model.signatureDefs = [self._signature()]
-        return model
+        subgraph = schema.SubGraphT(
+            name="main",
+            inputs=[self.index[t] for t in graph.inputs.values()],
+            outputs=[self.index[t] for t in graph.outputs.values()],
+            tensors=[self._tensor(t) for t in self.tensors],
+            operators=[self._operator(op) for op in graph.ops],
+        )
+        signature = schema.SignatureDefT(
+            signatureKey=SIGNATURE,
+            inputs=[schema.TensorMapT(name, self.index[t]) for name, t in graph.inputs.items()],
+            outputs=[schema.TensorMapT(name, self.index[t]) for name, t in graph.outputs.items()],
+        )
+        codes = [
+            schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=min(code, 127), version=version)
+            for code, version in self._codes
+        ]
+        return schema.ModelT(
+            version=3,
+            description=description,
+            subgraphs=[subgraph],
+            operatorCodes=codes,
+            # Buffer 0 is empty by convention: it stands for "no data".
+            buffers=[_AlignedBuffer(), *(_AlignedBuffer(data=a) for a in self.buffer_arrays)],
+            signatureDefs=[signature],
+        )
 
     def _tensor(self, tensor: Tensor) -> Any:
-        result = schema.TensorT()
-        result.name = tensor.name
-        result.shape = list(tensor.shape)
-        result.hasRank = True
-        result.type = _TYPES[tensor.dtype]
-        result.buffer = 0 if tensor.data is None else self._buffer(tensor.data)
-        if tensor.params is not None:
-            quantization = schema.QuantizationParametersT()
-            quantization.scale = tensor.params.scale.astype(np.float32)
-            quantization.zeroPoint = tensor.params.zero_point.astype(np.int64)
-            quantization.quantizedDimension = tensor.params.axis or 0
-            result.quantization = quantization
-        return result
+        quantization = None
+        if (params := tensor.params) is not None:
+            quantization = schema.QuantizationParametersT(
+                scale=params.scale.astype(np.float32),
+                zeroPoint=params.zero_point.astype(np.int64),
+                quantizedDimension=params.axis or 0,
+            )
+        return schema.TensorT(
+            name=tensor.name,
+            shape=list(tensor.shape),
+            hasRank=True,
+            type=getattr(schema.TensorType, tensor.dtype.name.upper()),
+            buffer=0 if tensor.data is None else self._buffer(tensor.data),
+            quantization=quantization,
+        )
 
     def _buffer(self, data: NDArray[Any]) -> int:
         key = (str(data.dtype), data.tobytes())
@@ -122,43 +119,20 @@ class _Writer:
         return self._buffer_of[key]
 
     def _operator(self, op: Op) -> Any:
-        result = schema.OperatorT()
         key = (getattr(schema.BuiltinOperator, op.name), op_version(op))
-        result.opcodeIndex = self._codes.setdefault(key, len(self._codes))
-        result.inputs = [-1 if t is None else self.index[t] for t in op.inputs]
-        result.outputs = [self.index[t] for t in op.outputs]
-        table = _OPTION_TABLES.get(op.name) or _camel(op.name) + "Options"
-        if hasattr(schema.BuiltinOptions, table):  # ops such as RELU and FLOOR have no options
+        result = schema.OperatorT(
+            opcodeIndex=self._codes.setdefault(key, len(self._codes)),
+            inputs=[-1 if t is None else self.index[t] for t in op.inputs],
+            outputs=[self.index[t] for t in op.outputs],
+        )
+        same_name = f"{op.name.replace('_', '')}options".lower()
+        table = _OPTION_TABLES.get(op.name) or _TABLES_BY_LOWER_CASE.get(same_name)
+        if table is not None:  # ops such as RELU and FLOOR have no options
             result.builtinOptionsType = getattr(schema.BuiltinOptions, table)
             result.builtinOptions = getattr(schema, table + "T")()
             for name, value in op.options.items():
                 _set_option(result.builtinOptions, name, value)
         return result
-
-    def _operator_code(self, builtin: int, version: int) -> Any:
-        code = schema.OperatorCodeT()
-        code.builtinCode = builtin
-        code.deprecatedBuiltinCode = min(builtin, 127)
-        code.version = version
-        return code
-
-    def _signature(self) -> Any:
-        signature = schema.SignatureDefT()
-        signature.signatureKey = SIGNATURE
-        signature.subgraphIndex = 0
-        signature.inputs = [self._tensor_map(name, t) for name, t in self.graph.inputs.items()]
-        signature.outputs = [self._tensor_map(name, t) for name, t in self.graph.outputs.items()]
-        return signature
-
-    def _tensor_map(self, name: str, tensor: Tensor) -> Any:
-        entry = schema.TensorMapT()
-        entry.name = name
-        entry.tensorIndex = self.index[tensor]
-        return entry
-
-
-def _camel(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("_"))
 
 
 def _set_option(table: Any, name: str, value: Any) -> None:
@@ -166,8 +140,5 @@ def _set_option(table: Any, name: str, value: Any) -> None:
     field = head + "".join(part.capitalize() for part in rest)
     if not hasattr(table, field):
         raise AttributeError(f"{type(table).__name__} has no field {field}")
-    enums = {
-        "padding": schema.Padding,
-        "fusedActivationFunction": schema.ActivationFunctionType,
-    }
+    enums = {"padding": schema.Padding, "fusedActivationFunction": schema.ActivationFunctionType}
     setattr(table, field, getattr(enums[field], value) if isinstance(value, str) else value)

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-@dataclass
+@dataclass(eq=False)
 class ChannelClass:
     """Values whose channels are in one order.
 

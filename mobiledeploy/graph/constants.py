@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from mobiledeploy.graph.onnx_graph import name_of, required
 
-__all__ = ["add_initializer", "axes_list", "initializer", "number", "replace_constant", "settle_names"]
+__all__ = [
+    "add_initializer",
+    "axes_list",
+    "free_name",
+    "initializer",
+    "number",
+    "replace_constant",
+    "settle_names",
+]
 
 
 def initializer(op: Any, like: ir.Value | None, array: NDArray[np.floating[Any]]) -> ir.Value:
@@ -48,10 +56,14 @@ def settle_names(graph: ir.Graph) -> None:
     used = dict.fromkeys(value for node in graph for value in node.inputs if value is not None)
     for value in used:
         if value.is_initializer() and value.name is not None and _MARK in value.name:
-            stem = value.name.split(_MARK)[0]
-            candidates = itertools.chain([stem], (f"{stem}:{i}" for i in itertools.count(1)))
-            value.name = next(name for name in candidates if name not in taken)
+            value.name = free_name(value.name.split(_MARK)[0], taken)
             taken.add(value.name)
+
+
+def free_name(stem: str, taken: Container[str | None]) -> str:
+    """Return the first of stem, stem:1, stem:2, ... that is not taken."""
+    names = itertools.chain([stem], (f"{stem}:{i}" for i in itertools.count(1)))
+    return next(name for name in names if name not in taken)
 
 
 def replace_constant(graph: ir.Graph, node: ir.Node, index: int, array: NDArray[np.generic]) -> None:
@@ -60,8 +72,7 @@ def replace_constant(graph: ir.Graph, node: ir.Node, index: int, array: NDArray[
     if len(value.uses()) == 1 and not value.is_graph_output():
         value.const_value = ir.tensor(array, name=value.name)
     else:
-        numbered = (f"{name_of(value)}:{number}" for number in itertools.count(1))
-        name = next(name for name in numbered if name not in graph.initializers)
+        name = free_name(name_of(value), graph.initializers)
         node.replace_input_with(index, add_initializer(graph, name, array))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import MappingProxyType
 
 import numpy as np
 import onnx_ir as ir
@@ -54,19 +53,17 @@ def _transpose(node: ir.Node, x: Elements) -> list[Elements]:
     return [x.transpose(node.attributes.get_ints("perm", range(x.ndim)[::-1]))]
 
 
-_MOVES: MappingProxyType[str, Callable[[ir.Node, Elements], list[Elements]]] = MappingProxyType(
-    {
-        "Flatten": _reshape,
-        "Gather": _gather,
-        "Identity": lambda node, x: [x],
-        "Reshape": _reshape,
-        "Slice": _slice,
-        "Split": _split,
-        "Squeeze": _reshape,
-        "Transpose": _transpose,
-        "Unsqueeze": _reshape,
-    }
-)
+_MOVES: dict[str, Callable[[ir.Node, Elements], list[Elements]]] = {
+    "Flatten": _reshape,
+    "Gather": _gather,
+    "Identity": lambda node, x: [x],
+    "Reshape": _reshape,
+    "Slice": _slice,
+    "Split": _split,
+    "Squeeze": _reshape,
+    "Transpose": _transpose,
+    "Unsqueeze": _reshape,
+}
 """What the ops that move one activation do to it; Concat moves several."""
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "infer_shapes",
     "input_at",
     "is_quantized",
+    "known_sizes",
     "name_of",
     "producer_of",
     "quantizes_to_int16",
@@ -46,7 +47,7 @@ def static_inputs(model: ir.Model) -> dict[str, tuple[int, ...]]:
     """
     found: dict[str, tuple[int, ...]] = {}
     for value in model.graph.inputs:
-        sizes = _known_sizes(value)
+        sizes = known_sizes(value)
         if sizes is None or 0 in sizes:
             shape = "unknown" if value.shape is None else f"[{', '.join(str(d) for d in value.shape)}]"
             raise UnsupportedModelError(
@@ -58,7 +59,7 @@ def static_inputs(model: ir.Model) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def _known_sizes(value: ir.Value) -> tuple[int, ...] | None:
+def known_sizes(value: ir.Value) -> tuple[int, ...] | None:
     """Return the shape if all of it is known."""
     if value.shape is None:
         return None
@@ -144,7 +145,7 @@ def shape_of(value: ir.Value) -> tuple[int, ...]:
         UnsupportedModelError: The shape is unknown or dynamic.
     """
     array = constant(value)
-    sizes = array.shape if array is not None else _known_sizes(value)
+    sizes = array.shape if array is not None else known_sizes(value)
     if sizes is None:
         node = value.producer()
         raise UnsupportedModelError(

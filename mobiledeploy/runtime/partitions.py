@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,6 @@ __all__ = [
     "UNEXPLAINED",
     "OutsideOp",
     "Partitions",
-    "Wired",
     "execution_groups",
     "forecast_partitions",
     "measure_partitions",
@@ -125,19 +124,7 @@ def _delegated(ops: Sequence[FileOp], kernels: Sequence[dict[str, Any]]) -> set[
     return found
 
 
-class Wired(Protocol):
-    """An op with tensor indices."""
-
-    @property
-    def inputs(self) -> Sequence[int]:
-        """Tensors that it reads, constants included; below 0: left out."""
-
-    @property
-    def outputs(self) -> Sequence[int]:
-        """Tensors that it writes."""
-
-
-def execution_groups(ops: Sequence[Wired], delegated: Sequence[bool]) -> list[tuple[bool, list[int]]]:
+def execution_groups(ops: Sequence[FileOp], delegated: Sequence[bool]) -> list[tuple[bool, list[int]]]:
     """Partition as TFLite does: in turn all ops that are ready and delegated, all that are ready and not.
 
     After tensorflow/lite/graph_info.cc (PartitionGraphIntoIndependentNodeSubsets).
@@ -153,7 +140,7 @@ def execution_groups(ops: Sequence[Wired], delegated: Sequence[bool]) -> list[tu
     unmade = {output for op in ops for output in op.outputs}
     groups = []
 
-    def ready(op: Wired) -> bool:
+    def ready(op: FileOp) -> bool:
         return not unmade.intersection(op.inputs)
 
     while waiting:

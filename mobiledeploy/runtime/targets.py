@@ -187,32 +187,25 @@ def _ratio(low: int, high: int, scales: Callable[[OpUse], Sequence[float]]) -> C
     return check
 
 
-def _product(use: OpUse) -> Sequence[float]:
-    first, second = use.input_scales[:2]
-    return [first * second]
-
-
 def _each(use: OpUse) -> Sequence[float]:
     return use.input_scales
+
+
+def _product(use: OpUse) -> Sequence[float]:
+    return [use.input_scales[0] * use.input_scales[1]]
 
 
 def _with_weights(use: OpUse) -> Sequence[float]:
     return [use.input_scales[0] * scale for scale in use.weight_scales or ()]
 
 
-def _inputs_between(low: int, high: int) -> Condition:
-    def check(use: OpUse) -> str | None:
-        if low <= use.inputs <= high:
-            return None
-        return f"{use.op} of {use.inputs} inputs, {low} to {high} are delegated"
-
-    return check
+def _two_to_five_inputs(use: OpUse) -> str | None:
+    return None if 2 <= use.inputs <= 5 else f"{use.op} of {use.inputs} inputs, 2 to 5 are delegated"
 
 
 def _unit_steps(use: OpUse) -> str | None:
-    if set(use.steps) <= {1}:
-        return None
-    return f"{use.op} with the steps {list(use.steps)}, only steps of 1 are delegated"
+    steps = list(use.steps)
+    return None if set(steps) <= {1} else f"{use.op} with the steps {steps}, only steps of 1 are delegated"
 
 
 def _same_signedness(use: OpUse) -> str | None:
@@ -265,7 +258,7 @@ LITERT_2_3 = Target(
             "MUL": (_ratio(-16, 8, _product),),
             "QUANTIZE": (_same_signedness, _ratio(-8, 7, _each)),
             "LEAKY_RELU": (_ratio(-8, 7, _each),),
-            "CONCATENATION": (_inputs_between(2, 5),),
+            "CONCATENATION": (_two_to_five_inputs,),
             "STRIDED_SLICE": (_unit_steps,),
             "SPLIT": (_two_to_four_equal_outputs,),
         },

@@ -7,42 +7,26 @@ from typing import Any
 
 import numpy as np
 
+from mobiledeploy.exporters.rewrites.clamp import clamp_bounds
+from mobiledeploy.exporters.rewrites.fuse_activation import CLAMPS_OF_TFLITE
 from mobiledeploy.exporters.tflite.builder import Builder
 from mobiledeploy.exporters.tflite.graph import Tensor
 from mobiledeploy.exporters.tflite.lowerings.registry import lowers
 from mobiledeploy.graph.params import fixed_output
 
-__all__ = [
-    "ACTIVATION_BOUNDS",
-    "clip",
-    "elu",
-    "hard_sigmoid",
-    "hard_swish",
-    "leaky_relu",
-    "prelu",
-    "relu",
-    "sigmoid",
-    "softmax",
-    "tanh",
-]
 
-ACTIVATION_BOUNDS = {
-    "RELU": (0.0, float("inf")),
-    "RELU6": (0.0, 6.0),
-    "RELU_N1_TO_1": (-1.0, 1.0),
-}
-"""What each of TFLite's clamping activations clamps to."""
-
-
-def _clamp(b: Builder, x: Tensor, low: float, high: float) -> Tensor:
+@lowers("Relu", "Clip")
+def clamp(b: Builder, x: Tensor, minimum: Tensor | None = None, maximum: Tensor | None = None) -> Tensor:
     """An int8 output that reaches no further than the bounds, up to rounding, clamps by saturating."""
-    params = b.result.params
+    bounds = clamp_bounds(b.node.outputs[0])
+    if bounds is None:
+        raise b.refuse("bounds that are computed at run time", "make them constants")
+    (low, high), params, x = bounds, b.result.params, b.same_params(x)
     if params is not None:
         rounding = float(params.scale[0]) * 0.501
         if params.low >= low - rounding and params.high <= high + rounding:
-            return b.same_params(x)
-    x = b.same_params(x)
-    name = next((name for name, bounds in ACTIVATION_BOUNDS.items() if bounds == (low, high)), None)
+            return x
+    name = CLAMPS_OF_TFLITE.get(bounds)
     if name is not None and (name, b.precision) != ("RELU_N1_TO_1", "int16"):  # which has no kernel
         return b.op(name, x)
     lower = b.same_params(b.constant(np.array(low, np.float32), "min"))
@@ -52,22 +36,6 @@ def _clamp(b: Builder, x: Tensor, low: float, high: float) -> Tensor:
     if np.isinf(high):
         return b.op("MAXIMUM", x, lower)
     return b.op("MINIMUM", b.op("MAXIMUM", x, lower, to=b.result.with_shape(x.shape, "raised")), upper)
-
-
-@lowers("Relu")
-def relu(b: Builder, x: Tensor) -> Tensor:
-    return _clamp(b, x, 0.0, float("inf"))
-
-
-@lowers("Clip")
-def clip(b: Builder, x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
-    bounds = [float("-inf"), float("inf")]
-    for index, bound in enumerate((low, high)):
-        if bound is not None:
-            if bound.data is None:
-                raise b.refuse("bounds that are computed at run time", "make them constants")
-            bounds[index] = float(bound.data.reshape(-1)[0])
-    return _clamp(b, x, *bounds)
 
 
 @lowers("HardSwish", int16=False)

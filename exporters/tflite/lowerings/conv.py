@@ -15,7 +15,7 @@ from mobiledeploy.exporters.tflite.lowerings.registry import lowers
 from mobiledeploy.graph.onnx_graph import required
 from mobiledeploy.graph.params import quantize
 
-__all__ = ["conv", "conv_transpose", "explicit_padding", "padding_mode"]
+__all__ = ["explicit_padding", "padding_mode"]
 
 
 def padding_mode(

@@ -6,8 +6,6 @@ from mobiledeploy.exporters.tflite.builder import Builder
 from mobiledeploy.exporters.tflite.graph import Tensor
 from mobiledeploy.exporters.tflite.lowerings.registry import lowers
 
-__all__ = ["gemm", "matmul"]
-
 
 def _fully_connected(
     b: Builder, x: Tensor, weights: Tensor, bias: Tensor | None, order: tuple[int, int]

@@ -11,8 +11,6 @@ from mobiledeploy.exporters.tflite.graph import Tensor
 from mobiledeploy.exporters.tflite.lowerings.conv import explicit_padding, padding_mode
 from mobiledeploy.exporters.tflite.lowerings.registry import lowers
 
-__all__ = ["average_pool", "global_average_pool", "max_pool", "reduce_mean"]
-
 
 def _pool(
     b: Builder, name: str, x: Tensor, padding: str, kernel: Sequence[int], strides: Sequence[int]

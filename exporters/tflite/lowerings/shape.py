@@ -12,20 +12,6 @@ from mobiledeploy.exporters.tflite.graph import Tensor
 from mobiledeploy.exporters.tflite.lowerings.registry import lowers
 from mobiledeploy.runtime.targets import OpUse
 
-__all__ = [
-    "concat",
-    "depth_to_space",
-    "gather",
-    "identity",
-    "pad",
-    "reshape",
-    "resize",
-    "slice_",
-    "space_to_depth",
-    "split",
-    "transpose",
-]
-
 
 @lowers("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 def reshape(

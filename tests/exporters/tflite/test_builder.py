@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from mobiledeploy.base.errors import UnsupportedModelError
@@ -19,6 +20,7 @@ F32, INT8 = np.dtype(np.float32), np.dtype(np.int8)
 
 def builder(*results: Tensor) -> Builder:
     b = Builder(TfliteGraph(), LITERT_2_3)
+    b.node = ir.Node("", "Identity", [], name="n")
     b.results = list(results) or [Tensor("y", (1, 4), F32)]
     return b
 
@@ -132,5 +134,5 @@ def test_a_float_constant_gets_parameters_in_int8_only() -> None:
 
 
 def test_refusals_name_the_remedy() -> None:
-    with pytest.raises(UnsupportedModelError, match="the model has a flaw; mend it"):
+    with pytest.raises(UnsupportedModelError, match="Identity node 'n' has a flaw; mend it"):
         raise builder().refuse("a flaw", "mend it")
