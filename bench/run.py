@@ -9,15 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mobiledeploy.bench.latency.models import models_of
-
 from mobiledeploy.base.errors import InputError, MobileDeployError
 from mobiledeploy.base.files import file_sha256
 from mobiledeploy.base.progress import Progress, Silent
 from mobiledeploy.base.section import Section
 from mobiledeploy.bench.devices.device import Device, Result
 from mobiledeploy.bench.devices.host import Host
-from mobiledeploy.bench.devices.open_devices import Tools, open_devices
+from mobiledeploy.bench.devices.open_devices import open_devices
 from mobiledeploy.bench.devices.tools import Tools
 from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.bench.report.document import document

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from mobiledeploy.base.errors import InputError, VerificationError
 from mobiledeploy.base.options import Options, group, option, paths
 from mobiledeploy.base.terminal import complain, print_json, progress_on_stderr, show, warn
-from mobiledeploy.bench.devices.open_devices import Tools
 from mobiledeploy.bench.devices.tools import Tools
 from mobiledeploy.bench.latency.settings import Limits, Settings
 from mobiledeploy.cli.command import Command, Output
