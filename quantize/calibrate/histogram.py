@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -114,12 +115,10 @@ class Histogram:
         if not other._counts:
             return
         self._cover(other.low, other.high, at_least=other.width)
-        copy = Histogram()
-        copy.low, copy.high, copy.width, copy.first = other.low, other.high, other.width, other.first
-        copy._length, copy._counts = other._length, dict(other._counts)
-        copy._widen(self.width)
-        place = slice(copy.first - self.first, copy.first - self.first + copy._length)
-        for octave, counts in copy._counts.items():
+        wider = copy.copy(other)
+        wider._widen(self.width)
+        place = slice(wider.first - self.first, wider.first - self.first + wider._length)
+        for octave, counts in wider._counts.items():
             self._counts.setdefault(octave, np.zeros(self._length, np.int64))[place] += counts
         self._arrays += other._arrays
         self.moving_low = min(self.moving_low, other.moving_low)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,10 @@ from mobiledeploy.quantize.calibrate.histogram import Histogram
 __all__ = ["Range", "cubed", "entropy", "methods", "min_max", "moving_average", "mse", "percentile"]
 
 Range = tuple[float, float]
+
+Floats = NDArray[np.float64]
+
+_CANDIDATES = 64  # ranges that are tried at each end
 
 
 def min_max(histogram: Histogram) -> Range:
@@ -48,7 +53,7 @@ def percentile(histogram: Histogram, share: float = 0.99999) -> Range:
     )
 
 
-def cubed(histogram: Histogram, candidates: int = 64, floor: float = 0.2) -> Range:
+def cubed(histogram: Histogram) -> Range:
     """The range of least mean cubed error, clipping and rounding together, of the parameters int8 would use.
 
     Squares are right for an error that is noise. Clipping is none: it takes away the few large values by
@@ -56,17 +61,10 @@ def cubed(histogram: Histogram, candidates: int = 64, floor: float = 0.2) -> Ran
     error outweigh many small ones; cf. AdaRound's and BRECQ's code, whose ranges have the least error to the
     power of 2.4. Measured on trained networks: docs/calibration.md.
     """
-    counts = histogram.counts
-    used = counts > 0
-    values, counts = histogram.centers()[used], counts[used]
-
-    def error(low: float, high: float) -> float:
-        return float(counts @ np.abs(values - _restored(values, low, high)) ** 3)
-
-    return _descend(histogram, error, np.linspace(1.0, floor, candidates))
+    return _least_error(histogram, histogram.counts, lambda error: np.abs(error) ** 3)
 
 
-def mse(histogram: Histogram, candidates: int = 64, floor: float = 0.2) -> Range:
+def mse(histogram: Histogram) -> Range:
     """The range of least mean squared quantization error, clipping and rounding together.
 
     The error is relative to the energy of the sample it occurs in, so that a few inputs of large activations
@@ -75,17 +73,22 @@ def mse(histogram: Histogram, candidates: int = 64, floor: float = 0.2) -> Range
     The error is that of the very parameters that int8 would use. Cf. Banner et al., arXiv 1810.05723, who
     solve the same problem for Gaussian and Laplacian densities.
     """
-    weights = histogram.weights
+    return _least_error(histogram, histogram.weights, np.square)
+
+
+def _least_error(histogram: Histogram, weights: NDArray[Any], cost: Callable[[Floats], Floats]) -> Range:
+    """The range of least mean cost of the errors of rounding, each bin with its weight."""
     used = weights > 0
     values, weights = histogram.centers()[used], weights[used]
 
     def error(low: float, high: float) -> float:
-        return float(weights @ np.square(values - _restored(values, low, high)))
+        levels, scale, zero = _levels(values, low, high)
+        return float(weights @ cost(values - (levels - zero) * scale))
 
-    return _descend(histogram, error, np.linspace(1.0, floor, candidates))
+    return _descend(histogram, error, least_share=0.2)
 
 
-def entropy(histogram: Histogram, candidates: int = 64, floor: float = 0.1) -> Range:
+def entropy(histogram: Histogram) -> Range:
     """The range whose int8 values are distributed most like the real ones: least Kullback-Leibler divergence.
 
     The method of TensorRT (Migacz, "8-bit Inference with TensorRT", GTC 2017), with the levels of asymmetric
@@ -109,7 +112,7 @@ def entropy(histogram: Histogram, candidates: int = 64, floor: float = 0.1) -> R
     def divergence(low: float, high: float) -> float:
         first, last = (math.floor(end / histogram.width) - histogram.first for end in (low, high))
         p = counts[first : last + 1].copy()
-        level = _level(values[first : last + 1], low, high)
+        level = _levels(values[first : last + 1], low, high)[0].astype(np.int64)
         level -= level[0]
         holds = filled[first : last + 1].astype(np.float64)
         mass, places = np.bincount(level, p), np.bincount(level, holds)
@@ -118,10 +121,10 @@ def entropy(histogram: Histogram, candidates: int = 64, floor: float = 0.1) -> R
         p[-1] += counts[last + 1 :].sum()
         return _divergence(p, q)
 
-    return _descend(histogram, divergence, np.linspace(1.0, floor, candidates))
+    return _descend(histogram, divergence, least_share=0.1)
 
 
-def _divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
+def _divergence(p: Floats, q: Floats) -> float:
     """Kullback-Leibler divergence of two unscaled distributions.
 
     Where q has nothing for what p has, it is given a millionth of the total.
@@ -133,10 +136,9 @@ def _divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
     return float(p @ np.log(p / np.maximum(q, 1e-6)))
 
 
-def _descend(
-    histogram: Histogram, cost: Callable[[float, float], float], shares: NDArray[np.float64]
-) -> Range:
+def _descend(histogram: Histogram, cost: Callable[[float, float], float], least_share: float) -> Range:
     """Coordinate descent over the two ends, each on a grid of shares of its extreme; the wider on a tie."""
+    shares = np.linspace(1.0, least_share, _CANDIDATES)
     low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
     best_low, best_high = low, high
     for _ in range(2):
@@ -149,20 +151,11 @@ def _descend(
     return best_low, best_high
 
 
-def _level(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.int64]:
-    """The int8 numbers of values if [low, high] is the range."""
+def _levels(values: Floats, low: float, high: float) -> tuple[Floats, float, int]:
+    """The int8 numbers of values if [low, high] is the range, with its scale and zero point."""
     params = activation_params(low, high)
     scale, zero = float(params.scale[0]), int(params.zero_point[0])
-    levels: NDArray[np.int64] = np.clip(np.rint(values / scale) + zero, -128, 127).astype(np.int64)
-    return levels
-
-
-def _restored(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """What values come back as from int8 if [low, high] is the range."""
-    params = activation_params(low, high)
-    scale, zero = float(params.scale[0]), int(params.zero_point[0])
-    restored: NDArray[np.float64] = (np.clip(np.rint(values / scale) + zero, -128, 127) - zero) * scale
-    return restored
+    return np.clip(np.rint(values / scale) + zero, -128, 127), scale, zero
 
 
 _BUILT_IN: MappingProxyType[str, Method] = MappingProxyType(

@@ -14,11 +14,11 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
 from mobiledeploy.graph.onnx_graph import float_array, name_of, result_of
 from mobiledeploy.graph.op_traits import SCALED_AS, WEIGHTED
 from mobiledeploy.graph.params import activation_params
 from mobiledeploy.quantize.qdq.plan import Plan
+from mobiledeploy.quantize.qdq.points import fused_activation
 from mobiledeploy.runtime.targets import OpUse, Target
 
 __all__ = ["refused", "widen_ranges"]
@@ -67,10 +67,7 @@ def _use(node: ir.Node, plan: Plan, target: Target) -> tuple[OpUse, list[str]] |
     """Return the use of a scaled op in int8 and the names of its result and inputs; None for other ops."""
     if node.op_type not in SCALED_AS or result_of(node) not in plan.points.integer_nodes:
         return None
-    result = node.outputs[0]
-    readers = [use.node for use in result.uses()]
-    if len(readers) == 1 and will_fuse(node, readers[0], target):
-        result = readers[0].outputs[0]
+    result = (fused_activation(node, target) or node).outputs[0]
     linear = plan.linear(node)
     inputs = [value for value in node.inputs[: 1 if node.op_type in WEIGHTED else 2] if value is not None]
     scales = [_scale(value, plan) for value in (result, *inputs)]

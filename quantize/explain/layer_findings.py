@@ -112,12 +112,10 @@ class _Explainer:
         """The layers to explain, and the names of those that are worse because of them."""
         found: dict[str, tuple[LocalLoss, list[str]]] = {}
         for loss in sorted(self._losses, key=lambda loss: loss.cumulated):
-            source = self._culprit(loss)
-            if source is not None:
-                listed = found.setdefault(source.layer.name, (source, []))
-                listed[1].append(loss.layer.name)
-            else:
-                found.setdefault(loss.layer.name, (loss, []))
+            source = self._culprit(loss) or loss
+            _, affected = found.setdefault(source.layer.name, (source, []))
+            if source is not loss:
+                affected.append(loss.layer.name)
             if len(found) == _WORST:
                 break
         return list(found.values())
@@ -327,12 +325,7 @@ def _outlier_channel(values: Sequence[Floats]) -> tuple[int, float, int, bool]:
 
 
 def _in_float(name: str) -> str:
-    return f"keep it in float (--keep-float {_quoted(name)})"
-
-
-def _quoted(name: str) -> str:
-    """As a shell takes it literally."""
-    return shlex.quote(name)
+    return f"keep it in float (--keep-float {shlex.quote(name)})"
 
 
 def _percent(share: float) -> str:

@@ -66,7 +66,7 @@ def local_losses(
     names = [layer.output for layer in graph.layers]
     beside = _Beside(graph)
     copies: dict[tuple[str, str], str] = {
-        (layer.name, part): beside.copied(layer, part) for layer in graph.layers for part in _PARTS
+        (layer.name, part): beside.copy(layer, part, {}) for layer in graph.layers for part in _PARTS
     }
     sources = {layer.name: beside.sources(layer) for layer in graph.layers}
     copies |= {
@@ -123,13 +123,14 @@ class _Beside:
     def passed(self, layer: Layer, source: str) -> str:
         """Write a copy that rounds nothing, but reads the rounding copy of a source; the result's name."""
         result = next(value for value, found in self._layers.items() if found.name == source)
-        return self._copy(layer, f"of {source}", {result: self._rounded_results[source]})
+        return self.copy(layer, f"of {source}", {result: self._rounded_results[source]})
 
-    def copied(self, layer: Layer, part: Part) -> str:
-        """Write a copy that rounds in that respect; the name of its result."""
-        return self._copy(layer, part, {})
+    def copy(self, layer: Layer, part: str, mapped: dict[ir.Value, ir.Value]) -> str:
+        """Write a copy that rounds in that respect; the name of its result.
 
-    def _copy(self, layer: Layer, part: str, mapped: dict[ir.Value, ir.Value]) -> str:
+        Args:
+            mapped: Value that the layer reads -> what the copy reads in its place.
+        """
         for name in layer.nodes:
             node = self._nodes[name]
             inputs = [None if value is None else mapped.get(value, value) for value in node.inputs]

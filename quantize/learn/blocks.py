@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from mobiledeploy.graph.onnx_graph import constant, result_of
+from mobiledeploy.graph.onnx_graph import activations_of, constant, result_of
 from mobiledeploy.graph.op_traits import WEIGHTED
 from mobiledeploy.quantize.qdq.plan import Plan
 
@@ -63,7 +63,11 @@ def find_blocks(graph: ir.Graph, plan: Plan, linear_nodes: int = 3) -> list[Bloc
 def _stretches(graph: ir.Graph, plan: Plan) -> Iterator[tuple[list[ir.Node], ir.Value | None]]:
     """Nodes up to a value that is all that later nodes read, with that value; None after the last."""
     position = {node: index for index, node in enumerate(graph)}
-    last = {value: max(position[use.node] for use in value.uses()) for value in _activations(graph)}
+    last = {
+        value: max(position[use.node] for use in value.uses())
+        for value in activations_of(graph).values()
+        if value.uses() and constant(value) is None
+    }
     alive = {value for value in graph.inputs if value in last}
     nodes: list[ir.Node] = []
     for index, node in enumerate(graph):
@@ -74,13 +78,6 @@ def _stretches(graph: ir.Graph, plan: Plan) -> Iterator[tuple[list[ir.Node], ir.
             yield nodes, value
             nodes = []
     yield nodes, None
-
-
-def _activations(graph: ir.Graph) -> Iterator[ir.Value]:
-    """Values that a node reads."""
-    for value in (*graph.inputs, *(value for node in graph for value in node.outputs)):
-        if value.uses() and constant(value) is None:
-            yield value
 
 
 def _is_kept_apart(value: ir.Value, plan: Plan) -> bool:

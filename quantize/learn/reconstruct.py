@@ -265,9 +265,10 @@ class _Reconstruction:
         found = (self.graph.scale_of(value) for value in values)
         return list(dict.fromkeys(scale for scale in found if scale is not None))
 
-    def _linears(self, nodes: Iterable[ir.Node]) -> list[tuple[ir.Node, LinearConstants]]:
-        found = ((node, self.graph.linear(node)) for node in nodes)
-        return [(node, linear) for node, linear in found if linear is not None and linear.quantized]
+    def _linears(self, nodes: Iterable[ir.Node]) -> list[LinearConstants]:
+        """The weights and biases that nodes quantize."""
+        found = map(self.graph.linear, nodes)
+        return [linear for linear in found if linear is not None and linear.quantized]
 
     def _learn_block(
         self,
@@ -283,8 +284,8 @@ class _Reconstruction:
         before = self._error(block, quantized, target)
         linears = self._linears(block.nodes)
         roundings = []
-        for node, linear in linears:
-            linear.soft_rounding = rounding = SoftRounding(linear.steps(self.graph.input_scale(node)))
+        for linear in linears:
+            linear.soft_rounding = rounding = SoftRounding(linear.steps())
             roundings.append(rounding)
         rates = [
             {"params": [rounding.logits for rounding in roundings], "lr": settings.rounding_rate},
@@ -294,7 +295,10 @@ class _Reconstruction:
 
         def loss_of(step: int) -> Tensor:
             rows = torch.randint(0, _count(quantized), (settings.batch,), generator=generator)
-            inputs = {v: self._input(v, quantized[v][rows], real[v][rows], generator) for v in block.inputs}
+            inputs = {v: quantized[v][rows].to(self.device) for v in block.inputs}
+            for v in block.inputs:
+                if not v.is_graph_input():
+                    inputs[v] = self._mixed(real[v][rows].to(self.device), inputs[v], generator)
             found = self.graph.run(inputs, block.nodes, block.outputs)
             distance = _total(self._distance(v, found[v], target[v][rows]) for v in block.outputs)
             loss = distance / max(before, 1e-30)
@@ -308,28 +312,23 @@ class _Reconstruction:
         self.graph.mix = lambda x, rounded: self._mixed(x, rounded, generator)
         Descent(rates, settings.iterations, scales).run(loss_of)
         self.graph.mix = None
-        for (node, linear), rounding in zip(linears, roundings, strict=True):
+        for linear, rounding in zip(linears, roundings, strict=True):
             linear.soft_rounding = None
-            linear.set_integers(rounding.decided(), self.graph.input_scale(node))
+            linear.set_integers(rounding.decided())
         after = self._error(block, quantized, target)
         name = block.outputs[0].name
         return f"{name}: error {before:.3g} before, {after:.3g} after {settings.iterations} iterations"
 
     def _rates(
-        self, linears: Iterable[tuple[ir.Node, LinearConstants]], scales: Iterable[ActivationScale]
+        self, linears: Iterable[LinearConstants], scales: Iterable[ActivationScale]
     ) -> list[dict[str, Any]]:
         """Parameter groups for biases and scales."""
         rates = [{"params": [s.log_factor for s in scales if s.learned], "lr": self.settings.scale_rate}]
-        for _, linear in linears:
+        for linear in linears:
             if linear.bias is not None:
                 size = float(linear.bias.detach().abs().mean())
                 rates.append({"params": [linear.bias], "lr": self.settings.bias_rate * max(size, 1e-6)})
         return [rate for rate in rates if rate["params"]]
-
-    def _input(self, value: ir.Value, quantized: Tensor, real: Tensor, generator: torch.Generator) -> Tensor:
-        if value.is_graph_input():
-            return quantized.to(self.device)
-        return self._mixed(real.to(self.device), quantized.to(self.device), generator)
 
     def _mixed(self, x: Tensor, rounded: Tensor, generator: torch.Generator) -> Tensor:
         """Channels of samples left unrounded at random."""
@@ -366,7 +365,7 @@ class _Reconstruction:
             *(rate | {"lr": rate["lr"] / _SLOWER} for rate in self._rates(linears, scales)),
             *(
                 {"params": [linear.weights], "lr": settings.weight_rate * float(linear.initial.median())}
-                for _, linear in linears
+                for linear in linears
             ),
         ]
 
@@ -402,7 +401,7 @@ class _Reconstruction:
         errors = []
         for value in outputs:
             squared = (found[value] - wanted[value]).square().reshape(len(wanted[value]), -1)
-            errors.append(squared.mean(1) / _variance(wanted[value]))
+            errors.append(squared.mean(1) / wanted[value].var(correction=0).clamp_min(1e-30))
         return torch.stack(errors).sum(0)
 
     def _output_error(self) -> float:
@@ -424,7 +423,7 @@ class _Reconstruction:
 
 
 def _best(candidates: Sequence[Candidate]) -> Candidate:
-    return min(candidates, key=lambda candidate: candidate[1])
+    return min(candidates, key=operator.itemgetter(1))
 
 
 def _copied(graph: TorchGraph) -> dict[str, Tensor]:
@@ -435,10 +434,6 @@ def _total(terms: Iterable[Tensor]) -> Tensor:
     return functools.reduce(operator.add, terms)
 
 
-def _variance(x: Tensor) -> Tensor:
-    return x.var(correction=0).clamp_min(1e-30)
-
-
 def _varied(batch: Tensor, generator: torch.Generator) -> Tensor:
     """Images mirrored, shifted and mixed with each other at random: the float network says what each becomes,
     so that more inputs than there are samples can be learned from."""
@@ -447,9 +442,9 @@ def _varied(batch: Tensor, generator: torch.Generator) -> Tensor:
     mirrored = torch.rand(len(batch), 1, 1, 1, generator=generator) < 0.5
     batch = torch.where(mirrored, batch.flip(3), batch)
     height, width = batch.shape[2:]
-    reach = min(height, width) // 12
-    down, right = (int(n) for n in torch.randint(0, 2 * reach + 1, (2,), generator=generator))
-    wider = functional.pad(batch, (reach,) * 4, mode="reflect")
+    most = min(height, width) // 12
+    down, right = (int(n) for n in torch.randint(0, 2 * most + 1, (2,), generator=generator))
+    wider = functional.pad(batch, (most,) * 4, mode="reflect")
     batch = wider[:, :, down : down + height, right : right + width]
     share = torch.rand(len(batch), 1, 1, 1, generator=generator)
     return batch * share + batch.roll(1, 0) * (1 - share)

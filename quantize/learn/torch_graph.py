@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mobiledeploy.base.errors import UnsupportedModelError
+from mobiledeploy.graph.constants import replace_constant
 from mobiledeploy.graph.onnx_graph import (
     constant,
     describe,
@@ -96,7 +97,7 @@ class LinearConstants(nn.Module):
         bias: (output channels,); None where there is none.
         axis: Axis of the output channels in the weights.
         params: Parameters of the weights; None for an op that stays in float.
-        int32_bias: Whether the bias is quantized with the weights.
+        source: Parameters of the op's input, which scale the bias, too; None where the bias stays in float.
 
     Attributes:
         log_factor: Natural logarithm of the weight scales over those they started from, (output channels,).
@@ -111,62 +112,56 @@ class LinearConstants(nn.Module):
         bias: NDArray[np.float32] | None,
         axis: int,
         params: QuantParams | None,
-        int32_bias: bool,
+        source: ActivationScale | None,
     ) -> None:
         super().__init__()
         self.weights = nn.Parameter(torch.tensor(weights))
         self.bias = None if bias is None else nn.Parameter(torch.tensor(bias))
-        self.axis, self.quantized, self.int32_bias = axis, params is not None, int32_bias
+        self.axis, self.quantized = axis, params is not None
+        self._source = () if source is None else (source,)  # in a tuple: its state is not of this module
         scale = np.ones(1, np.float32) if params is None else params.scale
         self.register_buffer("initial", torch.tensor(np.broadcast_to(scale, weights.shape[axis])))
         self.log_factor = nn.Parameter(torch.zeros_like(self.initial), requires_grad=self.quantized)
         self.soft_rounding: nn.Module | None = None
 
-    def forward(self, input_scale: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Weights and bias as int8 has them.
-
-        Args:
-            input_scale: Scale of the op's input, shape (1,).
-        """
+    def forward(self) -> tuple[Tensor, Tensor | None]:
+        """Weights and bias as int8 has them."""
         if not self.quantized:
-            return self.real()
-        scale = self.scale(input_scale)
+            return self.weights, self.bias
+        scale = self.scale
         if self.soft_rounding is None:
             weights = fake_quantize_weights(self.weights, scale, self.axis)
         else:
             weights = self._real(self.soft_rounding(), scale)
-        if self.bias is None or not self.int32_bias or input_scale is None:
+        if self.bias is None or not self._source:
             return weights, self.bias
-        return weights, fake_quantize_bias(self.bias, input_scale * scale)
+        return weights, fake_quantize_bias(self.bias, self._source[0].scale * scale)
 
-    def real(self) -> tuple[Tensor, Tensor | None]:
-        """Weights and bias in float."""
-        return self.weights, self.bias
-
-    def scale(self, input_scale: Tensor | None) -> Tensor:
+    @property
+    def scale(self) -> Tensor:
         """(output channels,), with room for the bias as ``params.with_room_for_bias`` makes it."""
         scale = self.initial * self.log_factor.exp()
-        if self.bias is None or not self.int32_bias or input_scale is None:
+        if self.bias is None or not self._source:
             return scale
-        smallest = self.bias.detach().double().abs() / (input_scale.detach().double() * 2.0**30)
+        smallest = self.bias.detach().double().abs() / (self._source[0].scale.detach().double() * 2.0**30)
         return torch.maximum(scale, smallest.float())
 
-    def steps(self, input_scale: Tensor | None) -> Tensor:
+    def steps(self) -> Tensor:
         """Weights over their scale, not rounded, float64."""
-        return weight_steps(self.weights.detach(), self.scale(input_scale).detach(), self.axis)
+        return weight_steps(self.weights.detach(), self.scale.detach(), self.axis)
 
-    def integers(self, input_scale: Tensor | None) -> Tensor:
+    def integers(self) -> Tensor:
         """The int8 weights, rounded to nearest."""
-        return self.steps(input_scale).round().clamp(-127, 127).to(torch.int8)
+        return self.steps().round().clamp(-127, 127).to(torch.int8)
 
-    def set_integers(self, integers: Tensor, input_scale: Tensor | None) -> None:
+    def set_integers(self, integers: Tensor) -> None:
         """Make the weights those that integers stand for."""
         with torch.no_grad():
-            self.weights.copy_(self._real(integers, self.scale(input_scale)))
+            self.weights.copy_(self._real(integers, self.scale))
 
-    def params(self, input_scale: Tensor | None) -> QuantParams:
+    def params(self) -> QuantParams:
         """The parameters of the weights, in the form that a plan holds."""
-        scale = self.scale(input_scale).detach().cpu().numpy().astype(np.float32)
+        scale = self.scale.detach().cpu().numpy().astype(np.float32)
         return QuantParams(scale, np.zeros(scale.shape, np.int64), self.axis)
 
     def _real(self, steps: Tensor, scale: Tensor) -> Tensor:
@@ -252,11 +247,6 @@ class TorchGraph(nn.Module):
         """The weights and bias of a linear node; None for other nodes."""
         return self._steps[node].linear
 
-    def input_scale(self, node: ir.Node) -> Tensor | None:
-        """The scale of a node's first input, shape (1,); None if it carries none."""
-        found = self.scale_of(node.inputs[0])
-        return None if found is None else found.scale
-
     def take_scales(self) -> None:
         """Start anew from the activation scales of the plan."""
         for scale, group in zip(self.scales, self.plan.points.groups, strict=True):
@@ -287,21 +277,24 @@ class TorchGraph(nn.Module):
             if (linear := self.linear(node)) is None:
                 continue
             if linear.quantized:
-                input_scale = self.input_scale(node)
-                self.plan.weights[result_of(node)] = linear.params(input_scale)
-                linear.set_integers(linear.integers(input_scale), input_scale)
-            self._replace_constant(node, 1, linear.weights.detach())
-            if linear.bias is not None:
-                self._replace_constant(node, 2, linear.bias.detach())
+                self.plan.weights[result_of(node)] = linear.params()
+                linear.set_integers(linear.integers())
+            for index, learned in enumerate((linear.weights, linear.bias), 1):
+                if learned is not None:
+                    array = learned.detach().cpu().numpy().astype(np.float32)
+                    replace_constant(self.model.graph, node, index, array)
+                    required(node.inputs[index]).shape = ir.Shape(
+                        array.shape
+                    )  # a bias may have been one number
 
     # Inside
 
     def _seen(self, value: ir.Value, x: Tensor) -> Tensor:
         """A value as its readers see it."""
-        index = self._group.get(name_of(value)) if self.quantized else None
-        if index is None:
+        scale = self.scale_of(value) if self.quantized else None
+        if scale is None:
             return x
-        rounded = self.scales[index](x)
+        rounded = scale(x)
         return rounded if self.mix is None else self.mix(x, rounded)
 
     def _compute(self, node: ir.Node, values: Values) -> tuple[Tensor, ...]:
@@ -315,7 +308,7 @@ class TorchGraph(nn.Module):
             for operand in step.operands
         ]
         if step.linear is not None:
-            operands += step.linear.real() if not self.quantized else step.linear(self.input_scale(node))
+            operands += step.linear() if self.quantized else (step.linear.weights, step.linear.bias)
         result = step.compute(*operands)
         return (result,) if isinstance(result, Tensor) else tuple(result)
 
@@ -348,7 +341,7 @@ class TorchGraph(nn.Module):
             None if numbers is None else np.broadcast_to(numbers.reshape(-1), weights.shape[axis]),
             axis,
             None if plan is None else plan.params,
-            int32_bias=plan is not None and plan.bias_params is not None,
+            None if plan is None or plan.bias_params is None else self.scale_of(node.inputs[0]),
         )
 
     def _constant(self, node: ir.Node, array: NDArray[np.float32]) -> tuple[str, str]:
@@ -362,20 +355,6 @@ class TorchGraph(nn.Module):
         for name, numbers in zip(names, (array, rounded), strict=True):
             self.register_buffer(name, torch.tensor(numbers), persistent=False)
         return names
-
-    def _replace_constant(self, node: ir.Node, index: int, numbers: Tensor) -> None:
-        """A constant of this node alone, whatever else reads the one it had."""
-        old = required(node.inputs[index])
-        array = numbers.cpu().numpy().astype(np.float32)
-        if len(old.uses()) == 1 and not old.is_graph_output():
-            old.const_value = ir.tensor(array, name=old.name)
-            old.shape = ir.Shape(array.shape)
-            return
-        name = f"{old.name}/{result_of(node)}"
-        new = ir.Value(name=name, const_value=ir.tensor(array, name=name))
-        new.shape, new.type = ir.Shape(array.shape), ir.TensorType(ir.DataType.FLOAT)
-        self.model.graph.register_initializer(new)
-        node.replace_input_with(index, new)
 
 
 @dataclass(frozen=True)

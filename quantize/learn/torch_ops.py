@@ -9,6 +9,7 @@ To add an op: write its function, register it with ``computes``, and refuse the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -22,41 +23,36 @@ from mobiledeploy.base.errors import UnsupportedModelError
 from mobiledeploy.exporters.rewrites.clamp import clamp_bounds
 from mobiledeploy.graph.onnx_graph import constant, describe, input_at, required, shape_of
 
-__all__ = ["Computation", "computation", "computes", "known_ops"]
+__all__ = ["Computation", "computation", "computes"]
 
 Computation = Callable[..., "Tensor | Sequence[Tensor]"]
 """Tensors in (batch first), tensor out; a sequence of them for an op of several outputs."""
 
-_COMPUTATIONS: dict[str, Callable[[ir.Node], Computation]] = {}
+Maker = Callable[[ir.Node], Computation]
+
+_MAKERS: dict[str, Maker] = {}
 
 
-def computes(
-    *op_types: str,
-) -> Callable[[Callable[[ir.Node], Computation]], Callable[[ir.Node], Computation]]:
+def computes(*op_types: str) -> Callable[[Maker], Maker]:
     """Register the function that makes an ONNX op's computation."""
 
-    def register(function: Callable[[ir.Node], Computation]) -> Callable[[ir.Node], Computation]:
-        _COMPUTATIONS.update(dict.fromkeys(op_types, function))
+    def register(function: Maker) -> Maker:
+        _MAKERS.update(dict.fromkeys(op_types, function))
         return function
 
     return register
 
 
-def known_ops() -> list[str]:
-    """The ONNX ops that can be computed."""
-    return sorted(_COMPUTATIONS)
-
-
 def computation(node: ir.Node) -> Computation:
-    """What a node computes.
+    """Make what a node computes.
 
     Raises:
         UnsupportedModelError: No function computes the op, or not in this form; the message names the node.
     """
-    make = None if node.domain else _COMPUTATIONS.get(node.op_type)
+    make = None if node.domain else _MAKERS.get(node.op_type)
     if make is None:
         raise UnsupportedModelError(
-            f"{describe(node)} cannot be computed in PyTorch, expected one of {', '.join(known_ops())}; "
+            f"{describe(node)} cannot be computed in PyTorch, expected one of {', '.join(sorted(_MAKERS))}; "
             "quantize without high effort and without training, or add the op to quantize/learn/torch_ops.py"
         )
     return make(node)
@@ -94,26 +90,35 @@ def _axis(node: ir.Node, axis: int) -> int:
     return axis
 
 
+def _pads(node: ir.Node) -> tuple[list[int], tuple[int, int] | None]:
+    """The pads (left, right, top, bottom), and (height, width) of each end where both ends are alike.
+
+    Raises:
+        UnsupportedModelError: The op pads automatically.
+    """
+    if node.attributes.get_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+        raise _refuse(node, "pads automatically")
+    top, left, bottom, right = node.attributes.get_ints("pads", [0] * 4)
+    return [left, right, top, bottom], (top, left) if (top, left) == (bottom, right) else None
+
+
 # Linear ops
 
 
 @computes("Conv")
 def _conv(node: ir.Node) -> Computation:
     attributes = node.attributes
-    if attributes.get_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        raise _refuse(node, "pads automatically")
     spatial = len(_shape(node, 1)) - 2
     if spatial != 2:
         raise _refuse(node, f"has {spatial} spatial dimensions")
-    pads = attributes.get_ints("pads", [0] * 4)
+    edges, padding = _pads(node)
     options: dict[str, Any] = {
         "stride": tuple(attributes.get_ints("strides", [1, 1])),
         "dilation": tuple(attributes.get_ints("dilations", [1, 1])),
         "groups": attributes.get_int("group", 1),
     }
-    if pads[:2] == pads[2:]:
-        return lambda x, w, b=None: functional.conv2d(x, w, b, padding=tuple(pads[:2]), **options)
-    edges = (pads[1], pads[3], pads[0], pads[2])
+    if padding is not None:
+        return lambda x, w, b=None: functional.conv2d(x, w, b, padding=padding, **options)
     return lambda x, w, b=None: functional.conv2d(functional.pad(x, edges), w, b, **options)
 
 
@@ -133,16 +138,14 @@ def _gemm(node: ir.Node) -> Computation:
     return gemm
 
 
-@computes("MatMul")
-def _matmul(node: ir.Node) -> Computation:
-    return lambda x, w, _=None: x @ w
+# Ops whose attributes say nothing, and elementwise ops
 
 
-# Elementwise ops
-
-
-_ELEMENTWISE: MappingProxyType[str, Computation] = MappingProxyType(
+_PLAIN: MappingProxyType[str, Computation] = MappingProxyType(
     {
+        "Identity": lambda x: x,
+        "MatMul": lambda x, w, _=None: x @ w,
+        "GlobalAveragePool": lambda x: x.mean(list(range(2, x.ndim)), keepdim=True),
         "Add": torch.add,
         "Sub": torch.sub,
         "Mul": torch.mul,
@@ -154,9 +157,9 @@ _ELEMENTWISE: MappingProxyType[str, Computation] = MappingProxyType(
 )
 
 
-@computes(*_ELEMENTWISE)
-def _elementwise(node: ir.Node) -> Computation:
-    return _ELEMENTWISE[node.op_type]
+@computes(*_PLAIN)
+def _plain(node: ir.Node) -> Computation:
+    return _PLAIN[node.op_type]
 
 
 @computes("Clip")
@@ -199,38 +202,26 @@ def _reduce_mean(node: ir.Node) -> Computation:
     return lambda x, _=None: x.mean(along, keepdim=keep)
 
 
-@computes("GlobalAveragePool")
-def _global_average_pool(node: ir.Node) -> Computation:
-    return lambda x: x.mean(list(range(2, x.ndim)), keepdim=True)
-
-
 @computes("MaxPool", "AveragePool")
 def _pool(node: ir.Node) -> Computation:
     attributes = node.attributes
-    kernel = attributes.get_ints("kernel_shape", [])
-    pads, rounded_up = attributes.get_ints("pads", [0] * 4), attributes.get_int("ceil_mode", 0)
+    kernel = list(attributes.get_ints("kernel_shape", []))
     if (
         len(kernel) != 2
         or len(node.outputs) != 1
-        or attributes.get_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
-        or rounded_up
+        or attributes.get_int("ceil_mode", 0) != 0
         or any(step != 1 for step in attributes.get_ints("dilations", [1, 1]))
     ):
         raise _refuse(node, "pools in a way that is not known here")
-    strides = tuple(attributes.get_ints("strides", [1, 1]))
-    edges = (pads[1], pads[3], pads[0], pads[2])
+    edges, padding = _pads(node)
+    strides = list(attributes.get_ints("strides", [1, 1]))
     if node.op_type == "MaxPool":
-        return lambda x: functional.max_pool2d(
-            functional.pad(x, edges, value=float("-inf")), tuple(kernel), strides
-        )
-    counted = bool(attributes.get_int("count_include_pad", 0))
-    if not counted and pads[:2] != pads[2:]:
-        raise _refuse(node, f"has the uneven pads {list(pads)}")
-    if counted:
-        return lambda x: functional.avg_pool2d(functional.pad(x, edges), tuple(kernel), strides)
-    return lambda x: functional.avg_pool2d(
-        x, tuple(kernel), strides, tuple(pads[:2]), count_include_pad=False
-    )
+        return lambda x: functional.max_pool2d(functional.pad(x, edges, value=-math.inf), kernel, strides)
+    if attributes.get_int("count_include_pad", 0):
+        return lambda x: functional.avg_pool2d(functional.pad(x, edges), kernel, strides)
+    if padding is None:
+        raise _refuse(node, f"has the uneven pads {list(attributes.get_ints('pads', []))}")
+    return lambda x: functional.avg_pool2d(x, kernel, strides, padding, count_include_pad=False)
 
 
 # Shapes
@@ -298,8 +289,3 @@ def _transpose(node: ir.Node) -> Computation:
     if not order or order[0] != 0:
         raise _refuse(node, f"has the order {list(order)}")
     return lambda x: x.permute(order)
-
-
-@computes("Identity")
-def _identity(node: ir.Node) -> Computation:
-    return lambda x: x

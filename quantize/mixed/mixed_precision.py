@@ -205,7 +205,7 @@ class LayerSearch:
 
 
 _PRICE_OF_ANY = 0.02
-"""What a layer in float costs beside its instructions, as a share of the whole: borders, another thing to
+"""What a layer in float costs beside its instructions, as a share of the whole: boundaries, another thing to
 watch. Without it, many layers that do next to nothing would go first."""
 
 _MOST_MISSES = 6

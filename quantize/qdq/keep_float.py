@@ -15,9 +15,9 @@ from fnmatch import fnmatchcase
 import onnx_ir as ir
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
 from mobiledeploy.exporters.tflite.lowerings.registry import PRECISION, has_int8_form
 from mobiledeploy.graph.onnx_graph import result_of
+from mobiledeploy.quantize.qdq.points import fused_activation
 from mobiledeploy.runtime.targets import Target
 
 __all__ = ["keep_float", "matches_op", "stem"]
@@ -48,9 +48,9 @@ def keep_float(graph: ir.Graph, target: Target, patterns: Sequence[str]) -> list
             raise InputError(_no_match(pattern, nodes))
         chosen.update(found)
     for node in nodes:
-        readers = [use.node for use in node.outputs[0].uses()]
-        if len(readers) == 1 and will_fuse(node, readers[0], target) and {node, readers[0]} & chosen:
-            chosen |= {node, readers[0]}
+        activation = fused_activation(node, target)
+        if activation is not None and {node, activation} & chosen:
+            chosen |= {node, activation}
     return mark(graph, {result_of(node) for node in chosen})
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from mobiledeploy.exporters.rewrites.fuse_activation import will_fuse
 from mobiledeploy.graph.onnx_graph import constant, result_of
 from mobiledeploy.graph.op_traits import BROADCASTING, ELEMENTWISE, SAME_SCALE
 from mobiledeploy.quantize.qdq.plan import weights_of
+from mobiledeploy.quantize.qdq.points import fused_activation
 from mobiledeploy.runtime.targets import Target
 
 __all__ = ["Layer", "layers_of"]
@@ -52,19 +52,14 @@ def layers_of(graph: ir.Graph, integer_nodes: Collection[str], target: Target) -
     for node in graph:
         if result_of(node) not in integer_nodes or node in taken or node.op_type in SAME_SCALE:
             continue
-        first = _with_fused(node, target)
+        activation = fused_activation(node, target)
+        first = [node] if activation is None else [node, activation]
         linear = weights_of(node) is not None
         nodes = _with_own_activation(graph, first, integer_nodes) if linear else first
         taken.update(nodes)
         names = tuple(result_of(each) for each in nodes)
         layers.append(Layer(names[len(first) - 1], node.op_type, names, linear))
     return layers
-
-
-def _with_fused(node: ir.Node, target: Target) -> list[ir.Node]:
-    readers = [use.node for use in node.outputs[0].uses()]
-    fuses = len(readers) == 1 and will_fuse(node, readers[0], target)
-    return [node, readers[0]] if fuses else [node]
 
 
 def _with_own_activation(

@@ -12,7 +12,7 @@ from mobiledeploy.graph.onnx_graph import constant, name_of, result_of
 from mobiledeploy.graph.op_traits import SAME_SCALE
 from mobiledeploy.runtime.targets import Target
 
-__all__ = ["QuantizationPoints", "find_points"]
+__all__ = ["QuantizationPoints", "find_points", "fused_activation"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,12 @@ class QuantizationPoints:
     def values(self) -> list[str]:
         """Names of all values that carry parameters."""
         return [name for group in self.groups for name in group]
+
+
+def fused_activation(node: ir.Node, target: Target) -> ir.Node | None:
+    """Return the activation that will be fused into a node, if there is one."""
+    readers = (use.node for use in node.outputs[0].uses())
+    return next((reader for reader in readers if will_fuse(node, reader, target)), None)
 
 
 def find_points(
@@ -55,9 +61,8 @@ def find_points(
                 producer = operand.producer()
                 if producer is None or not will_fuse(producer, node, target):
                     add(operand)
-        for value in node.outputs:
-            readers = [use.node for use in value.uses()]
-            if node in integer_nodes and not (len(readers) == 1 and will_fuse(node, readers[0], target)):
+        if node in integer_nodes and fused_activation(node, target) is None:
+            for value in node.outputs:
                 add(value)
         if node.op_type in SAME_SCALE and node in integer_nodes:
             shared = [v for v in (*node.inputs, *node.outputs) if v is not None and v in group_of]

@@ -17,6 +17,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mobiledeploy.base.progress import SILENT, Progress
+from mobiledeploy.graph.constants import add_initializer
 from mobiledeploy.graph.linear import output_channels
 from mobiledeploy.graph.onnx_graph import constant, input_at, result_of
 from mobiledeploy.graph.op_traits import LINEAR_OPS, WEIGHTED
@@ -56,9 +57,8 @@ def add_zero_biases(model: ir.Model) -> None:
         if weights is None or node.op_type not in LINEAR_OPS or len(node.inputs) != 2:
             continue
         zeros = np.zeros(output_channels(node, weights.shape), np.float32)
-        name = f"{result_of(node)}~bias"
         node.resize_inputs(3)
-        node.replace_input_with(2, _new_constant(model.graph, name, zeros))
+        node.replace_input_with(2, add_initializer(model.graph, f"{result_of(node)}~bias", zeros))
 
 
 def correct_biases(
@@ -96,7 +96,7 @@ def copy_biases(qdq: ir.Model, model: ir.Model) -> None:
     for node in model.graph:
         if (bias := corrected.get(result_of(node))) is not None:
             array = (bias.integers * bias.steps.astype(np.float64)).astype(np.float32)
-            value = _new_constant(model.graph, f"{result_of(node)}~corrected_bias", array)
+            value = add_initializer(model.graph, f"{result_of(node)}~corrected_bias", array)
             node.replace_input_with(2, value)
 
 
@@ -173,30 +173,18 @@ class _IntegerBias:
 
 def _integer_biases(qdq: ir.Model) -> dict[ir.Node, _IntegerBias]:
     """The linear ops of a QDQ graph that have an integer bias, in graph order."""
-    found = {node: _integer_bias(node) for node in qdq.graph if node.op_type in WEIGHTED}
-    return {node: bias for node, bias in found.items() if bias is not None}
-
-
-def _integer_bias(node: ir.Node) -> _IntegerBias | None:
-    """The bias of a node of a QDQ graph, if it is an integer one."""
-    real = input_at(node, 2)
-    dequantizer = None if real is None else real.producer()
-    if dequantizer is None or dequantizer.op_type != "DequantizeLinear":
-        return None
-    value, integers, steps = dequantizer.inputs[0], *map(constant, dequantizer.inputs[:2])
-    if value is None or integers is None or steps is None or integers.dtype != np.int32:
-        return None
-    return _IntegerBias(value, integers, steps)
+    found = {}
+    for node in qdq.graph:
+        real = input_at(node, 2) if node.op_type in WEIGHTED else None
+        dequantizer = None if real is None else real.producer()
+        if dequantizer is None or dequantizer.op_type != "DequantizeLinear":
+            continue
+        value, integers, steps = dequantizer.inputs[0], *map(constant, dequantizer.inputs[:2])
+        if value is not None and integers is not None and steps is not None and integers.dtype == np.int32:
+            found[node] = _IntegerBias(value, integers, steps)
+    return found
 
 
 def _float_name(node: ir.Node) -> str:
     """The name in the float graph of what a node of its QDQ graph computes: outputs of the model differ."""
     return result_of(node).removesuffix("/float")
-
-
-def _new_constant(graph: ir.Graph, name: str, array: NDArray[np.float32]) -> ir.Value:
-    # With its type, without which a graph cannot be serialized whole.
-    kind = ir.TensorType(ir.DataType.FLOAT)
-    value = ir.Value(name=name, type=kind, const_value=ir.tensor(array, name=name))
-    graph.initializers[name] = value
-    return value

@@ -99,14 +99,14 @@ def test_the_artifact_has_the_integers_and_scales_of_the_module(
         linear, source = network.graph.linear(node), network.graph.scale_of(node.inputs[0])
         assert isinstance(linear, LinearConstants) and isinstance(source, ActivationScale)
         x, weights, bias = (int(index) for index in op["inputs"])
-        integers = linear.integers(source.scale).numpy()
+        integers = linear.integers().numpy()
         assert linear.bias is not None
-        bias_scale = (source.scale * linear.scale(source.scale)).double()
+        bias_scale = (source.scale * linear.scale).double()
         expected_bias = (linear.bias.double() / bias_scale).round().detach().numpy()
         np.testing.assert_array_equal(session.interpreter.get_tensor(weights), _as_tflite(op, integers))
         np.testing.assert_array_equal(session.interpreter.get_tensor(bias), expected_bias)
         stored = details[weights]["quantization_parameters"]["scales"]
-        np.testing.assert_array_equal(stored, linear.params(source.scale).scale)
+        np.testing.assert_array_equal(stored, linear.params().scale)
         scale, zero_point = details[x]["quantization"]
         assert (np.float32(scale), zero_point) == (source.params().scale[0], source.zero_point)
 

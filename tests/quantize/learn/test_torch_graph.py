@@ -168,10 +168,9 @@ def test_what_is_written_are_the_integers_of_the_module(net: tuple[ir.Model, Pla
     expected = {}
     for node in graph.nodes:
         if (linear := graph.linear(node)) is not None:
-            scale = graph.input_scale(node)
             expected[node.op_type, node.inputs[0].name] = (  # type: ignore[union-attr]
-                linear.integers(scale).numpy(),
-                linear.params(scale).scale,
+                linear.integers().numpy(),
+                linear.params().scale,
             )
     found, names = in_torch(graph, model), model.clone()
     graph.write()
