@@ -1,4 +1,4 @@
-"""What ``mobiledeploy.export`` takes and returns. The steps, which import much, come when there is work."""
+"""The function ``mobiledeploy.export``. The steps, which import much, are imported when there is work."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ __all__ = ["ExportResult", "export", "run_export"]
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What an export made.
+    """Artifacts and report of an export.
 
     Attributes:
+        name: Stem of the artifacts' names.
+        out: Folder that holds the artifacts.
         artifacts: "onnx", "qdq", "fp32", "int8", "report", "html" -> path, as far as they were made.
         report: The record that ``report.json`` holds.
-        seconds: Step -> wall time.
+        seconds: Step -> wall time in seconds.
     """
 
     name: str
@@ -39,7 +41,7 @@ class ExportResult:
 
     @property
     def passed(self) -> bool:
-        """Whether every check kept its threshold."""
+        """Tell whether every check kept its threshold."""
         return not self.report.failures
 
 
@@ -119,7 +121,7 @@ def _require_fitting(settings: ExportSettings, source: Source, out: Path) -> Non
 
 
 def _asked_of_int8(settings: ExportSettings) -> list[str]:
-    """What was given that says how to quantize, as a user types it."""
+    """Return the given options that say how to quantize, as a user types them."""
     return [text for text, about in given(settings).items() if about.only == "int8"]
 
 

@@ -25,7 +25,8 @@ from mobiledeploy.exporters.tflite.writer import write_tflite
 from mobiledeploy.exporters.torch_to_onnx import torch_to_onnx
 from mobiledeploy.graph.onnx_graph import quantizes_to_int16, shape_of, tidy
 from mobiledeploy.inputs.labelled_images import LabelledImages
-from mobiledeploy.inputs.open_inputs import InputSource, open_inputs
+from mobiledeploy.inputs.open_inputs import open_inputs
+from mobiledeploy.inputs.samples import InputSource
 from mobiledeploy.quantize.calibrate.statistics_cache import StatisticsCache, identity
 from mobiledeploy.quantize.explain.layer_findings import explain_layers
 from mobiledeploy.quantize.mixed.mixed_graph import MixedGraph
@@ -65,11 +66,11 @@ def make_artifacts(
     """Run all steps of an export.
 
     Args:
-        settings: What the user wants.
-        source: The network.
+        settings: Options that the user gave.
+        source: Network to export.
         target: Runtime that the artifacts are for.
-        staging: Where the artifacts are written; ``report.json`` is among them in the end.
-        progress: Told of each step.
+        staging: Folder that artifacts and reports are written to.
+        progress: Display that is told of each step.
 
     Raises:
         MobileDeployError: With a message that says what was wrong and what to do.
@@ -79,14 +80,14 @@ def make_artifacts(
     export.report.task = {"name": export.task.name, "outputs": export.task.describe_outputs(_outputs(model))}
     labelled = _open_labelled(export, model)
     if source.quantized:
-        _to_integers(export, _kind_of(export, model), model)
+        _write_quantized(export, _kind_of(export, model), model)
     else:
-        in_float = _to_fp32(export, model)
+        in_float = _write_fp32(export, model)
         for kind in settings.precision[1:]:
             if KINDS[kind].quantized:
                 _quantize(export, kind, model, labelled.to_choose)
             else:
-                _narrow_weights(export, kind, in_float)
+                _write_with_narrow_weights(export, kind, in_float)
     if labelled.to_measure is not None:
         _measure_accuracy(export, labelled.to_measure)
     staging.write("report.json", export.report.to_bytes())
@@ -96,12 +97,12 @@ def make_artifacts(
 
 @dataclass(frozen=True)
 class _Export:
-    """What the steps of an export share.
+    """State that the steps of an export share.
 
     Attributes:
-        inputs: What it is calibrated with.
-        checked: What artifacts are checked on.
-        report: Filled step by step.
+        inputs: Inputs to calibrate with and to check on.
+        checked: Samples that artifacts are checked on.
+        report: Record of the export, filled step by step.
     """
 
     settings: ExportSettings
@@ -129,7 +130,7 @@ class _Export:
         return TfliteSession(self.path(key), nhwc=True)
 
     def reference(self, model: ir.Model) -> tuple[str, Runner]:
-        """What float results are held against, with its name."""
+        """Return what float results are held against, with its name."""
         if self.source.module is None:
             return "ONNX Runtime", OnnxSession(model)
         return "PyTorch", TorchRunner(self.source.module, list(_outputs(model)))
@@ -145,7 +146,7 @@ class _Export:
         self.report.checks += check_outputs(candidate, reference, self.checked[:count], limit, self.task)
 
     def rewritten(self, model: ir.Model, precision: Precision) -> ir.Model:
-        """A copy in the form that the target runs fast in that precision."""
+        """Return a copy in the form that the target runs fast in that precision."""
         copy, target = model.clone(), self.target
         if precision != "float32" and matches_op("HardSwish", self.settings.keep_float):
             target = target.taking("HARD_SWISH", precision)  # one op in float, which need not be rewritten
@@ -167,7 +168,7 @@ def _begin(
             seed=settings.seed,
             holdout=_HOLDOUT,
         )
-    checked = _kept(inputs.holdout)
+    checked = _in_memory_if_small(inputs.holdout)
     report = Report(
         model={"name": source.name, "inputs": source.inputs, **source.facts},
         weights=asdict(source.weights),
@@ -183,7 +184,7 @@ def _begin(
 
 
 def _to_onnx(export: _Export) -> ir.Model:
-    """The network as a float (or the user's QDQ) graph, checked against PyTorch."""
+    """Return the network as a float (or the user's QDQ) graph, checked against PyTorch."""
     if export.source.module is None:
         assert export.source.model is not None
         return export.source.model
@@ -197,14 +198,14 @@ def _to_onnx(export: _Export) -> ir.Model:
 
 @dataclass(frozen=True)
 class _Labelled:
-    """The labelled images: those to choose layers by for an accuracy budget, and those to measure on."""
+    """Labelled images: those to choose layers by for an accuracy budget, and those to measure accuracy on."""
 
     to_choose: LabelledImages[Any] | None = None
     to_measure: LabelledImages[Any] | None = None
 
 
 def _open_labelled(export: _Export, model: ir.Model) -> _Labelled:
-    """The labelled images, if there are some. Early, so that a mistake in them costs no time."""
+    """Open the labelled images, if any are given. Early, so that a mistake in them costs no time."""
     settings, source = export.settings, export.source
     if in_points := settings.accuracy_budget is not None and settings.accuracy_budget.points is not None:
         require_labels(export.task, _BUDGET_IN_POINTS).require_outputs(_outputs(model))
@@ -235,10 +236,11 @@ def _most_choosing(export: _Export) -> int:
 # Kinds of artifact
 
 
-def _to_fp32(export: _Export, model: ir.Model) -> ir.Model:
-    """The float artifacts, checked against PyTorch (against ONNX Runtime where the source is ONNX).
+def _write_fp32(export: _Export, model: ir.Model) -> ir.Model:
+    """Write the float artifacts and check them against PyTorch, or ONNX Runtime if the source is ONNX.
 
-    Returns the graph in the form that the target runs fast in float.
+    Returns:
+        The graph in the form that the target runs fast in float.
     """
     reference = export.reference(model)
     _save_onnx(export, "onnx", f"{export.source.name}.onnx", model)
@@ -250,8 +252,8 @@ def _to_fp32(export: _Export, model: ir.Model) -> ir.Model:
     return in_float
 
 
-def _narrow_weights(export: _Export, kind: PrecisionKind, in_float: ir.Model) -> None:
-    """An artifact that differs from the fp32 one by the type of its weights."""
+def _write_with_narrow_weights(export: _Export, kind: PrecisionKind, in_float: ir.Model) -> None:
+    """Write and check an artifact that differs from the fp32 one by the type of its weights."""
     with export.progress.step(f"ONNX to {kind} TFLite"):
         _write_tflite(export, kind, in_float)
     _compare_with_fp32(export, kind)
@@ -260,13 +262,13 @@ def _narrow_weights(export: _Export, kind: PrecisionKind, in_float: ir.Model) ->
 def _quantize(
     export: _Export, kind: PrecisionKind, model: ir.Model, to_choose: LabelledImages[Any] | None
 ) -> None:
-    """The artifacts of a kind with integer activations, checked."""
-    qdq, graph = _quantized(export, kind, model)
-    search = _search(export, model, graph, to_choose) if kind == "int8" else None
+    """Write and check the artifacts of a kind with integer activations."""
+    qdq, graph = _to_qdq(export, kind, model)
+    search = _search_layers(export, model, graph, to_choose) if kind == "int8" else None
     if search is not None:
         graph = graph.with_float_layers(search.layers)
         qdq = tidy(graph.to_qdq())
-    _to_integers(export, kind, qdq)
+    _write_quantized(export, kind, qdq)
     if search is not None:
         with export.progress.step("check the budget"):
             export.report.mixed_precision = search.checked(export.session("int8"))
@@ -275,8 +277,8 @@ def _quantize(
         _explain(export, graph)
 
 
-def _quantized(export: _Export, kind: PrecisionKind, model: ir.Model) -> tuple[ir.Model, MixedGraph]:
-    """The QDQ graph of a float one, and that from which other mixtures of int8 and float can be had."""
+def _to_qdq(export: _Export, kind: PrecisionKind, model: ir.Model) -> tuple[ir.Model, MixedGraph]:
+    """Quantize a float graph: return its QDQ graph, and one that gives other mixtures of int8 and float."""
     report, inputs, wanted = export.report, export.inputs, KINDS[kind].activations
     assert wanted != "float32"
     recipe = replace(export.recipe, activations=wanted)
@@ -287,7 +289,7 @@ def _quantized(export: _Export, kind: PrecisionKind, model: ir.Model) -> tuple[i
     if report.calibration is None:  # of int8 if there is an int8 artifact: more is chosen there
         report.calibration = {
             "inputs": inputs.description,
-            "sha256": inputs.fingerprint(),
+            "sha256": inputs.fingerprint,
             "samples": len(inputs.calibration),
             "calibrator": recipe.method,
             "weight_adjustment": asdict(log.adjusted),
@@ -301,16 +303,16 @@ def _quantized(export: _Export, kind: PrecisionKind, model: ir.Model) -> tuple[i
 
 
 def _statistics_cache(export: _Export) -> StatisticsCache | None:
-    """Where statistics of the calibration inputs are kept; None if they shall not be."""
+    """Return the cache for statistics of the calibration inputs; None if the user wants none."""
     if not export.settings.cache:
         return None
     inputs = export.inputs
-    data = identity(inputs.fingerprint(), inputs.calibration, [export.source.preprocessing])
+    data = identity(inputs.fingerprint, inputs.calibration, [export.source.preprocessing])
     return StatisticsCache(cache_folder("statistics"), data)
 
 
-def _to_integers(export: _Export, kind: PrecisionKind, qdq: ir.Model) -> None:
-    """The quantized artifacts, checked against the QDQ graph in ONNX Runtime."""
+def _write_quantized(export: _Export, kind: PrecisionKind, qdq: ir.Model) -> None:
+    """Write the artifacts of a QDQ graph and check them against it in ONNX Runtime."""
     with export.progress.step(f"QDQ to {kind} TFLite"):
         name = KINDS[kind].qdq
         _save_onnx(export, name, f"{export.source.name}_{name}.onnx", qdq)
@@ -322,7 +324,7 @@ def _to_integers(export: _Export, kind: PrecisionKind, qdq: ir.Model) -> None:
 
 
 def _kind_of(export: _Export, qdq: ir.Model) -> PrecisionKind:
-    """What a user's QDQ graph becomes."""
+    """Return the kind of artifact that a user's QDQ graph becomes."""
     kind: PrecisionKind = "int16x8" if quantizes_to_int16(qdq) else "int8"
     if export.settings.io not in ("float32", *KINDS[kind].io):
         raise InputError(
@@ -335,12 +337,12 @@ def _kind_of(export: _Export, qdq: ir.Model) -> PrecisionKind:
 # An accuracy budget
 
 
-def _search(
+def _search_layers(
     export: _Export, model: ir.Model, graph: MixedGraph, to_choose: LabelledImages[Any] | None
 ) -> LayerSearch | None:
-    """The search for the layers that the accuracy budget needs in float, done; None without a budget.
+    """Search for the layers that the accuracy budget needs in float; return None without a budget.
 
-    The sensitivity of layers is measured where that is needed or asked for.
+    Measures the sensitivity of layers where that is needed or asked for.
     """
     budget, wanted = export.settings.accuracy_budget, export.settings.sensitivity
     if budget is None and not wanted:
@@ -368,7 +370,7 @@ def _search(
 
 
 def _points_lost(export: _Export, model: ir.Model, to_choose: LabelledImages[Any] | None) -> PointsLost:
-    """What measures a budget in points while layers are chosen."""
+    """Return the measure of a budget in points, for the choice of layers."""
     labels: list[Any] | None = None
     if to_choose is None:
         samples = list(export.inputs.calibration[: _most_choosing(export)])
@@ -385,7 +387,7 @@ def _points_lost(export: _Export, model: ir.Model, to_choose: LabelledImages[Any
 
 
 def _compare_with_fp32(export: _Export, kind: PrecisionKind) -> None:
-    """An artifact against the float one."""
+    """Check an artifact against the fp32 one."""
     with export.progress.step(f"compare {kind} with fp32"):
         candidate, reference = ((f"{key} TFLite", export.session(key)) for key in (kind, "fp32"))
         export.check(candidate, reference, _limit_against_fp32(export, kind))
@@ -402,7 +404,7 @@ def _limit_against_fp32(export: _Export, kind: PrecisionKind) -> Limit | None:
 
 
 def _explain(export: _Export, graph: MixedGraph) -> None:
-    """The int8 artifact against the float one, layer by layer, and why the worst layers are bad."""
+    """Compare int8 with fp32 layer by layer, and find out why the worst layers are bad."""
     with export.progress.step("compare layers"):
         samples = export.checked[:_LAYER_SAMPLES]
         export.report.layers = compare_layers(export.path("fp32"), export.path("int8"), samples)
@@ -413,7 +415,7 @@ def _explain(export: _Export, graph: MixedGraph) -> None:
 
 
 def _measure_accuracy(export: _Export, images: LabelledImages[Any]) -> None:
-    """Accuracy of the artifacts on the user's labelled images."""
+    """Measure the accuracy of the artifacts on the user's labelled images."""
     task = require_labels(export.task, "--validation")
     keys = [kind for kind in KINDS if kind in export.report.artifacts]
     with export.progress.step("measure accuracy", len(images)) as advance:
@@ -452,12 +454,12 @@ def _write_tflite(export: _Export, key: PrecisionKind, model: ir.Model) -> None:
 
 
 def _outputs(model: ir.Model) -> dict[str, tuple[int, ...]]:
-    """Output name -> shape."""
+    """Return output name -> shape."""
     return {value.name or "": shape_of(value) for value in model.graph.outputs}
 
 
-def _kept(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """Those samples, in memory if they are small: every check runs on them, and making them takes time."""
+def _in_memory_if_small(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Return the samples, in memory if they are small: all checks run on them, and making them takes time."""
     return list(samples) if _bytes_of(samples[0]) * len(samples) <= _KEPT_BYTES else samples
 
 
@@ -466,7 +468,7 @@ def _bytes_of(sample: Sample) -> int:
 
 
 def _ops_in_float(graph: TfliteGraph) -> list[str]:
-    """What of a quantized graph computes in float, a line for each op."""
+    """Return a line for each type of op that computes in float in a quantized graph."""
     float32 = np.dtype(np.float32)
     ops = (op.name for op in graph.ops if op.outputs[0].dtype == float32 and op.name != "DEQUANTIZE")
     return [f"{count} {name} in float" for name, count in Counter(ops).items()]

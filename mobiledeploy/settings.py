@@ -1,4 +1,4 @@
-"""Everything that decides what an export makes."""
+"""The settings of an export: everything that decides what it makes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _kinds(given: str | Sequence[str]) -> tuple[PrecisionKind, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings(ModelOptions, QuantizeOptions):
-    """What ``mobiledeploy export`` takes. Those who use a part of the options declare them."""
+    """Options of ``mobiledeploy export``. Those who use a part of the options declare them."""
 
     title = ""
 
@@ -120,11 +120,11 @@ class ExportSettings(ModelOptions, QuantizeOptions):
 
     @property
     def quantizes(self) -> bool:
-        """Whether something is to be calibrated."""
+        """Tell whether something is to be calibrated."""
         return any(KINDS[kind].quantized for kind in self.precision)
 
     def recorded(self) -> dict[str, Any]:
-        """The settings for a report: plain data, without folders and what changes no artifact."""
+        """Return the settings for a report: plain data, without folders and what changes no artifact."""
         kept: dict[str, Any] = {
             name: getattr(self, name) for name, about in declared(type(self)).items() if about.recorded
         }

@@ -58,7 +58,7 @@ def store_inputs(
     source = open_inputs(for_export, {INPUT_NAME: drawn[0].shape}, None, samples, seed, HOLDOUT)
     np.save(calibration, np.concatenate([sample[INPUT_NAME] for sample in source.calibration]))
     holdout = [sample[INPUT_NAME] for sample in source.holdout]
-    return CalibrationInputs(for_export, calibration, holdout, samples, seed, source.fingerprint())
+    return CalibrationInputs(for_export, calibration, holdout, samples, seed, source.fingerprint)
 
 
 def export_int8(source: str | Path, inputs: CalibrationInputs, out: Path, **settings: Any) -> ExportResult:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mobiledeploy.base.errors import InputError
+from mobiledeploy.inputs.image_folder import files_under, read_bytes
 from mobiledeploy.inputs.images import is_image_file, preprocess, read_image
-from mobiledeploy.inputs.open_inputs import files_under, read_bytes
 from mobiledeploy.inputs.preprocessing import Preprocessing
 
 __all__ = ["AS_THEY_ARE", "ImageClasses", "prepared", "read_image_classes", "require_same_classes"]

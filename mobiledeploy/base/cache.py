@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,19 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mobiledeploy.base.errors import InputError
+from mobiledeploy.base.files import file_sha256
 
 __all__ = ["cache_folder", "placed", "sha256_or_nothing"]
 
 
 def cache_folder(part: str) -> Path:
-    """mobiledeploy/`part` in XDG_CACHE_HOME, or in ~/.cache without one."""
+    """Return mobiledeploy/`part` in XDG_CACHE_HOME, or in ~/.cache without one."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "mobiledeploy" / part
 
 
 @contextmanager
 def placed(target: Path) -> Iterator[Path]:
-    """A path to write to, in an empty folder of its own; the file takes `target`'s place when the block ends.
+    """Yield a path to write a file to, which takes the place of `target` when the block ends.
 
     Two processes may do so at once. If the block fails, target is as it was, and nothing is left.
 
@@ -43,9 +43,8 @@ def placed(target: Path) -> Iterator[Path]:
 
 
 def sha256_or_nothing(path: Path) -> str:
-    """Hex digest of a file; empty where there is none that can be read."""
+    """Return the SHA-256 (hex) of a file; empty where there is none that can be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return ""

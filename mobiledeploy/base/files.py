@@ -21,7 +21,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class StagingFolder:
-    """Where files wait until all of them are made.
+    """Temporary folder in which files wait until all of them are made.
 
     Attributes:
         path: The temporary folder.
@@ -45,7 +45,7 @@ class StagingFolder:
 
 @contextmanager
 def staging_folder(out: Path) -> Iterator[StagingFolder]:
-    """A temporary folder whose files replace those of the same names in ``out`` when the block ends well.
+    """Open a temporary folder whose files replace those of their names in ``out`` when the block ends well.
 
     If it ends with an exception, Ctrl-C among them, ``out`` is as it was, and does not exist if it did not.
 
@@ -108,7 +108,7 @@ def _explained(out: Path) -> Iterator[None]:
 
 
 def safe_stem(text: str) -> str:
-    """A name that any file system takes and no shell misreads, from one that a user gave.
+    """Return a name that any file system takes and no shell misreads, made from one that a user gave.
 
     >>> safe_stem("my net (v2)")
     'my_net_v2'
@@ -117,6 +117,6 @@ def safe_stem(text: str) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Hex digest of a file's content."""
+    """Return the SHA-256 (hex) of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -70,21 +70,21 @@ class UnfitError(Exception):
 
 @dataclass(frozen=True)
 class Option:
-    """What is known of an option beside its type.
+    """Declaration of an option, beside its type.
 
     Attributes:
-        default: Its value when it is left out. The flag of a bool stands for the opposite, that of a tuple
+        default: Value when it is left out. The flag of a bool stands for the opposite, that of a tuple
             may be given as often as needed.
-        convert: Makes the value of what is given: of text from the command line, of whatever the field's type
-            allows from Python. Raises ``UnfitError``.
-        help: What it does, for ``--help``, ``help(mobiledeploy.export)`` and docs/options.md.
-        metavar: What its value is called there.
-        flag: On the command line; if left out, the field's name with dashes, with a "no-" before it if the
-            default is True.
-        choices: The names that it takes, or a function that returns them; anything if left out.
-        unset: What happens when it is left out, where the default does not say so.
+        convert: Function from what is given (text on the command line, whatever the field's type allows in
+            Python) to the value. Raises ``UnfitError``.
+        help: Words on what it does, for ``--help``, ``help(mobiledeploy.export)`` and the docs.
+        metavar: Name of its value there.
+        flag: Flag on the command line; otherwise the field's name with dashes, after a "no-" if the default
+            is True.
+        choices: Names that it takes, or a function that returns them; anything if left out.
+        unset: Words for what happens when it is left out, where the default does not say so.
         needs: Name of the option without which it means nothing.
-        only: The kind of artifact that it is for, if it is for one only.
+        only: Kind of artifact that it is for, if it is for one only.
         recorded: Whether a report has its value.
         positional: Whether the command line takes it without a flag.
         name, title: Name of the field, and title of the settings that declare it; known when the class is.
@@ -113,17 +113,17 @@ class Option:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The choices; none if there is no choice to make."""
+        """Return the choices; none if there is no choice to make."""
         return tuple(self.choices() if callable(self.choices) else self.choices)
 
     @property
     def value_name(self) -> str:
-        """What its value is called: the metavar, or the choices."""
+        """Return the name of its value: the metavar, or the choices."""
         return self.metavar or f"{{{','.join(self.names)}}}"
 
     @property
     def unset_text(self) -> str:
-        """What happens when it is left out; empty where that goes without saying."""
+        """Return what happens when it is left out, in words; empty where that goes without saying."""
         if self.unset or isinstance(self.default, bool | tuple | None):
             return self.unset
         return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
@@ -212,7 +212,7 @@ def given(settings: Options, kind: type[Options] | None = None) -> dict[str, Opt
     """Return the options that are not as by default, by what a user would type.
 
     Args:
-        kind: The base of the settings that is looked at; all of them if left out.
+        kind: Base class of the settings whose options are looked at; all of them if left out.
     """
     return {
         f"{about.flag} {value}" if isinstance(value, str) else about.flag: about
@@ -271,7 +271,7 @@ def option(about: Option) -> Any:
 
 @takes(Option)
 def argument(about: Option) -> Mapping[str, Any]:
-    """The metadata of a field without a default, which the command line takes without a flag."""
+    """Return the metadata of a field without a default, which the command line takes without a flag."""
     return {_OPTION: replace(about, positional=True)}
 
 
@@ -284,7 +284,7 @@ def group(kind: type[Options]) -> Any:
 
 
 def whole(low: int) -> Callable[[int | str], int]:
-    """Return what converts to whole numbers from `low` on."""
+    """Return a function that converts to whole numbers from `low` on."""
 
     def convert(value: int | str) -> int:
         try:
@@ -310,7 +310,7 @@ def number(value: float | str) -> float:
 
 
 def named_value(text: str) -> tuple[str, float | str]:
-    """Return the name and the value, a number if it can be one, of "partition=exponential"."""
+    """Return name and value of text such as "partition=exponential"; the value as a number if it is one."""
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise UnfitError("NAME=VALUE")
@@ -321,5 +321,5 @@ def named_value(text: str) -> tuple[str, float | str]:
 
 
 def paths(values: Sequence[str | Path]) -> tuple[Path, ...]:
-    """Convert to paths what may be text."""
+    """Return paths of what may be text."""
     return tuple(Path(value) for value in values)

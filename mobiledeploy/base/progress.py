@@ -1,4 +1,4 @@
-"""How long work tells a user where it is."""
+"""Progress of long work, as a user sees it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Progress(Protocol):
     """Shows steps, one after the other."""
 
     def step(self, title: str, total: int | None = None) -> AbstractContextManager[Advance]:
-        """Enter a step of ``total`` units (None: unknown); the context is the function that counts them."""
+        """Enter a step of ``total`` units (None: unknown); the context gives a function that counts them."""
 
 
 class Silent:
@@ -37,7 +37,7 @@ SILENT = Silent()
 
 
 class Timed:
-    """Passes steps on and keeps how long each took.
+    """Passes steps on to another display and keeps how long each took.
 
     Attributes:
         seconds: Step -> wall time in seconds, in order.
@@ -57,7 +57,7 @@ class Timed:
 
 @contextmanager
 def shown_on(console: Console) -> Iterator[Progress]:
-    """Spinners, and bars with the time left, on a terminal; a line for each step elsewhere."""
+    """Show spinners, and bars with the time left, on a terminal; a line for each step elsewhere."""
     if not console.is_terminal:
         yield _Lines(console)
         return
@@ -71,7 +71,7 @@ def shown_on(console: Console) -> Iterator[Progress]:
 
 
 def _time_left() -> ProgressColumn:
-    """A column with the time that a step will still take, where it can be told from what is done."""
+    """Return a column with the time that a step will still take, where it can be told from what is done."""
     from rich.progress import TimeRemainingColumn
     from rich.text import Text
 

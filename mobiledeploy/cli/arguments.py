@@ -1,4 +1,4 @@
-"""From the declarations of options to a parser of command lines, and from a parsed line to settings."""
+"""Makes a parser of command lines from the declarations of options, and settings from a parsed line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ S = TypeVar("S", bound=Options)
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with a command line in one line; the usage, which is long, only when asked."""
+    """Parser that says what is wrong in one line; the usage, which is long, only when asked."""
 
     def error(self, message: str) -> NoReturn:
         complain(f"error: {message}; see {self.prog} --help")
@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser, settings: type[Options], path: 
     What is not given stays out of the result, so that the settings' own defaults hold.
 
     Args:
-        path: What the result's keys begin with.
+        path: Prefix of the result's keys.
     """
     for title, options in groupby(declared(settings).values(), key=lambda about: about.title):
         section = parser.add_argument_group(title) if title else parser
@@ -62,7 +62,7 @@ def _names(about: Option, path: str) -> list[str]:
 
 
 def _how(about: Option, path: str) -> dict[str, Any]:
-    """The keywords of ``add_argument``. Values stay text: the settings convert them, as those from Python."""
+    """Return the keywords of ``add_argument``. Values stay text, which the settings convert."""
     how: dict[str, Any] = {"default": argparse.SUPPRESS, "help": help_text(about).replace("%", "%%")}
     if not about.positional:
         how["dest"] = path + about.name
@@ -74,14 +74,14 @@ def _how(about: Option, path: str) -> dict[str, Any]:
 
 
 def help_text(about: Option) -> str:
-    """What an option does, whether it may be repeated, and what happens without it."""
+    """Return what an option does, whether it may be repeated, and what happens without it."""
     repeated = isinstance(about.default, tuple) and not about.positional
     unset = f" (default: {about.unset_text})" if about.unset_text else ""
     return about.help + ("; as often as needed" if repeated else "") + unset
 
 
 def settings_from(given: Mapping[str, Any], settings: type[S], path: str = "") -> S:
-    """The settings that a command line gives.
+    """Return the settings that a command line gives.
 
     Raises:
         InputError: An option has a value that it cannot have.

@@ -1,4 +1,4 @@
-"""What every command has: options of its own, those that all share, and what it runs."""
+"""Description of a command: options of its own, those that all share, and the function that it runs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ be exported; 3 artifacts were written but miss a threshold; 130 interrupted"""
 
 @dataclass(frozen=True)
 class Output:
-    """What a command shows.
+    """Options of every command: how much it shows, and in which form.
 
     Attributes:
-        json: one JSON document instead of tables.
-        quiet: errors, and with `json` that, only.
-        verbose: times, rewrites and refusals, too.
+        json: whether to print one JSON document instead of tables.
+        quiet: whether to print errors, and with `json` the document, only.
+        verbose: whether to print times, rewrites and refusals, too.
     """
 
     json: bool
@@ -36,9 +36,9 @@ class Command(Generic[S]):
     """A command of the command line.
 
     Attributes:
-        options: the settings that its options fill.
-        run: makes one call, prints, and returns the exit code.
-        description, epilog: before and after the options in its ``--help``.
+        options: class of the settings that its options fill.
+        run: function that makes one call, prints, and returns the exit code.
+        description, epilog: text before and after the options in its ``--help``.
     """
 
     options: type[S]

@@ -101,7 +101,7 @@ def _report_bug(error: Exception, verbose: bool) -> int:
 
 
 def _parser(arguments: Sequence[str]) -> Parser:
-    """The parser of all commands. Only that which is named gets its options: they take imports."""
+    """Return the parser of all commands. Only the one that is named gets its options: they take imports."""
     parser = Parser(
         prog="mobiledeploy",
         description="PyTorch convolutional networks to fast, checked int8 TFLite for the CPU of a phone.",
@@ -121,18 +121,18 @@ def _parser(arguments: Sequence[str]) -> Parser:
 
 
 def command_named(name: str) -> Command[Options]:
-    """The command that the file of that name describes."""
+    """Return the command that the file of that name describes."""
     command: Command[Options] = importlib.import_module(f"mobiledeploy.cli.{name}").COMMAND
     return command
 
 
 def _shared_parser() -> Parser:
-    """The options that every command has, and which are filled into an ``Output``."""
+    """Return a parser of the options that every command has, which fill an ``Output``."""
     parser = Parser(add_help=False)
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument(
-        "-q", "--quiet", action="store_true", help="print errors, and with --json that, only"
+        "-q", "--quiet", action="store_true", help="print errors, and with --json the document, only"
     )
     loudness.add_argument(
         "-v", "--verbose", action="store_true", help="print times, rewrites and refusals, too"

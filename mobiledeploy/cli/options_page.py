@@ -1,4 +1,4 @@
-"""The page docs/options.md, made of the declarations; printed when run as a program."""
+"""Writes the page docs/options.md from the declarations; prints it when run as a program."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Parser, keyword, checks and this page come from it (`mobiledeploy/base/options.p
 
 
 def options_page() -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     return "\n".join([_HEAD, *(line for name in COMMANDS for line in _section(name))])
 
 
@@ -35,7 +35,7 @@ def _section(name: str) -> Iterator[str]:
 
 
 def options_table(settings: type[Options]) -> Iterator[str]:
-    """The lines of a table of the options of some settings and their groups; none where there are none."""
+    """Yield the lines of a table of the options of some settings and their groups, if they have any."""
     rows = list(_rows(settings))
     if rows:
         yield from ("| option | keyword | what it does |", "| --- | --- | --- |", *rows)

@@ -11,12 +11,11 @@ spectrum, edge strength and colour correlation come out as on 125 photographs of
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["generated_image", "generated_images"]
+__all__ = ["generated_image"]
 
 _LEAVES = 100
 _LEAF_RADII = (0.02, 1.0)  # of the shorter side
@@ -27,13 +26,8 @@ _COLOUR_CAST = (-0.1, -0.25, -0.5)  # photographs are warm: RGB, before the resp
 _COLOUR_AXES = np.array([[0.58, 0.58, 0.58], [0.18, 0.0, -0.18], [0.04, -0.08, 0.04]])
 
 
-def generated_images(count: int, size: tuple[int, int], seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield images 0..count-1 of the sequence that `seed` names, each (height, width, 3), RGB."""
-    return (generated_image(index, size, seed) for index in range(count))
-
-
 def generated_image(index: int, size: tuple[int, int], seed: int) -> NDArray[np.uint8]:
-    """Image number `index` of the sequence that `seed` names, (height, width, 3), RGB."""
+    """Draw image number `index` of the sequence that `seed` starts, (height, width, 3), RGB."""
     rng = np.random.default_rng([seed, index])
     leaf = _leaf_map(size, rng)
     # One row for each leaf and one for the ground they lie on: its colour, and the colour of its texture.
@@ -50,7 +44,7 @@ def generated_image(index: int, size: tuple[int, int], seed: int) -> NDArray[np.
 
 
 def _leaf_map(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.intp]:
-    """(height, width) number of the leaf on top at each pixel, 0 for the ground. Leaves: ellipses, boxes."""
+    """Return (height, width) numbers of the leaf, an ellipse or box, on top of each pixel; 0: the ground."""
     height, width = size
     leaf = np.zeros(size, np.intp)
     radii = _power_law(_LEAVES, *_LEAF_RADII, rng) * min(size)
@@ -73,12 +67,12 @@ def _leaf_map(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.int
 
 
 def _power_law(count: int, low: float, high: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """`count` radii between `low` and `high` of density r^-2."""
+    """Draw `count` radii between `low` and `high` of density r^-2."""
     return 1.0 / rng.uniform(1.0 / high, 1.0 / low, count)
 
 
 def _texture(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
-    """(height, width) noise of mean 0 and standard deviation 1 whose amplitude spectrum falls as 1/f."""
+    """Draw (height, width) noise of mean 0 and standard deviation 1 whose amplitude spectrum falls as 1/f."""
     height, width = size
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
     frequency[0, 0] = np.inf  # no mean

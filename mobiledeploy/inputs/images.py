@@ -1,9 +1,10 @@
-"""Reading an image and preparing it as a network's input."""
+"""Read an image and prepare it as a network's input."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -13,17 +14,65 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.inputs.preprocessing import Preprocessing
 
-__all__ = ["describe_preprocessing", "is_image_file", "normalise", "preprocess", "read_image"]
+__all__ = [
+    "ImageInput",
+    "as_image",
+    "describe_preprocessing",
+    "image_input",
+    "is_image_file",
+    "normalise",
+    "preprocess",
+    "read_image",
+    "shapes_in_words",
+]
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _LONGEST_STRIP = 32  # times its width
 
 
+@dataclass(frozen=True)
+class ImageInput:
+    """Input of a model that takes an image.
+
+    Attributes:
+        name: name of the input.
+        channels: 3 for RGB, 1 for grey.
+        size: (height, width) in pixels.
+    """
+
+    name: str
+    channels: int
+    size: tuple[int, int]
+
+    @property
+    def mode(self) -> str:
+        """Pillow's name of the pixel format."""
+        return "RGB" if self.channels == 3 else "L"
+
+
+def image_input(inputs: Mapping[str, tuple[int, ...]]) -> ImageInput | None:
+    """Return the input that takes an image if it is the model's only one; None otherwise."""
+    images = [as_image(name, shape) for name, shape in inputs.items()]
+    return images[0] if len(images) == 1 else None
+
+
+def as_image(name: str, shape: tuple[int, ...]) -> ImageInput | None:
+    """Return an input of that shape if it takes an image, (1, 3, H, W) or (1, 1, H, W); None otherwise."""
+    if len(shape) != 4 or shape[0] != 1 or shape[1] not in (1, 3):
+        return None
+    return ImageInput(name, shape[1], (shape[2], shape[3]))
+
+
+def shapes_in_words(inputs: Mapping[str, tuple[int, ...]]) -> str:
+    """Return "x (1, 16), y (1, 4)" for name -> shape."""
+    return ", ".join(f"{name} {shape}" for name, shape in inputs.items())
+
+
 def is_image_file(name: str) -> bool:
-    """Whether a file's name ends like a JPEG's or PNG's."""
-    return name.lower().endswith(IMAGE_SUFFIXES)
+    """Tell whether a file's name ends like a JPEG's or PNG's."""
+    return name.lower().endswith(_IMAGE_SUFFIXES)
 
 
 def read_image(content: bytes, mode: str = "RGB") -> Image.Image:
@@ -55,9 +104,9 @@ def preprocess(
     """Resize (antialiased), centre-crop and normalise an image, pixel for pixel as torchvision does.
 
     Args:
-        image: mode RGB or L.
+        image: image of mode RGB or L.
         size: (height, width) of the result.
-        preprocessing: None: resized to `size` as it is, scaled to [0, 1].
+        preprocessing: what the network wants done; None: resize to `size` as it is, scale to [0, 1].
 
     Returns:
         (1, 3, height, width), or (1, 1, height, width) for mode L.
@@ -70,7 +119,7 @@ def preprocess(
 
 
 def describe_preprocessing(size: tuple[int, int], preprocessing: Preprocessing | None) -> str:
-    """How an image is prepared, in words."""
+    """Return in words how an image is prepared."""
     height, width = size
     if preprocessing is None:
         return f"resized to {width}x{height}, scaled to [0, 1], no mean and std"
@@ -99,7 +148,7 @@ def _centre_crop(image: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def normalise(pixels: NDArray[np.uint8], preprocessing: Preprocessing | None) -> NDArray[np.float32]:
-    """(H, W, 3) or (H, W) pixels to (1, C, H, W). Grey is normalised by the average mean and std."""
+    """Return (H, W, 3) or (H, W) pixels as normalised (1, C, H, W); grey by the average mean and std."""
     scaled = np.atleast_3d(pixels).astype(np.float32) / np.float32(255.0)  # (H, W, C)
     if preprocessing is not None:
         mean, std = (np.array(value, np.float32) for value in (preprocessing.mean, preprocessing.std))

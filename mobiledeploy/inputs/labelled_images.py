@@ -13,8 +13,15 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.inputs.images import describe_preprocessing, preprocess, read_image
-from mobiledeploy.inputs.open_inputs import ImageInput, image_input, named_in_short, read_bytes
+from mobiledeploy.inputs.image_folder import named_in_short, read_bytes
+from mobiledeploy.inputs.images import (
+    ImageInput,
+    describe_preprocessing,
+    image_input,
+    preprocess,
+    read_image,
+    shapes_in_words,
+)
 from mobiledeploy.inputs.preprocessing import Preprocessing
 from mobiledeploy.runtime.runtimes import Sample
 
@@ -24,17 +31,17 @@ Label = TypeVar("Label")
 
 
 class LabelledImages(Generic[Label]):
-    """Iterates over (sample, label), the same on every pass.
+    """Labelled images as pairs of sample and label, the same on every pass.
 
     Attributes:
         description: one line for the report.
 
     Args:
-        folder: where the images are.
+        folder: folder that holds the images.
         entries: path below the folder, with "/", and label of each image.
         inputs: name -> shape of the model's only input, (1, 3, H, W) or (1, 1, H, W).
         preprocessing: what the model wants done to an image; None: resize to the input size, scale to [0, 1].
-        limit: take this many images, chosen by `seed`; None: all.
+        limit: most images to take, chosen by `seed`; None: all.
         seed: random seed of the choice.
 
     Raises:
@@ -72,7 +79,7 @@ class LabelledImages(Generic[Label]):
         return chosen, others
 
     def __len__(self) -> int:
-        """Images that are listed; those that turn out to be broken are not delivered."""
+        """Return how many images are listed; those that turn out to be broken are not delivered."""
         return len(self._entries)
 
     def __iter__(self) -> Iterator[tuple[Sample, Label]]:
@@ -88,7 +95,8 @@ class LabelledImages(Generic[Label]):
         if not delivered:
             path, reason = next(iter(self._broken.items()))
             raise InputError(
-                f"{self._folder}: none of {len(self)} images can be read (first: {path}, {reason})"
+                f"{self._folder}: none of {len(self)} images can be read (first: {path}, {reason}), expected "
+                "JPEG or PNG; correct the list or the files"
             )
 
     @property
@@ -103,7 +111,8 @@ def _only_image(inputs: Mapping[str, tuple[int, ...]]) -> ImageInput:
     image = image_input(inputs)
     if image is None:
         raise InputError(
-            f"validation with images needs one input (1, 3, H, W) or (1, 1, H, W), got {dict(inputs)}"
+            f"--validation for a model that takes {shapes_in_words(inputs)}, expected one input "
+            "(1, 3, H, W) or (1, 1, H, W); leave it out"
         )
     return image
 
@@ -114,6 +123,6 @@ def _chosen(
     if limit is None or limit >= len(entries):
         return entries
     if limit < 1:
-        raise InputError(f"validation limit {limit}, expected at least 1")
+        raise InputError(f"validation limit {limit}, expected at least 1; take more")
     order = np.random.default_rng(seed).permutation(len(entries))[:limit]
     return [entries[number] for number in np.sort(order)]

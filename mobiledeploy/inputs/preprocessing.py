@@ -1,4 +1,4 @@
-"""What a network wants done to an image. Imports neither torch nor numpy: the list of networks is instant."""
+"""A network's preprocessing. Imports neither torch nor numpy: the list of networks is instant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scatter and line plots as SVG text: one self-contained element, the same bytes for the same numbers.
+"""Scatter plots as SVG text: one self-contained element, the same bytes for the same numbers.
 
 For a file of its own and inside an HTML page alike. Colours are told apart by colour-blind readers (Okabe
 and Ito, https://jfly.uni-koeln.de/color/), and every series has a marker shape of its own beside.
@@ -38,15 +38,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one kind, with one colour and one marker.
-
-    Attributes:
-        line: whether the points are joined in their order.
-    """
+    """Points of one kind, with one colour and one marker."""
 
     name: str
     points: Sequence[Point]
-    line: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,12 +141,9 @@ def _axes(x: _Axis, y: _Axis, x_label: str, y_label: str) -> list[str]:
 
 
 def _drawn(series: Series, number: int, x: _Axis, y: _Axis) -> list[str]:
-    places = [(x.pixel(point.x), y.pixel(point.y)) for point in series.points]
     parts = []
-    if series.line and len(places) > 1:
-        path = " ".join(f"{px:.1f},{py:.1f}" for px, py in places)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{_colour(number)}" stroke-width="1.5"/>')
-    for point, (px, py) in zip(series.points, places, strict=True):
+    for point in series.points:
+        px, py = x.pixel(point.x), y.pixel(point.y)
         parts.append(_marker(number, px, py, point.title))
         if point.label:
             before = px + 8 + _CHARACTER * len(point.label) > x.end + 8

@@ -1,1 +1,1 @@
-"""What NAME, FILE.py:FACTORY and FILE.onnx become."""
+"""Networks opened from NAME, FILE.py:FACTORY or FILE.onnx."""

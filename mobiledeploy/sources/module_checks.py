@@ -1,4 +1,4 @@
-"""What a network must be like before the exporters see it, so that its faults are told in its own terms."""
+"""Checks a network before the exporters see it, so that its faults are told in its own terms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["input_shape", "require_module", "require_runnable"]
 
 
 def require_module(name: str, built: object) -> nn.Module:
-    """What a factory returned, if it is a module that can be exported.
+    """Return what a factory returned, if it is a module that can be exported.
 
     Raises:
         InputError: It is something else, takes more than one input, has parameters that are not float32 on
@@ -64,7 +64,7 @@ def _require_float32_on_cpu(name: str, tensor: Tensor) -> None:
 
 
 def input_shape(name: str, module: nn.Module, size: tuple[int, int] | None) -> tuple[int, int, int, int]:
-    """(1, C, H, W) from --size, else from the module's attributes `input_size` and `input_channels`.
+    """Return (1, C, H, W) from --size, else from the module's attributes `input_size` and `input_channels`.
 
     Raises:
         InputError: Neither is there, or they are no sizes.
@@ -118,7 +118,7 @@ def _kind(value: object) -> str:
 
 
 def _innermost_line(error: Exception) -> str:
-    """Where the user's code was, which is the last place outside torch."""
+    """Return where the user's code failed, which is the last place outside torch."""
     torch_folder = Path(torch.__file__).parent
     places = [
         f", {Path(frame.filename).name}:{frame.lineno}"

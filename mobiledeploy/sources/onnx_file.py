@@ -35,7 +35,7 @@ def load_onnx(path: Path) -> ir.Model:
             the model computes in another float type than float32.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file, expected an ONNX model")
+        raise InputError(f"{path}: no such file, expected an ONNX model; check the path")
     try:
         proto = onnx.load(path)
         _use_short_domain_name(proto)

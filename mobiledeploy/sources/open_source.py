@@ -1,4 +1,4 @@
-"""Where a network comes from: the registry, the user's own Python file, or an ONNX file."""
+"""Opens a network: of the registry, of the user's own Python file, or of an ONNX file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["open_source"]
 
 
 def open_source(text: str, options: ModelOptions) -> Source:
-    """A network by registry name, ``path/to/file.py:factory``, or path to an .onnx file.
+    """Return a network by registry name, ``path/to/file.py:factory``, or path to an .onnx file.
 
     Raises:
         InputError: No such network, file or factory, options that it does not take, or a module that does not
@@ -85,7 +85,7 @@ def _build(path: Path, factory: str, options: ModelOptions) -> object:
 
 
 def _users_weights(module: nn.Module, factory: str, options: ModelOptions) -> WeightsRecord:
-    """Load the weights file, if one is given."""
+    """Load the weights file, if one is given, and return the record of the weights."""
     from mobiledeploy.models.weights.load import apply_state_dict, load_state_dict
 
     if options.weights is None:
@@ -116,7 +116,7 @@ def _from_onnx(path: Path, options: ModelOptions) -> Source:
 
 
 def _named_as_float(stem: str) -> str:
-    """The name of the float network whose QDQ graph an export has written under this one."""
+    """Return the name of the float network whose QDQ graph an export has written under this one."""
     suffixes = (f"_{kind.qdq}" for kind in KINDS.values() if kind.qdq)
     return next((stem.removesuffix(suffix) for suffix in suffixes if stem.endswith(suffix)), stem)
 

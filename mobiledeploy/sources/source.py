@@ -1,4 +1,4 @@
-"""What is known of a network that is to be exported, and what a user may say about it."""
+"""A network that is to be exported, and the options that a user has for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_SIDE = 4096  # pixels; more is a slip of the finger, and takes gigabyte
 
 
 def _size(value: int | str | tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of "224", "160x224", 224 or (160, 224)."""
+    """Return (height, width) of "224", "160x224", 224 or (160, 224)."""
     parts = value if isinstance(value, tuple) else str(value).lower().split("x")
     sides = [int(part) for part in parts if str(part).isdecimal() and 0 < int(part) <= _LONGEST_SIDE]
     if len(sides) != len(parts) or len(sides) not in (1, 2):
@@ -34,7 +34,7 @@ def _size(value: int | str | tuple[int, int]) -> tuple[int, int]:
 
 
 def _named_values(given: Mapping[str, float | str] | Iterable[str] | None) -> dict[str, float | str]:
-    """Values by name, of texts such as "partition=exponential" or of a mapping."""
+    """Return values by name, of texts such as "partition=exponential" or of a mapping."""
     if given is None or isinstance(given, Mapping):
         return dict(given or {})
     return dict(named_value(text) for text in given)
@@ -42,7 +42,7 @@ def _named_values(given: Mapping[str, float | str] | Iterable[str] | None) -> di
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(Options):
-    """What the user may say about the network.
+    """Options that say which network is exported, and how it is built.
 
     Attributes:
         seed: random seed of the initial weights and of the images that their batch norm is recalibrated on.
@@ -101,7 +101,7 @@ class ModelOptions(Options):
     weights_timeout_s: float = 5.0
 
     def for_factory(self) -> dict[str, float | str]:
-        """What the user asked of the function that builds the network.
+        """Return the keywords for the function that builds the network.
 
         Raises:
             InputError: One thing is asked for twice.
@@ -115,14 +115,14 @@ class ModelOptions(Options):
 
 @dataclass(frozen=True)
 class WeightsRecord:
-    """Which weights a network got.
+    """Record of the weights that a network got.
 
     Attributes:
-        kind: "file", "imagenet", "random", "factory" (as the user's code made them) or "onnx".
-        description: A line for the report.
-        sha256: Of the weights file; for others, of all parameters and buffers in order.
-        entry: The weights entry that they are, or are taken for; None where there is none.
-        conventions: What the network was built with for them; None outside the registry.
+        kind: origin: "file", "imagenet", "random", "factory" (as the user's code made them) or "onnx".
+        description: line for the report.
+        sha256: SHA-256 (hex) of the weights file; for others, of all parameters and buffers in order.
+        entry: name of the weights entry that they are, or are taken for; None where there is none.
+        conventions: conventions that the network was built with for them; None outside the registry.
     """
 
     kind: str
@@ -137,14 +137,14 @@ class Source:
     """A network ready for export: either a module, in evaluation mode, or an ONNX graph.
 
     Attributes:
-        name: Stem of the artifacts' names.
-        inputs: Input name -> shape, batch 1, images NCHW.
-        quantized: Whether the graph is QDQ already.
-        file: The ONNX file that it comes from.
-        task: what it is for, by name; "tensors" if nobody said.
-        preprocessing: What the network wants done to an image; None if nobody said.
-        facts: Figures of the network for the report.
-        warnings: What the user should know about it, a sentence each.
+        name: stem of the artifacts' names.
+        inputs: input name -> shape, batch 1, images NCHW.
+        quantized: whether the graph is QDQ already.
+        file: ONNX file that it comes from.
+        task: name of the task that it is for; "tensors" where that is not known.
+        preprocessing: what the network wants done to an image; None where that is not known.
+        facts: figures of the network for the report.
+        warnings: sentences that the user should know about it.
     """
 
     name: str
@@ -161,7 +161,7 @@ class Source:
 
 
 def module_sha256(module: nn.Module) -> str:
-    """Over all parameters and buffers in order, hex."""
+    """Return the SHA-256 (hex) of all parameters and buffers in order."""
     digest = hashlib.sha256()
     for name, value in module.state_dict().items():
         digest.update(name.encode())

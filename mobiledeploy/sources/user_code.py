@@ -26,7 +26,7 @@ def call_factory(path: Path, factory: str, arguments: Mapping[str, object]) -> A
         InputError: No such file or factory, it does not take the arguments, or the code in it fails.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file, expected Python code with a factory {factory!r}")
+        raise InputError(f"{path}: no such file, expected Python code with a factory {factory!r}; check it")
     with _faults_by_line(path):
         code = _import(path.resolve())
         build = getattr(code, factory, None)
@@ -48,7 +48,7 @@ def _import(path: Path) -> ModuleType:
 
 
 def _callables(code: ModuleType) -> str:
-    """What the file itself defines and a user can name."""
+    """Return the names of what the file itself defines and can be called."""
     names = [
         name
         for name, value in vars(code).items()
@@ -91,7 +91,7 @@ def _faults_by_line(path: Path) -> Iterator[None]:
 
 
 def _place(file: Path, shown: Path, error: BaseException) -> str:
-    """The line of the user's file that the error came through, or is about."""
+    """Return the line of the user's file that the error came through, or is about."""
     if isinstance(error, SyntaxError) and error.filename:
         where = shown if Path(error.filename) == file else error.filename
         return f"{where}:{error.lineno}"

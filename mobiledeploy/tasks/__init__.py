@@ -1,1 +1,1 @@
-"""What a network is for: what its outputs mean, and how they are judged."""
+"""Tasks, which are what networks are for: what its outputs mean, and how they are judged."""

@@ -24,8 +24,8 @@ import csv
 from pathlib import Path
 
 from mobiledeploy.base.errors import InputError
+from mobiledeploy.inputs.image_folder import files_under
 from mobiledeploy.inputs.images import is_image_file
-from mobiledeploy.inputs.open_inputs import files_under
 
 __all__ = ["labelled_by_class"]
 
@@ -36,8 +36,8 @@ def labelled_by_class(folder: Path, classes: int) -> list[tuple[str, int]]:
     """List the labelled images of a folder, in the order of its list or of their paths.
 
     Args:
-        folder: As described at the top of this module.
-        classes: How many the network has.
+        folder: Folder as described at the top of this module.
+        classes: Number of classes of the network.
 
     Returns:
         Path below the folder, with "/", and class index of each image.
@@ -47,7 +47,7 @@ def labelled_by_class(folder: Path, classes: int) -> list[tuple[str, int]]:
     """
     if not folder.is_dir():
         raise InputError(
-            f"{folder} is not a folder, expected one with a folder for each class or a labels.txt"
+            f"{folder} is not a folder, expected one with a folder for each class or a labels.txt; pass one"
         )
     lists = [folder / name for name in _LISTS if (folder / name).is_file()]
     if len(lists) > 1:
@@ -55,12 +55,12 @@ def labelled_by_class(folder: Path, classes: int) -> list[tuple[str, int]]:
     entries = _from_list(lists[0]) if lists else _from_folders(folder, classes)
     if not entries:
         raise InputError(
-            f"{lists[0] if lists else folder} has no images, expected JPEG or PNG in class folders"
+            f"{lists[0] if lists else folder} has no images, expected JPEG or PNG in class folders; add some"
         )
     path, largest = max(entries, key=lambda entry: entry[1])
     if largest >= classes:
         raise InputError(
-            f"{path} has class {largest}, expected 0 to {classes - 1} as the network has {classes}"
+            f"{path} has class {largest}, expected 0 to {classes - 1} for {classes} classes; correct it"
         )
     return entries
 
@@ -70,7 +70,7 @@ def _from_folders(folder: Path, classes: int) -> list[tuple[str, int]]:
         entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
     )
     if not names:
-        raise InputError(f"{folder} has no folders, expected one for each class or a labels.txt")
+        raise InputError(f"{folder} has no folders, expected one for each class or a labels.txt; add one")
     if all(name.isdecimal() for name in names):
         labels = {name: int(name) for name in names}
     elif len(names) == classes:
@@ -88,7 +88,7 @@ def _from_list(file: Path) -> list[tuple[str, int]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read ({error}), expected UTF-8 text") from error
+        raise InputError(f"{file} cannot be read ({error}), expected UTF-8 text; save it so") from error
     lines = text.splitlines()
     rows = list(csv.reader(lines)) if file.suffix == ".csv" else [line.rsplit(maxsplit=1) for line in lines]
     if file.suffix == ".csv" and rows and rows[0] and not is_image_file(rows[0][0].strip()):
@@ -98,5 +98,6 @@ def _from_list(file: Path) -> list[tuple[str, int]]:
 
 def _entry(file: Path, line: int, row: list[str]) -> tuple[str, int]:
     if len(row) != 2 or not row[1].strip().isdecimal():
-        raise InputError(f'{file}, line {line} is "{" ".join(row)}", expected a path and a class number')
+        found = " ".join(row)
+        raise InputError(f'{file}, line {line} is "{found}", expected a path and a class number; correct it')
     return row[0].strip(), int(row[1])

@@ -103,7 +103,7 @@ class TopClasses:
     """Share of samples whose label is the likeliest class, or among the five likeliest.
 
     Args:
-        suffix: What the figures' names end with in report.json.
+        suffix: End of the figures' names in report.json.
     """
 
     def __init__(self, suffix: str = "") -> None:
@@ -162,13 +162,13 @@ class TopOneLost:
     """Top-1 lost against float on labelled inputs; without labels, how often top-1 is not that of float.
 
     Args:
-        reference: The float network.
+        reference: Runner of the float network.
         samples: Inputs; all are run for each measurement.
-        labels: The right class of each; None where it is not known.
-        source: Where the samples are from, in words.
+        labels: Right class of each sample; None where they are not known.
+        source: Words for where the samples are from.
 
     Attributes:
-        description: What it measures, for the report.
+        description: Words for the report about what it measures.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a task is: everything that an export has to know of what a network is for.
+"""Defines a task: everything that an export has to know of what a network is for.
 
 An export asks its task what outputs mean, how two executions agree, how outputs do against labels, and what
 an accuracy budget counts. A task of its own, such as segmentation, is one file beside this one and a line in
@@ -28,9 +28,9 @@ class Figure:
     """One figure of a task.
 
     Attributes:
-        key: Its name in report.json, such as "top1".
-        title: The heading of its column in tables, such as "top-1 %".
-        share: In [0, 1]; None where it says nothing.
+        key: Name in report.json, such as "top1".
+        title: Heading of its column in tables, such as "top-1 %".
+        share: Value in [0, 1]; None where it says nothing.
     """
 
     key: str
@@ -62,7 +62,7 @@ class PointsLost(Protocol):
     """Measures what a form of a network loses against float, in points of the task's first figure.
 
     Attributes:
-        description: What is measured on what, for the report; begins with the unit.
+        description: Words for the report about what is measured on what; begins with the unit.
     """
 
     description: str
@@ -79,10 +79,10 @@ class PointsLost(Protocol):
 
 
 class Task(Protocol):
-    """What every network can be asked.
+    """Purpose of a network, as far as every network has one.
 
     Attributes:
-        name: As ``--task`` takes it.
+        name: Name as ``--task`` takes it.
     """
 
     name: str
@@ -99,7 +99,7 @@ class LabelledTask(Task, Protocol):
     """A task that labelled data can judge.
 
     Attributes:
-        points: What an accuracy budget counts, such as "points of top-1".
+        points: Unit that an accuracy budget counts in, such as "points of top-1".
     """
 
     points: str
@@ -130,10 +130,11 @@ class LabelledTask(Task, Protocol):
         """Open a folder of labelled images.
 
         Args:
-            inputs: Those of the network.
+            folder: Folder that the user names.
+            inputs: Input name -> shape of the network.
             preprocessing: What the network wants done to an image.
-            outputs: Those of the network.
-            limit: How many images to take at most.
+            outputs: Output name -> shape of the network.
+            limit: Most images to take; None: all.
             seed: Random seed of the choice among more.
 
         Raises:
@@ -147,8 +148,8 @@ class LabelledTask(Task, Protocol):
         """Return what measures the loss against a float network.
 
         Args:
-            reference: The float network.
+            reference: Runner of the float network.
             samples: Inputs; all are run for each measurement.
-            labels: The label of each; None where they are not known: agreement with float is measured then.
-            source: Where the samples are from, in words.
+            labels: Label of each sample; None where not known: agreement with float is measured then.
+            source: Words for where the samples are from.
         """

@@ -1,1 +1,1 @@
-"""Holding artifacts against their references."""
+"""Comparison of artifacts with their references."""

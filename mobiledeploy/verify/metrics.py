@@ -26,7 +26,7 @@ class Difference:
         output_range: largest minus smallest value of the reference, in the same units.
         sqnr_db: signal to quantization noise ratio in dB, 10 log10(sum reference^2 / sum (reference -
             candidate)^2); infinite if they are equal.
-        cosine: of the angle between reference and candidate.
+        cosine: cosine of the angle between reference and candidate.
     """
 
     samples: int
@@ -37,19 +37,19 @@ class Difference:
 
     @property
     def relative_error(self) -> float:
-        """`max_abs_error` as a share of `output_range`."""
+        """Return `max_abs_error` as a share of `output_range`."""
         if self.output_range > 0:
             return self.max_abs_error / self.output_range
         return 0.0 if self.max_abs_error == 0 else math.inf
 
     def to_json(self) -> dict[str, float | str | None]:
-        """All figures; an infinite one, which JSON cannot hold, as the string "inf" or "-inf"."""
+        """Return all figures; an infinite one, which JSON cannot hold, as the string "inf" or "-inf"."""
         figures = asdict(self) | {"relative_error": self.relative_error}
         return {name: _finite_or_text(value) for name, value in figures.items()}
 
 
 class Accumulator:
-    """Takes pairs of outputs one by one; memory does not grow with their number."""
+    """Sums over pairs of outputs, taken one by one; memory does not grow with their number."""
 
     def __init__(self) -> None:
         self._samples = 0
@@ -83,7 +83,7 @@ class Accumulator:
             self._product += float(np.sum(ref * cand))
 
     def result(self) -> Difference:
-        """The difference over all pairs so far.
+        """Return the difference over all pairs so far.
 
         Raises:
             ValueError: there was no pair.
@@ -106,7 +106,7 @@ class Accumulator:
 
 
 def compare(reference: Iterable[Array], candidate: Iterable[Array]) -> Difference:
-    """The difference between two equally long runs of outputs, pair by pair."""
+    """Return the difference between two equally long runs of outputs, pair by pair."""
     accumulator = Accumulator()
     for pair in zip(reference, candidate, strict=True):
         accumulator.add(*pair)

@@ -1,4 +1,4 @@
-"""What a user may say about a comparison of two files."""
+"""The settings of a comparison of two files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _limit(given: str | float | Limit) -> Limit:
 
 @dataclass(frozen=True)
 class VerifySettings(Options):
-    """What ``mobiledeploy verify`` takes."""
+    """Options of ``mobiledeploy verify``."""
 
     candidate: str | Path = field(
         metadata=argument(

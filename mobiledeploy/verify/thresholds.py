@@ -1,4 +1,4 @@
-"""What the figures of a comparison must keep."""
+"""Bounds that the figures of a comparison must keep."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_INT8_SQNR_DB = 10.0
 
 @dataclass(frozen=True)
 class Thresholds(Options):
-    """Below or above which an artifact counts as wrong.
+    """Bounds beyond which an artifact counts as wrong.
 
     Attributes:
         float_error: Largest error of a float artifact, as a share of the output's range.
@@ -60,7 +60,7 @@ class Limit:
     bound: float
 
     def holds(self, difference: Difference) -> bool:
-        """Whether the bound is kept. Errors must not exceed it, an SQNR must reach it."""
+        """Tell whether the bound is kept. Errors must not exceed it, an SQNR must reach it."""
         if self.figure == "sqnr_db":
             return difference.sqnr_db >= self.bound
         return difference.relative_error <= self.bound
@@ -73,7 +73,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class AccuracyBudget:
-    """What int8 may lose; one of the two.
+    """Accuracy that int8 may lose: one of the two.
 
     Attributes:
         points: Most points below fp32, of what the network's task is judged by.
@@ -85,7 +85,7 @@ class AccuracyBudget:
 
     @classmethod
     def of(cls, given: str | float | AccuracyBudget) -> AccuracyBudget:
-        """The budget that "0.5" (points) or "20dB" stands for.
+        """Return the budget that "0.5" (points) or "20dB" stands for.
 
         Raises:
             UnfitError: It is neither.

@@ -1,4 +1,4 @@
-"""Holds artifacts against their references, output by output and layer by layer."""
+"""Compares artifacts with their references, output by output and layer by layer."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Check:
     """One output of a candidate held against a reference.
 
     Attributes:
-        limit: What was demanded; None where the figures are information only.
-        agreement: How often both say the same, by the network's task.
+        limit: Bound that the figures must keep; None where they are information only.
+        agreement: Figures of how often both say the same, by the network's task.
     """
 
     candidate: str
@@ -55,11 +55,11 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether the limit is kept."""
+        """Tell whether the limit is kept."""
         return self.limit is None or self.limit.holds(self.difference)
 
     def failure(self) -> str:
-        """What is wrong, for a check that did not pass."""
+        """Return in words what is wrong, for a check that did not pass."""
         d = self.difference
         return (
             f"output {self.output!r} of {self.candidate} differs from {self.reference}: "
@@ -68,7 +68,7 @@ class Check:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data that json can write."""
+        """Return plain data that json can write."""
         return {
             "candidate": self.candidate,
             "reference": self.reference,
@@ -97,7 +97,7 @@ class AccuracyReport:
     figures: tuple[Figure, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data that json can write."""
+        """Return plain data that json can write."""
         return {"artifact": self.artifact, "samples": self.samples, **_by_key(self.figures)}
 
 
@@ -107,7 +107,7 @@ def _by_key(figures: Iterable[Figure]) -> dict[str, float | None]:
 
 @dataclass(frozen=True)
 class Verification:
-    """What a comparison of two files found."""
+    """Findings of a comparison of two files."""
 
     checks: list[Check]
     layers: list[LayerDifference]
@@ -115,7 +115,7 @@ class Verification:
 
     @property
     def failures(self) -> list[str]:
-        """What is wrong, in words; empty when all checks passed."""
+        """Return what is wrong, in words; empty when all checks passed."""
         return [check.failure() for check in self.checks if not check.passed]
 
 
@@ -130,9 +130,12 @@ def check_outputs(
     """Run both on the same samples and compare each output.
 
     Args:
-        candidate: Its name for the report, and what runs it.
-        reference: The same for what it is held against.
-        task: What the network is for, which says what it means that both agree.
+        candidate: Name for the report, and runner, of what is checked.
+        reference: Name and runner of what it is held against.
+        samples: Inputs to run both on.
+        limit: Bound that each output must keep; None: none.
+        task: Purpose of the network, which says what it means that both agree.
+        on_sample: Function to call after each sample.
 
     Raises:
         InputError: They have outputs of different number or shape, or the reference gives NaN or infinity.
@@ -169,7 +172,7 @@ def _require_finite(runner: str, outputs: Outputs) -> None:
 
 
 def compare_layers(reference: Path, candidate: Path, samples: Sequence[Sample]) -> list[LayerDifference]:
-    """SQNR of every tensor that both files have by name and shape, in the candidate's order.
+    """Return the SQNR of every tensor that both files have by name and shape, in the candidate's order.
 
     The builtin kernels run both, because a delegate does not give out what is inside it. The rewrites keep a
     value's name only where they keep the value, and mark what they add with "~".
@@ -190,7 +193,7 @@ def compare_layers(reference: Path, candidate: Path, samples: Sequence[Sample]) 
 
 
 def _activations(session: TfliteSession) -> dict[str, dict[str, Any]]:
-    """Computed tensors by name, without those at the border of a type, which repeat their input."""
+    """Return computed tensors by name, without those at the boundary of a type, which repeat their input."""
     nodes = [node for node in session.nodes() if node["op_name"] not in ("QUANTIZE", "DEQUANTIZE")]
     details = session.tensors()
     computed = [details[int(index)] for node in nodes for index in node["outputs"]]

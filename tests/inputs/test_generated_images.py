@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mobiledeploy.inputs.generated_images import generated_image, generated_images
+from mobiledeploy.inputs.generated_images import generated_image
 
 SIZE = (96, 96)
 
@@ -16,7 +16,7 @@ SIZE = (96, 96)
 @pytest.fixture(scope="module")
 def images() -> NDArray[np.float64]:
     """(32, height, width, 3) in [0, 1]."""
-    return np.stack(list(generated_images(32, SIZE, seed=0))) / 255.0
+    return np.stack([generated_image(number, SIZE, seed=0) for number in range(32)]) / 255.0
 
 
 def power_spectrum_slope(grey: NDArray[np.float64]) -> float:
@@ -31,9 +31,8 @@ def power_spectrum_slope(grey: NDArray[np.float64]) -> float:
 
 
 def test_same_seed_same_images() -> None:
-    first, again = (list(generated_images(3, SIZE, seed=5)) for _ in range(2))
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    assert np.array_equal(first[2], generated_image(2, SIZE, seed=5))
+    first, again = (generated_image(2, SIZE, seed=5) for _ in range(2))
+    assert np.array_equal(first, again)
 
 
 def test_images_differ_by_number_and_seed() -> None:

@@ -56,7 +56,7 @@ def test_limit_is_a_seeded_choice(tmp_path: Path) -> None:
 
 
 def test_a_model_without_image_input_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"needs one input \(1, 3, H, W\)"):
+    with pytest.raises(InputError, match=r"expected one input \(1, 3, H, W\)"):
         LabelledImages(tmp_path, [("a.png", 0)], {"x": (1, 128)}, None)
 
 

@@ -32,16 +32,13 @@ def texts(svg: str) -> dict[str, tuple[float, float]]:
 
 
 def test_a_point_lies_where_the_ticks_of_its_numbers_cross() -> None:
-    svg = plot(
-        [Series("ours", [Point(0, 10), Point(4, 20, "the best")], line=True)], x_label="cost", y_label="dB"
-    )
+    svg = plot([Series("ours", [Point(0, 10), Point(4, 20, "the best")])], x_label="cost", y_label="dB")
     words = texts(svg)
     circles = list(ElementTree.fromstring(svg).iter(f"{_SVG}circle"))
     best = next(circle for circle in circles if circle.findtext(f"{_SVG}title") == "the best")
     assert float(best.attrib["cx"]) == pytest.approx(words["4.0"][0])
     assert float(best.attrib["cy"]) == pytest.approx(words["20"][1] - 4, abs=0.2)
     assert {"cost", "dB", "ours"} <= set(words)
-    assert len(list(ElementTree.fromstring(svg).iter(f"{_SVG}polyline"))) == 1
 
 
 def test_everything_stays_inside_the_drawing() -> None:

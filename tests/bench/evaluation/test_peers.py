@@ -58,7 +58,7 @@ def asked(
         inputs = open_inputs(settings["calibration"], shapes, None, settings["samples"], settings["seed"])
         hashes = {
             "weights": {"sha256": open_source(network, ModelOptions()).weights.sha256},
-            "calibration": {"sha256": inputs.fingerprint()},
+            "calibration": {"sha256": inputs.fingerprint},
         }
         return SimpleNamespace(artifacts=linear_files, report=SimpleNamespace(**hashes | found["report"]))
 
