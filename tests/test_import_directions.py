@@ -46,11 +46,14 @@ def imported(path: Path) -> set[str]:
 IMPORTS = {name: imported(path) for name, path in MODULES.items()}
 
 
+FOLDERS = {path.parent for path in MODULES.values()}
+HOLDING_FOLDERS = {outer for folder in FOLDERS for outer in folder.parents}
+
+
 def room(name: str) -> str:
     """The folder of a module; the module itself where its folder holds others."""
     path = MODULES[name]
-    inner = [other for other in MODULES.values() if path.parent in other.parent.parents]
-    return str(path.with_suffix("") if inner else path.parent)
+    return str(path.with_suffix("") if path.parent in HOLDING_FOLDERS else path.parent)
 
 
 def part(name: str) -> str:
