@@ -17,7 +17,7 @@ from mobiledeploy.base.files import StagingFolder
 from mobiledeploy.base.options import shared
 from mobiledeploy.base.progress import Progress
 from mobiledeploy.base.version import __version__
-from mobiledeploy.exporters.rewrites.stages import rewrite_for_target
+from mobiledeploy.exporters.rewrites.stages import require_rewrites, rewrite_for_target
 from mobiledeploy.exporters.tflite.graph import Tensor, TfliteGraph
 from mobiledeploy.exporters.tflite.onnx_to_tflite import lower
 from mobiledeploy.exporters.tflite.weight_storage import store_weights
@@ -159,6 +159,12 @@ class _Export:
 def _begin(
     settings: ExportSettings, source: Source, target: Target, staging: StagingFolder, progress: Progress
 ) -> _Export:
+    task = get_task(settings.task or source.task)
+    if settings.validation is not None:
+        require_labels(task, "--validation")
+    if settings.accuracy_budget is not None and settings.accuracy_budget.points is not None:
+        require_labels(task, _BUDGET_IN_POINTS)
+    require_rewrites(settings.without_rules)
     with progress.step("open the inputs"):
         inputs = open_inputs(
             settings.calibration,
@@ -173,13 +179,12 @@ def _begin(
         model={"name": source.name, "inputs": source.inputs, **source.facts},
         weights=asdict(source.weights),
         settings=settings.recorded(),
-        checked_on=f"{len(checked)} of {inputs.description}",
+        checked_on=inputs.holdout_description,
         preprocessing=asdict(source.preprocessing) if source.preprocessing else None,
         warnings=list(source.warnings),
     )
     if settings.quantizes or settings.calibration is not None:
         report.warnings += inputs.warnings
-    task = get_task(settings.task or source.task)
     return _Export(settings, source, target, task, staging, progress, inputs, checked, report)
 
 

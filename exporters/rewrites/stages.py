@@ -34,7 +34,7 @@ from mobiledeploy.exporters.rewrites.split_convolutions import split_convolution
 from mobiledeploy.exporters.rewrites.through_concat import THROUGH_CONCAT
 from mobiledeploy.runtime.targets import Precision, Target
 
-__all__ = ["STAGES", "register_rule", "rewrite_for_target"]
+__all__ = ["STAGES", "register_rule", "require_rewrites", "rewrite_for_target"]
 
 Pass = Callable[[ir.Model, Target, Precision], RewriteLog]
 """A rewrite of the whole graph at once, for what no pattern of a few nodes can say."""
@@ -105,7 +105,7 @@ def rewrite_for_target(
     Raises:
         InputError: Nothing has a name in ``without``.
     """
-    _require_known(without)
+    require_rewrites(without)
     log = RewriteLog()
     for name, stage in STAGES.items():
         if name in without:
@@ -123,9 +123,17 @@ def _rules() -> dict[str, type[Rule]]:
     return {rule.__name__: rule for stage in STAGES.values() if isinstance(stage, tuple) for rule in stage}
 
 
-def _require_known(names: Collection[str]) -> None:
+def require_rewrites(names: Collection[str]) -> None:
+    """Make sure that rules or stages have these names.
+
+    Raises:
+        InputError: Nothing has one of them.
+    """
     known = {*STAGES, *_rules()}
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, known) or STAGES
-            raise InputError(f"no rewrite is called {name!r}, expected such as {', '.join(close)}")
+            raise InputError(
+                f"--without-rule is {name!r}, expected a rewrite or a stage, such as {', '.join(close)}; "
+                "report.json has the names under rewrites"
+            )

@@ -86,7 +86,7 @@ def _bench(options: BenchOptions, output: Output) -> int:
         raise InputError(
             "--json and --csv together, expected one of them; --out FILE keeps JSON beside either"
         )
-    _check_limits(options.limits, devices)
+    _check_limits(options.limits, devices, options.per_op, options.tools.benchmark_model)
     if options.out is not None:
         check_writable(options.out)
     with progress_on_stderr(output.quiet) as progress:
@@ -120,13 +120,18 @@ def _bench(options: BenchOptions, output: Output) -> int:
     return max((error.exit_code for error in result.errors), default=0)
 
 
-def _check_limits(limits: Limits, devices: Sequence[str]) -> None:
-    """A limit that nothing is held against would let everything pass.
+def _check_limits(limits: Limits, devices: Sequence[str], per_op: bool, runner: Path | None) -> None:
+    """Refuse what no device could answer: a limit that nothing is held against lets everything pass.
 
     Raises:
         InputError: There is one.
     """
     counted = [device.startswith("arm:") for device in devices]
+    if per_op and not any(counted) and runner is None:
+        raise InputError(
+            "--per-op without an emulated core or Google's benchmark_model, expected one, as they alone tell "
+            "ops apart; pass --device arm:PROFILE, or a phone and --runner FILE"
+        )
     if limits.instructions is not None and not any(counted):
         raise InputError("--max-insns without an emulated core, expected one; pass --device arm:PROFILE, too")
     if (limits.ms is not None or limits.stable) and counted and all(counted):

@@ -14,9 +14,9 @@ __all__ = ["options_page", "options_table"]
 _HEAD = """# Options
 
 Written by `python -m mobiledeploy.cli.options_page > docs/options.md`, not by hand. Every command takes
-`--json`, `-q` and `-v`, too. The second column has the keywords of `mobiledeploy.export` and
-`mobiledeploy.verify_files`; with a dot, a field of what the keyword takes, such as
-`thresholds=Thresholds(float_error=1e-3)`.
+`--json`, `-q` and `-v`, too. The second column has the keywords of `mobiledeploy.export`,
+`mobiledeploy.verify_files` and `mobiledeploy.bench.run.bench`; with a dot, a field of what the keyword takes,
+such as `thresholds=Thresholds(float_error=1e-3)`.
 
 To add an option, declare it where it is used: one field, `name: type = option(...)`, of the settings there.
 Parser, keyword, checks and this page come from it (`mobiledeploy/base/options.py`).

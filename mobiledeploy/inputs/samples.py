@@ -48,6 +48,7 @@ class InputSource:
 
     Attributes:
         description: one line for the report: how many of what, and how they were prepared.
+        holdout_description: the same of the samples that are held back.
         warnings: what the user should know about them, a sentence each.
         calibration: samples to calibrate with.
         holdout: other samples, to check the result on; the same ones for any number of calibration samples,
@@ -56,6 +57,7 @@ class InputSource:
     """
 
     description: str
+    holdout_description: str
     warnings: list[str]
     calibration: Samples
     holdout: Samples
@@ -127,7 +129,9 @@ def input_source(
     """
     calibration, kept = wanted.split(len(digests))
     parts = (b"".join(digests[number] for number in part) for part in (calibration, kept))
+    held_back = "held back from calibration" if len(digests) > 1 else "that calibrate, too"
     return InputSource(
+        holdout_description=f"{len(kept)} {kind} {held_back}; {how}",
         description=f"{len(calibration)} {kind}, {len(kept)} held back; {how}",
         warnings=[*notes, *wanted.warnings(len(digests), kind)],
         calibration=Samples(calibration, make),

@@ -34,12 +34,15 @@ def _artifacts(report: Report) -> Section:
     for key, artifact in report.artifacts.items():
         row = {"artifact": artifact.file, "size": _size(artifact.size_bytes)}
         if artifact.partitions is not None:
-            row |= {"parts": str(artifact.partitions.count), "ops outside": _outside(artifact.partitions)}
+            row |= {
+                "partitions": str(artifact.partitions.count),
+                "ops outside": _outside(artifact.partitions),
+            }
         if (against_fp32 := report.against_fp32(key)) is not None:
             row |= {"SQNR dB": f"{against_fp32.difference.sqnr_db:.1f}"}
             row |= _task_figures(against_fp32.agreement[:1])
         rows.append(row)
-    notes = ["parts: of the XNNPACK delegate; from SQNR on: against the fp32 artifact"]
+    notes = ["partitions: pieces that XNNPACK runs; SQNR and what follows it: against the fp32 artifact"]
     notes += [f"{key}: {note}" for key, artifact in report.artifacts.items() for note in artifact.notes]
     return Section("Artifacts", rows, notes, names=["artifact"], texts=["ops outside"])
 
@@ -93,7 +96,7 @@ def checks_section(checks: Sequence[Check], notes: Sequence[str] = ()) -> Sectio
 
 def _verdict(check: Check) -> Cell:
     if check.limit is None:
-        return ""
+        return "not judged"
     return Styled("ok", "ok") if check.passed else Styled(f"fails: {check.limit}", "bad")
 
 
@@ -114,7 +117,8 @@ def _budget(report: Report) -> Section:
         figure = {"points lost": f"{final:.2f}"} if in_points else {"SQNR dB": f"{final:.1f}"}
         rows.append({"": "the .tflite", **figure})
     notes = [
-        f"{mixed.budget}; {'kept' if mixed.met else 'not kept even in float'}; {mixed.measured_on}",
+        f"the budget: {mixed.budget}; it is {'kept' if mixed.met else 'not kept, even in float'}",
+        f"measured: {mixed.measured_on}",
         f"in float: {', '.join(mixed.layers) or 'nothing'}",
         "cost: estimated instructions, 1 for int8 throughout",
     ]

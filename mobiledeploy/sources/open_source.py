@@ -39,6 +39,11 @@ def open_source(text: str, options: ModelOptions) -> Source:
         )
     if text.endswith(".onnx"):
         return _from_onnx(Path(text), options)
+    if text.endswith(".tflite"):
+        raise InputError(
+            f"{text} is an artifact already, expected a network to make one of; `mobiledeploy verify` and "
+            "`mobiledeploy bench` take .tflite files"
+        )
     spec = resolve(text)
     from mobiledeploy.sources.registry_source import from_registry
 

@@ -182,7 +182,7 @@ class TopOneLost:
         figure = "lost" if labels is not None else "that differs from float (there are no labels)"
         count = len(samples)
         self.description = (
-            f"{Classification.points} {figure} on {count} {source}; one of them is {100 / count:.2g} points"
+            f"{Classification.points} {figure} on {count} {source}; one image is {100 / count:.2g} points"
         )
 
     def lost_points(self, runner: Runner) -> float:

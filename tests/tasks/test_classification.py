@@ -94,7 +94,7 @@ def test_points_are_counted_against_labels_and_without_them_against_float() -> N
     labelled = TopOneLost(in_float, samples, [0, 1, 2, 4], "images")
     assert labelled.lost_points(int8) == 0.0  # one lost, one gained
     assert TopOneLost(in_float, samples, None, "images").lost_points(int8) == 50.0
-    assert "one of them is 25 points" in labelled.description
+    assert "one image is 25 points" in labelled.description
 
 
 class Logits:
