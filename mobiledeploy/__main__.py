@@ -1,6 +1,6 @@
 """``python -m mobiledeploy``."""
 
-from mobiledeploy.cli.main import run
+from mobiledeploy.cli import run
 
 if __name__ == "__main__":
     run()

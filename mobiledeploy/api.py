@@ -11,6 +11,7 @@ from mobiledeploy.base.files import staging_folder
 from mobiledeploy.base.options import given, takes
 from mobiledeploy.base.progress import Progress, Silent, Timed
 from mobiledeploy.runtime.precisions import KINDS
+from mobiledeploy.runtime.targets import get_target
 from mobiledeploy.settings import ExportSettings
 from mobiledeploy.sources.open_source import open_source
 from mobiledeploy.sources.source import Source
@@ -84,7 +85,7 @@ def run_export(settings: ExportSettings, progress: Progress) -> ExportResult:
     with timed.step("load the exporters"):
         from mobiledeploy.pipeline import make_artifacts
     with staging_folder(out) as staging:
-        report = make_artifacts(settings, source, settings.target, staging, timed)
+        report = make_artifacts(settings, source, get_target(settings.target), staging, timed)
     artifacts = {key: out / record.file for key, record in report.artifacts.items()}
     artifacts |= {"report": out / "report.json", "html": out / "report.html"}
     return ExportResult(source.name, out, artifacts, report, timed.seconds)

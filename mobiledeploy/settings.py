@@ -33,6 +33,12 @@ def _kinds(given: str | Sequence[str]) -> tuple[PrecisionKind, ...]:
     return choose_kinds([given] if isinstance(given, str) else given)
 
 
+def _target(given: str | Target) -> str | Target:
+    """Return what was given: settings hold a name, which can be printed, pickled and put into a report."""
+    get_target(given)  # raises, where there is no such target
+    return given
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings(ModelOptions, QuantizeOptions):
     """Options of ``mobiledeploy export``. Those who use a part of the options declare them."""
@@ -102,8 +108,8 @@ class ExportSettings(ModelOptions, QuantizeOptions):
         choices=get_args(IoType),
         help="type of inputs and outputs of the int8 artifact, or (int16) of int16x8",
     )
-    target: Converted[str | Target, Target] = option(
-        LITERT_2_3.name, get_target, choices=lambda: TARGETS, help="runtime to export for"
+    target: str | Target = option(
+        LITERT_2_3.name, _target, choices=lambda: TARGETS, help="runtime to export for"
     )
     without_rules: Texts = option(
         (),
@@ -133,6 +139,6 @@ class ExportSettings(ModelOptions, QuantizeOptions):
         budget = self.accuracy_budget
         return kept | {
             "accuracy_budget": None if budget is None else asdict(budget),
-            "target": self.target.name,
+            "target": get_target(self.target).name,
             "thresholds": asdict(self.thresholds),
         }

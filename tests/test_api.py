@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,14 +101,20 @@ def test_an_interruption_leaves_the_folder_as_it_was(onnx_file: str, tmp_path: P
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"samples": 0}, "--samples is 0, expected a whole number of 1 or more; leave it out for 64"),
-        ({"size": 0}, "--size is 0, expected N or HEIGHTxWIDTH .*; leave it out for the network's own"),
+        (
+            {"samples": 0},
+            "--samples is 0, expected a whole number of 1 or more; correct it, or leave it out for 64",
+        ),
+        (
+            {"size": 0},
+            "--size is 0, expected N or HEIGHTxWIDTH .*; correct it, or leave it out for the network's own",
+        ),
         ({"target": "phone"}, "--target is 'phone', expected one of litert"),
         ({"io": "int8"}, "--io int8 for fp32, expected .* add --precision int8"),
         ({"io": "int32"}, "--io is 'int32', expected one of float32, int8, uint8, int16"),
         ({"calibrator": "best"}, "--calibrator is 'best', expected one of cubed, mse, min-max, .*, search"),
         ({"validation_limit": 5}, "--validation-limit without --validation, .* pass --validation DIR"),
-        ({"options": ["depth"]}, "--option is 'depth', expected NAME=VALUE; leave it out"),
+        ({"options": ["depth"]}, "--option is 'depth', expected NAME=VALUE; correct it, or leave it out"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:
@@ -174,3 +182,10 @@ def test_what_is_about_int8_needs_an_int8_artifact(
         mobiledeploy.export(SOURCE, out=tmp_path, **settings)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="expected points of accuracy such as"):
         mobiledeploy.export(SOURCE, int8=True, accuracy_budget="some", out=tmp_path)
+
+
+def test_settings_can_be_printed_pickled_and_taken_apart() -> None:
+    settings = mobiledeploy.ExportSettings("net.onnx", size=[24, 32])
+    assert pickle.loads(pickle.dumps(settings)) == settings
+    assert dataclasses.asdict(settings)["target"] == "litert-2.3"
+    assert settings.size == (24, 32) and len(repr(settings)) < 2000

@@ -143,7 +143,7 @@ class Option:
             try:
                 return self.convert(value)
             except UnfitError as unfit:
-                remedy = f"leave it out{self.unset_text and ' for '}{self.unset_text}"
+                remedy = f"correct it, or leave it out{self.unset_text and ' for '}{self.unset_text}"
                 raise InputError(f"{self.flag} is {_shown(value)}, expected {unfit}; {remedy}") from None
         if isinstance(self.default, tuple):
             return (value,) if isinstance(value, str) else tuple(value)

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from mobiledeploy.base.options import Option, Options, declared, groups
 from mobiledeploy.cli.arguments import help_text
-from mobiledeploy.cli.main import COMMANDS, command_named
+from mobiledeploy.cli.command_line import COMMANDS, command_named
 
 __all__ = ["options_page", "options_table"]
 

@@ -12,6 +12,7 @@ from mobiledeploy.models.registry import resolve
 from mobiledeploy.runtime.precisions import KINDS
 from mobiledeploy.sources.source import INPUT_NAME, ModelOptions, Source, WeightsRecord, module_sha256
 from mobiledeploy.sources.user_code import call_factory
+from mobiledeploy.tasks.registry import TASKS
 from mobiledeploy.tasks.tensors import Tensors
 
 # torch, and what imports it, is imported where it is first needed: a mistyped name gets its answer at once.
@@ -77,8 +78,14 @@ def _from_python(path: Path, factory: str, options: ModelOptions) -> Source:
         weights=weights,
         module=module,
         preprocessing=getattr(module, "preprocessing", None),
-        task=getattr(module, "task", Tensors.name),
+        task=_said_task(module),
     )
+
+
+def _said_task(module: nn.Module) -> str:
+    """Return the task that a module's attribute names; others call something else that."""
+    said = getattr(module, "task", None)
+    return said if isinstance(said, str) and said in TASKS else Tensors.name
 
 
 def _build(path: Path, factory: str, options: ModelOptions) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,9 +24,9 @@ INPUT_NAME = "image"
 _LONGEST_SIDE = 4096  # pixels; more is a slip of the finger, and takes gigabytes before it fails
 
 
-def _size(value: int | str | tuple[int, int]) -> tuple[int, int]:
+def _size(value: int | str | Sequence[int]) -> tuple[int, int]:
     """Return (height, width) of "224", "160x224", 224 or (160, 224)."""
-    parts = value if isinstance(value, tuple) else str(value).lower().split("x")
+    parts = str(value).lower().split("x") if isinstance(value, int | str) else list(value)
     sides = [int(part) for part in parts if str(part).isdecimal() and 0 < int(part) <= _LONGEST_SIDE]
     if len(sides) != len(parts) or len(sides) not in (1, 2):
         raise UnfitError(f"N or HEIGHTxWIDTH in pixels, such as 224, with sides of up to {_LONGEST_SIDE}")
@@ -73,7 +73,7 @@ class ModelOptions(Options):
         unset="the publisher's host",
         recorded=False,
     )
-    size: Converted[int | tuple[int, int] | None, tuple[int, int] | None] = option(
+    size: Converted[int | Sequence[int] | None, tuple[int, int] | None] = option(
         None, _size, metavar="N|HxW", help="input size in pixels", unset="the network's own"
     )
     num_classes: int | None = option(

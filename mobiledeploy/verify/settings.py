@@ -12,8 +12,8 @@ from mobiledeploy.verify.thresholds import DEFAULT_INT8_SQNR_DB, Limit
 __all__ = ["VerifySettings"]
 
 
-def _limit(given: str | float | Limit) -> Limit:
-    return given if isinstance(given, Limit) else Limit("sqnr_db", number(given))
+def _limit(given: str | float | Limit | None) -> Limit | None:
+    return given if given is None or isinstance(given, Limit) else Limit("sqnr_db", number(given))
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class VerifySettings(Options):
     )
     samples: int = option(16, whole(1), metavar="N", help="inputs to compare on")
     seed: int = option(0, whole(0), metavar="N", help="random seed of the choice of inputs")
-    task: str = option(
-        "tensors", choices=TASKS, help="what the network is for, which says what it means that both agree"
-    )
     limit: Converted[float | Limit | None, Limit | None] = option(
         DEFAULT_INT8_SQNR_DB, _limit, flag="--min-sqnr", metavar="DB", help="fail below this SQNR"
+    )
+    task: str = option(
+        "tensors", choices=TASKS, help="what the network is for, which says what it means that both agree"
     )

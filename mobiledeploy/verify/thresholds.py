@@ -46,7 +46,7 @@ class Thresholds(Options):
         flag="--min-sqnr",
         metavar="DB",
         help="fail when int8 is below this SQNR against fp32",
-        unset="10; none for initial weights",
+        unset="10, or no limit for initial weights",
     )
     fp16_sqnr_db: float = 30.0
     qdq_sqnr_db: float = 15.0

@@ -59,7 +59,12 @@ def params_by(method: str, histogram: Histogram, dtype: np.dtype[Any] = INT8) ->
     Raises:
         InputError: The method gives no range for what was seen.
     """
-    low, high = methods()[method](histogram)
+    chosen = methods()[method](histogram)
+    if not isinstance(chosen, tuple) or len(chosen) != 2:  # of a function that users registered
+        raise InputError(
+            f"calibrator {method!r} returns {chosen!r}, expected a pair (low, high); correct that function"
+        )
+    low, high = chosen
     if histogram.width and not -math.inf < low <= high < math.inf:
         raise InputError(
             f"calibrator {method!r} chooses the range [{low}, {high}] for values in [{histogram.low:g}, "

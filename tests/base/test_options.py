@@ -69,9 +69,18 @@ def test_values_are_converted_whether_they_are_text_or_not() -> None:
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"count": 0}, "--count is 0, expected a whole number of 1 or more; leave it out for 8"),
-        ({"count": "x"}, "--count is 'x', expected a whole number of 1 or more; leave it out for 8"),
-        ({"count": 2.5}, "--count is 2.5, expected a whole number of 1 or more; leave it out for 8"),
+        (
+            {"count": 0},
+            "--count is 0, expected a whole number of 1 or more; correct it, or leave it out for 8",
+        ),
+        (
+            {"count": "x"},
+            "--count is 'x', expected a whole number of 1 or more; correct it, or leave it out for 8",
+        ),
+        (
+            {"count": 2.5},
+            "--count is 2.5, expected a whole number of 1 or more; correct it, or leave it out for 8",
+        ),
         ({"mode": "best"}, "--mode is 'best', expected one of fast, slow; name one"),
         ({"mode": 3}, "--mode is 3, expected one of fast, slow; name one"),
         ({"limit": 3}, "--limit without --folder, expected both; pass --folder DIR"),
@@ -83,7 +92,7 @@ def test_what_cannot_be_is_refused_in_the_words_of_the_command_line(
     with pytest.raises(InputError) as refused:
         Run(**keywords)
     assert str(refused.value) == message
-    with pytest.raises(InputError, match="--max is nan, expected a number; leave it out"):
+    with pytest.raises(InputError, match="--max is nan, expected a number; correct it, or leave it out"):
         Bounds(most="nan")  # type: ignore[arg-type]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.bench.devices.arm.emulator import Emulator
-from mobiledeploy.cli.main import main
+from mobiledeploy.cli import main
 
 if TYPE_CHECKING:
     from tests.bench.virtual_phone.phones import Phones

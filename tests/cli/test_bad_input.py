@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mobiledeploy.cli.main import main
+from mobiledeploy.cli import main
 
 Refused = Callable[..., str]
 
@@ -99,17 +99,23 @@ def test_an_unknown_network_names_the_nearest(refused: Refused) -> None:
         (["--width-mult=-1"], "width_mult -1.0 for mobilenetv3_small, expected more than 0"),
         (["--width-mult", "inf"], "width_mult inf for mobilenetv3_small, expected more than 0"),
         (["--width-mult", "1e9"], "mobilenetv3_small with width_mult 1e+09 does not fit into memory"),
-        (["--width-mult", "nan"], "--width-mult is nan, expected a number; leave it out for 1"),
+        (
+            ["--width-mult", "nan"],
+            "--width-mult is nan, expected a number; correct it",
+        ),
         (["--option", "depth=2"], "mobilenetv3_small has no option 'depth', expected one of num_classes"),
-        (["--option", "depth"], "--option is 'depth', expected NAME=VALUE; leave it out"),
+        (["--option", "depth"], "--option is 'depth', expected NAME=VALUE; correct it, or leave it out"),
         (["--width-mult", "1", "--option", "width_mult=2"], "width_mult is given twice"),
         (["--weights-as", "tf"], "'tf' is no weights entry of mobilenetv3_small, expected one of imagenet1k"),
         (["--num-classes", "0"], "--num-classes is 0, expected a whole number of 1 or more"),
         (["--size", "0"], "--size is 0, expected N or HEIGHTxWIDTH in pixels"),
         (["--size", "100000"], "HEIGHTxWIDTH in pixels, such as 224, with sides of up to 4096"),
-        (["--samples", "0"], "--samples is 0, expected a whole number of 1 or more; leave it out for 64"),
+        (
+            ["--samples", "0"],
+            "--samples is 0, expected a whole number of 1 or more; correct it",
+        ),
         (["--samples", "few"], "--samples is 'few', expected a whole number of 1 or more"),
-        (["--min-sqnr", "nan"], "--min-sqnr is nan, expected a number; leave it out for 10"),
+        (["--min-sqnr", "nan"], "--min-sqnr is nan, expected a number; correct it, or leave it out for 10"),
         (["--validation-limit", "3"], "--validation-limit without --validation"),
         (["--precision", "int4"], "--precision is 'int4', expected one or more of fp32, "),
         (["--target", "phone"], "--target is 'phone', expected one of litert-2.3; name one"),

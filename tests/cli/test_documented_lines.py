@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mobiledeploy.cli.main import COMMANDS, command_named, main
+from mobiledeploy.cli.command_line import COMMANDS, command_named, main
 
 ROOT = Path(__file__).parents[2]
 LINES = [

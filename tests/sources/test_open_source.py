@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mobiledeploy.base.errors import WeightsError
+from mobiledeploy.base.errors import InputError, WeightsError
 from mobiledeploy.models.blocks import Classifier, SameConv2d
 from mobiledeploy.models.facts import TF
 from mobiledeploy.models.registry import create
@@ -200,3 +200,27 @@ def test_an_onnx_file_gives_a_safe_name(
     assert (source.name, source.quantized) == (name, quantized)
     assert source.inputs == {"x": (1, 3, 4, 4)}
     assert source.weights.kind == "onnx"
+
+
+@pytest.mark.parametrize("said", ["'detect'", "['seg']", "None", "nn.ReLU()"])
+def test_what_others_call_a_task_is_none_of_ours(tmp_path: Path, said: str) -> None:
+    """Ultralytics' modules have `task = "detect"`, others a submodule of that name."""
+    (tmp_path / "net.py").write_text(
+        f"from torch import nn\ndef net():\n    m = nn.Conv2d(3, 4, 3)\n    m.task = {said}\n    return m\n"
+    )
+    options = ModelOptions(size=16)
+    assert open_source(f"{tmp_path / 'net.py'}:net", options).task == "tensors"
+
+
+def test_a_module_may_say_its_task(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\ndef net():\n    m = nn.Conv2d(3, 4, 3)\n    m.task = 'classification'\n"
+        "    return m\n"
+    )
+    options = ModelOptions(size=16)
+    assert open_source(f"{tmp_path / 'net.py'}:net", options).task == "classification"
+
+
+def test_an_artifact_is_no_source() -> None:
+    with pytest.raises(InputError, match=r"net\.tflite is an artifact already.*verify"):
+        open_source("net.tflite", ModelOptions())

@@ -14,7 +14,7 @@ import pytest
 
 import mobiledeploy
 from mobiledeploy.base.errors import InputError
-from mobiledeploy.cli.main import main
+from mobiledeploy.cli import main
 from mobiledeploy.quantize.calibrate import calibrators
 from mobiledeploy.quantize.calibrate.calibrate import calibrate
 from mobiledeploy.quantize.calibrate.calibrators import CALIBRATORS, register_calibrator

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import mobiledeploy
-from mobiledeploy.cli.main import COMMANDS, main
+from mobiledeploy.cli.command_line import COMMANDS, main
 
 SOURCE = f"{Path(__file__).parents[1] / 'tiny_networks.py'}:squeeze_excite"
 Capture = pytest.CaptureFixture[str]
@@ -45,7 +45,7 @@ def test_version_and_help_succeed(capsys: Capture) -> None:
 )
 def test_quick_commands_import_nothing_heavy(arguments: list[str]) -> None:
     code = (
-        "import sys; from mobiledeploy.cli.main import main; code = main(sys.argv[1:]);"
+        "import sys; from mobiledeploy.cli import main; code = main(sys.argv[1:]);"
         "print('heavy:', sorted({'torch', 'numpy', 'onnx', 'onnxruntime', 'onnx_ir', 'ai_edge_litert', 'PIL'}"
         "& set(sys.modules)), code)"
     )
@@ -183,7 +183,7 @@ def bug(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bug_is_one_line_and_with_v_a_traceback(capsys: Capture) -> None:
     code, text, errors = run(capsys, "export", "net")
     assert (code, text) == (1, "")
-    assert errors.startswith("mobiledeploy: internal error: KeyError: 'missing' (test_main.py:")
+    assert errors.startswith("mobiledeploy: internal error: KeyError: 'missing' (test_command_line.py:")
     assert "please report it" in errors and errors.count("\n") == 1
     code, _, errors = run(capsys, "export", "net", "-v")
     assert code == 1 and "Traceback" in errors
