@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mobiledeploy.runtime.evaluation import evaluating
+from mobiledeploy.runtime.evaluation_mode import evaluating
 
 __all__ = ["count_multiply_adds", "count_parameters"]
 

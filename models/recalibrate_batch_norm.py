@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mobiledeploy.runtime.evaluation import evaluating
+from mobiledeploy.runtime.evaluation_mode import evaluating
 
 __all__ = ["recalibrate_batch_norm"]
 

@@ -59,7 +59,7 @@ class Ratio(Interval):
     """Latency of one model over that of another.
 
     Attributes:
-        share: Of the rounds, that it is the median of: all, or the calm ones where it differs in the others.
+        share: share of the rounds behind it: all, or the calm ones where it differs in the others.
         disturbed: The median of the others, where it differs; else None.
     """
 

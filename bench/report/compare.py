@@ -19,7 +19,7 @@ its own scatter takes the place of this figure. docs/benchmarking.md has what wa
 """
 
 RATIO_SHARE = 1 / 3
-"""Of the noise of medians, in ratios."""
+"""Multiple of the noise of medians, in ratios."""
 
 COUNT_NOISE = 1e-4
 """Two counts of one file agree to this share."""

@@ -17,7 +17,7 @@ MOST_STEPS = 1
 """XNNPACK's kernels round a midpoint up on one processor and down on another."""
 
 MOST_ERROR = 1e-5
-"""Of an output of real numbers, as a share of its range; sums are taken in another order.
+"""Largest error of an output of real numbers, as a share of its range; sums are taken in another order.
 
 MobileNetV2 and V3 differ by 6e-7 to 9e-7 between x86 and Arm.
 """

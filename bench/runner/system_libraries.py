@@ -28,7 +28,7 @@ def system_libraries(folder: Path | None = None, *, root: Path = Path("/")) -> d
     Args:
         folder: Where to look: a folder of libraries, or the root of an AArch64 system. When left out: where
             the distributions put them.
-        root: Of the file system that is searched when there is no `folder`.
+        root: root of the file system that is searched when there is no `folder`.
 
     Raises:
         InputError: Some are missing. The message names them, and the command that installs them.

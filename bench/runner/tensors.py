@@ -23,7 +23,7 @@ class IoTensor:
     Attributes:
         name: In the first signature; the tensor's own in a file without signatures.
         shape: As the file holds it, images NHWC; a size that it leaves open is the one that it starts with.
-        dtype: Of its elements, little endian.
+        dtype: type of its elements, little endian.
     """
 
     name: str

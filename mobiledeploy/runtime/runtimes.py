@@ -124,7 +124,7 @@ class TorchRunner:
         import torch
         from torch.utils._pytree import tree_leaves
 
-        from mobiledeploy.runtime.evaluation import evaluating
+        from mobiledeploy.runtime.evaluation_mode import evaluating
 
         with evaluating(self._module):
             # Copies: a forward may change its input in place, and the sample goes to other runners, too.

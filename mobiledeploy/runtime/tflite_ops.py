@@ -44,8 +44,8 @@ class FileOp:
         op: Builtin name, such as CONV_2D; of a custom op "CUSTOM " and its name.
         inputs, outputs: Tensor indices; below 0: left out.
         output: Name of the first output.
-        shape: Of the first output, images NHWC.
-        multiply_adds: Of convolutions and fully connected ops; 0 for all others.
+        shape: shape of the first output, images NHWC.
+        multiply_adds: multiply-adds of convolutions and fully connected ops; 0 for all others.
     """
 
     index: int

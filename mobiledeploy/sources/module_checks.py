@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from mobiledeploy.base.errors import InputError
 from mobiledeploy.inputs.preprocessing import Preprocessing
-from mobiledeploy.runtime.evaluation import evaluating
+from mobiledeploy.runtime.evaluation_mode import evaluating
 
 __all__ = ["input_shape", "require_module", "require_runnable"]
 

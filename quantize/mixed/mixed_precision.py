@@ -31,7 +31,7 @@ class BudgetStep:
         change: What was put into float, or back into int8, before this was measured, in words.
         in_float: How many layers are in float.
         cost: Estimated instructions as multiples of those of the graph that is int8 throughout.
-        sqnr_db: Of the outputs, against float.
+        sqnr_db: SQNR of the outputs, against float.
         lost_points: Points lost, of what the task is judged by; None for a budget in dB.
         met: Whether that keeps the budget.
     """

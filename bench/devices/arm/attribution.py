@@ -69,9 +69,9 @@ class OpCount:
         ops: Places in the file.
         types: Their builtin names.
         output: Name of the tensor that the last of them writes.
-        shape: Of that tensor, images NHWC.
-        multiply_adds: Of all of them.
-        kind: Of the op that gave the kernel its name, which is the one whose work is done.
+        shape: shape of that tensor, images NHWC.
+        multiply_adds: multiply-adds of all of them.
+        kind: kind of the op that gave the kernel its name, which is the one whose work is done.
         delegated: Whether XNNPACK ran it, rather than a builtin kernel of the interpreter.
         kernels: What ran.
     """

@@ -27,7 +27,7 @@ class Event:
         type: LiteRtProfilerEventType.
         start: The tick at its beginning; 0 for an operator of XNNPACK, of which it is not known.
         ticks: From beginning to end.
-        index: Of an op: its place in the file; of an operator of XNNPACK: its place in the partition.
+        index: for an op its place in the file; for an operator of XNNPACK: its place in the partition.
     """
 
     type: int

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from mobiledeploy.runtime.evaluation import evaluating
+from mobiledeploy.runtime.evaluation_mode import evaluating
 from mobiledeploy.testing import weights_from_names
 
 FILE = Path(__file__).with_name("reference_outputs.json")

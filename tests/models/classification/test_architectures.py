@@ -10,7 +10,7 @@ from mobiledeploy.models import registry
 from mobiledeploy.models.blocks import SameConv2d
 from mobiledeploy.models.counts import count_multiply_adds, count_parameters
 from mobiledeploy.models.spec import Conventions, ModelSpec, Reported, Width
-from mobiledeploy.runtime.evaluation import evaluating
+from mobiledeploy.runtime.evaluation_mode import evaluating
 
 SPECS = registry.specs()
 each_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)

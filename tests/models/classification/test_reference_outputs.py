@@ -19,7 +19,7 @@ from mobiledeploy.models import registry
 from mobiledeploy.models.blocks import Classifier
 from mobiledeploy.models.weights.load import apply_state_dict
 from mobiledeploy.models.weights.timm_names import timm_names
-from mobiledeploy.runtime.evaluation import evaluating
+from mobiledeploy.runtime.evaluation_mode import evaluating
 from mobiledeploy.testing import weights_from_names
 
 ROWS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("reference_outputs.json").read_text())
