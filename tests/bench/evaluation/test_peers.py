@@ -105,7 +105,7 @@ def test_both_sides_get_the_same_and_are_compared(
     assert 20 < rows["ours int8"]["to_pytorch"]["sqnr_db"] < 60
     assert rows["ours int8"]["to_own_fp32"]["sqnr_db"] > 20 and rows["ours fp32"]["to_own_fp32"] is None
     assert rows["ours int8"]["partitions"] == 1
-    assert rows["theirs int8"]["latency"]["median"]["value"] > 0
+    assert rows["theirs int8"]["latency"]["median_ms"]["value"] > 0
     assert record["theirs"] == {"versions": {"litert-torch": "0.10.0"}, "convert_s": 1.0, "quantize_s": 2.0}
 
 
