@@ -44,8 +44,8 @@ from mobiledeploy.runtime.targets import Precision, Target
 from mobiledeploy.settings import ExportSettings
 from mobiledeploy.sources.source import Source
 from mobiledeploy.tasks.registry import get_task, require_labels
-from mobiledeploy.tasks.task import PointsLost, Task
-from mobiledeploy.verify.thresholds import DEFAULT_INT8_SQNR_DB, Limit
+from mobiledeploy.tasks.task import LabelledTask, PointsLost, Task
+from mobiledeploy.verify.thresholds import DEFAULT_INT8_SQNR_DB, AccuracyBudget, Limit
 from mobiledeploy.verify.verify import check_outputs, compare_layers, measure_accuracy
 
 __all__ = ["make_artifacts"]
@@ -57,7 +57,6 @@ _FINDING_SAMPLES = 4
 _MOST_CHOOSING = 512  # images to choose layers with, each of which is run at every step
 _CHOOSING_BYTES = 1 << 28
 _KEPT_BYTES = 1 << 26
-_BUDGET_IN_POINTS = "--accuracy-budget in points (one in dB, such as 20dB, needs no labels)"
 
 
 def make_artifacts(
@@ -120,6 +119,11 @@ class _Export:
         return shared(QuantizeRecipe, self.settings)
 
     @property
+    def judged(self) -> LabelledTask:
+        """Return the task where something is held against labels; `_begin` has made sure that it can be."""
+        return require_labels(self.task, "labels")
+
+    @property
     def float_limit(self) -> Limit:
         return Limit("relative_error", self.settings.thresholds.float_error)
 
@@ -162,8 +166,8 @@ def _begin(
     task = get_task(settings.task or source.task)
     if settings.validation is not None:
         require_labels(task, "--validation")
-    if settings.accuracy_budget is not None and settings.accuracy_budget.points is not None:
-        require_labels(task, _BUDGET_IN_POINTS)
+    if _in_points(settings.accuracy_budget):
+        require_labels(task, "--accuracy-budget in points (one in dB, such as 20dB, needs no labels)")
     require_rewrites(settings.without_rules)
     with progress.step("open the inputs"):
         inputs = open_inputs(
@@ -212,11 +216,11 @@ class _Labelled:
 def _open_labelled(export: _Export, model: ir.Model) -> _Labelled:
     """Open the labelled images, if any are given. Early, so that a mistake in them costs no time."""
     settings, source = export.settings, export.source
-    if in_points := settings.accuracy_budget is not None and settings.accuracy_budget.points is not None:
-        require_labels(export.task, _BUDGET_IN_POINTS).require_outputs(_outputs(model))
+    if in_points := _in_points(settings.accuracy_budget):
+        export.judged.require_outputs(_outputs(model))
     if settings.validation is None:
         return _Labelled()
-    images = require_labels(export.task, "--validation").labelled(
+    images = export.judged.labelled(
         settings.validation,
         source.inputs,
         source.preprocessing,
@@ -232,6 +236,10 @@ def _open_labelled(export: _Export, model: ir.Model) -> _Labelled:
             "to measure accuracy on; give more images"
         )
     return _Labelled(*images.split(_most_choosing(export)))
+
+
+def _in_points(budget: AccuracyBudget | None) -> bool:
+    return budget is not None and budget.points is not None
 
 
 def _most_choosing(export: _Export) -> int:
@@ -359,8 +367,9 @@ def _search_layers(
             if budget.points is None:
                 search = LayerSearch(graph, budget, error)
             else:
-                points = require_labels(export.task, _BUDGET_IN_POINTS).points
-                search = LayerSearch(graph, budget, error, _points_lost(export, model, to_choose), points)
+                search = LayerSearch(
+                    graph, budget, error, _points_lost(export, model, to_choose), export.judged.points
+                )
             wanted = not search.kept_in_int8() or wanted
     if not wanted:
         return search
@@ -384,8 +393,7 @@ def _points_lost(export: _Export, model: ir.Model, to_choose: LabelledImages[Any
         found = list(to_choose)
         samples, labels = [sample for sample, _ in found], [label for _, label in found]
         source = "of the labelled images, on which accuracy is then not measured"
-    task = require_labels(export.task, _BUDGET_IN_POINTS)
-    return task.points_lost(OnnxSession(model), samples, labels, source)
+    return export.judged.points_lost(OnnxSession(model), samples, labels, source)
 
 
 # Checks and reasons
@@ -421,11 +429,10 @@ def _explain(export: _Export, graph: MixedGraph) -> None:
 
 def _measure_accuracy(export: _Export, images: LabelledImages[Any]) -> None:
     """Measure the accuracy of the artifacts on the user's labelled images."""
-    task = require_labels(export.task, "--validation")
     keys = [kind for kind in KINDS if kind in export.report.artifacts]
     with export.progress.step("measure accuracy", len(images)) as advance:
         runners = [(f"{key} TFLite", export.session(key)) for key in keys]
-        export.report.accuracy = measure_accuracy(runners, images, task, advance)
+        export.report.accuracy = measure_accuracy(runners, images, export.judged, advance)
     export.report.warnings += images.warnings
 
 

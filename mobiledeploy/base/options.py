@@ -258,8 +258,8 @@ def _arguments(settings: type[Options]) -> str:
     lines = []
     for name, about in declared(settings).items():
         unset = f" (when left out: {about.unset_text})" if about.unset_text else ""
-        told = f"{name}: {'False: ' if about.default is True else ''}{about.help}{unset}"
-        lines += textwrap.wrap(told, 100, initial_indent=" " * 8, subsequent_indent=" " * 12)
+        entry = f"{name}: {'False: ' if about.default is True else ''}{about.help}{unset}"
+        lines += textwrap.wrap(entry, 100, initial_indent=" " * 8, subsequent_indent=" " * 12)
     return "Args:\n" + "\n".join(lines)
 
 

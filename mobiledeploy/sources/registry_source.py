@@ -56,9 +56,9 @@ def from_registry(spec: ModelSpec, options: ModelOptions) -> Source:
         inputs={INPUT_NAME: shape},
         weights=network.weights,
         module=network.module.eval(),
-        preprocessing=_scaled(network.plan.preprocessing, spec.input_size, size),
+        preprocessing=_scaled(network.blueprint.preprocessing, spec.input_size, size),
         task=spec.task,
-        facts=facts | network.plan.options,
+        facts=facts | network.blueprint.options,
         warnings=network.warnings,
     )
 
@@ -70,7 +70,7 @@ def _scaled(preprocessing: Preprocessing, own: tuple[int, int], size: tuple[int,
     return replace(preprocessing, resize=round(preprocessing.resize * min(size) / min(own)))
 
 
-class _Plan:
+class _Blueprint:
     """What to build for weights that are an entry's, or are taken for it.
 
     Attributes:
@@ -108,7 +108,7 @@ class _Plan:
 class _Network:
     """A module of the registry with its weights."""
 
-    plan: _Plan
+    blueprint: _Blueprint
     module: nn.Module
     weights: WeightsRecord
     warnings: list[str] = field(default_factory=list)
@@ -145,11 +145,11 @@ def _with_weights(spec: ModelSpec, options: ModelOptions, size: tuple[int, int])
 def _official(spec: ModelSpec, options: ModelOptions, name: str | None) -> _Network:
     entry = official_entry(spec, options.for_factory(), name)
     path = fetch(entry, host=options.weights_host, cache=default_cache(), timeout_s=options.weights_timeout_s)
-    plan = _Plan(spec, options.for_factory(), entry)
-    module = plan.build()
+    blueprint = _Blueprint(spec, options.for_factory(), entry)
+    module = blueprint.build()
     apply_state_dict(module, load_state_dict(path), entry.name)
-    record = plan.record("imagenet", f"{entry.name} ({entry.file_name})", file_sha256(path))
-    return _Network(plan, module, record)
+    record = blueprint.record("imagenet", f"{entry.name} ({entry.file_name})", file_sha256(path))
+    return _Network(blueprint, module, record)
 
 
 def _from_file(spec: ModelSpec, path: Path, options: ModelOptions) -> _Network:
@@ -167,11 +167,11 @@ def _from_file(spec: ModelSpec, path: Path, options: ModelOptions) -> _Network:
         if options.weights_as is None
         else Likeness(named_entry(spec, options.weights_as))
     )
-    plan = _Plan(spec, asked, likeness.entry)
-    module = plan.build()
+    blueprint = _Blueprint(spec, asked, likeness.entry)
+    module = blueprint.build()
     apply_state_dict(module, state, str(path))
     warnings = [_assumed(path, likeness)] if likeness.rivals else []
-    return _Network(plan, module, plan.record("file", path.name, sha256), warnings)
+    return _Network(blueprint, module, blueprint.record("file", path.name, sha256), warnings)
 
 
 def _assumed(path: Path, likeness: Likeness) -> str:
@@ -188,12 +188,12 @@ def _assumed(path: Path, likeness: Likeness) -> str:
 
 def _initial(spec: ModelSpec, options: ModelOptions, size: tuple[int, int]) -> _Network:
     entry = None if options.weights_as is None else named_entry(spec, options.weights_as)
-    plan = _Plan(spec, options.for_factory(), entry)
+    blueprint = _Blueprint(spec, options.for_factory(), entry)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        module = plan.build()
-    preprocessing = _scaled(plan.preprocessing, spec.input_size, size)
+        module = blueprint.build()
+    preprocessing = _scaled(blueprint.preprocessing, spec.input_size, size)
     images = open_inputs(None, {INPUT_NAME: (1, 3, *size)}, preprocessing, _NORM_IMAGES, options.seed)
     recalibrate_batch_norm(module, [torch.from_numpy(sample[INPUT_NAME]) for sample in images.calibration])
     description = f"initial weights, seed {options.seed}, batch norm recalibrated on generated images"
-    return _Network(plan, module, plan.record("random", description, module_sha256(module)))
+    return _Network(blueprint, module, blueprint.record("random", description, module_sha256(module)))

@@ -25,7 +25,7 @@ import numpy as np
 
 from mobiledeploy.quantize.weights.channel_factors import Factors
 from mobiledeploy.quantize.weights.channel_statistics import Numbers, relative_to_median
-from mobiledeploy.quantize.weights.predicted_noise import Reader, Tensor, predicted_noise
+from mobiledeploy.quantize.weights.predicted_noise import NoisyTensor, Reader, predicted_noise
 
 __all__ = ["Choice", "Part", "choose_factors", "coupled"]
 
@@ -51,7 +51,7 @@ class Part:
         numbers: Numbers of the factors that may differ from 1.
     """
 
-    held: Sequence[Tensor]
+    held: Sequence[NoisyTensor]
     reading: Sequence[Reader]
     numbers: Factors
 
@@ -71,7 +71,7 @@ class Choice:
     after: float
 
 
-def coupled(held: Sequence[Tensor], reading: Sequence[Reader], movable: Factors) -> Iterator[Part]:
+def coupled(held: Sequence[NoisyTensor], reading: Sequence[Reader], movable: Factors) -> Iterator[Part]:
     """Tensors and readers in parts that share no movable factor: each part may be decided alone.
 
     Args:
@@ -129,7 +129,7 @@ def _factors(activation_absmax: Numbers, weight_absmax: Numbers, exponent: float
     return np.where(np.abs(logs) > np.log2(_TOLERATED), 2.0 ** np.clip(logs, -bound, bound), 1.0)
 
 
-def _activation_absmax(held: Iterable[Tensor], count: int) -> Numbers:
+def _activation_absmax(held: Iterable[NoisyTensor], count: int) -> Numbers:
     """The largest magnitude of each factor's channels, relative to the tensors that they are in."""
     found = np.zeros(count)
     for tensor in held:

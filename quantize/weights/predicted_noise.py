@@ -25,7 +25,7 @@ from mobiledeploy.graph.onnx_graph import float_array, shape_of
 from mobiledeploy.quantize.weights.channel_factors import ChannelFactors, Factors
 from mobiledeploy.quantize.weights.channel_statistics import ChannelStatistics, Numbers
 
-__all__ = ["Reader", "Tensor", "predicted_noise", "readers", "tensors"]
+__all__ = ["NoisyTensor", "Reader", "predicted_noise", "readers", "tensors"]
 
 _LEVELS = 255.0
 _LARGEST_WEIGHT = 127.0
@@ -53,7 +53,7 @@ class Reader:
 
 
 @dataclass(frozen=True, eq=False)
-class Tensor:
+class NoisyTensor:
     """Values that share one scale, as their channels one after the other.
 
     Attributes:
@@ -91,7 +91,7 @@ def tensors(
     channels: ChannelFactors,
     seen: Mapping[ir.Value, ChannelStatistics],
     reading: Sequence[Reader],
-) -> list[Tensor]:
+) -> list[NoisyTensor]:
     """The groups of values that share a scale, as far as their statistics are known."""
     gains: dict[int, Numbers] = {}  # elements of a channel -> gain of each factor
     found = []
@@ -102,7 +102,7 @@ def tensors(
         for elements in {_elements(value) for value in known} - set(gains):
             gains[elements] = _gains(reading, elements, channels.count)
         found.append(
-            Tensor(
+            NoisyTensor(
                 np.concatenate([channels.of[value] for value in known]),
                 np.concatenate([seen[value].low for value in known]),
                 np.concatenate([seen[value].high for value in known]),
@@ -123,7 +123,7 @@ def _gains(reading: Sequence[Reader], elements: int, count: int) -> Numbers:
     return total
 
 
-def predicted_noise(held: Sequence[Tensor], reading: Sequence[Reader], factors: Numbers) -> float:
+def predicted_noise(held: Sequence[NoisyTensor], reading: Sequence[Reader], factors: Numbers) -> float:
     """Noise over signal, summed over the readers.
 
     Args:
